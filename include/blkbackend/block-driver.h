@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * For who writes a block driver: a format (raw, qcow2), a protocol (file,
+ * null-co, memory) or a filter.  A driver is one file with one BlockDriver
+ * table that registers itself with BLOCK_DRIVER(table).
+ *
+ * What the graph does for every driver, so that no driver has to:
+ * range checks, alignment (offset and bytes of co_ calls are multiples of
+ * limits->request_alignment, except that the end may be unaligned at the end
+ * of the medium never: lengths are rounded up to it), read-only checks,
+ * splitting at max_transfer and max_iov, emulation of FUA and of zero writes, serialising.
+ *
+ * Threads: co_ callbacks run in any thread, many at once, each in a coroutine
+ * of the thread that submitted the request; guard shared metadata with the
+ * locks of <blkbackend/coroutine.h>.  open, close, limits, truncate, attach
+ * and detach run in the main thread with no request in flight.
+ * Errors: negative errno; setup paths also fill errp.
+ */
+#ifndef BLKBACKEND_BLOCK_DRIVER_H
+#define BLKBACKEND_BLOCK_DRIVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <blkbackend/aio.h>
+#include <blkbackend/coroutine.h>
+#include <blkbackend/error.h>
+#include <blkbackend/iov.h>
+#include <blkbackend/qdict.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct BlockDriverState BlockDriverState;
+
+typedef struct BlockSizes {
+    uint32_t phys;   /* bytes */
+    uint32_t log;    /* bytes */
+} BlockSizes;
+
+typedef struct HDGeometry {
+    uint32_t heads;
+    uint32_t sectors;
+    uint32_t cylinders;
+} HDGeometry;
+
+typedef enum {
+    BDRV_REQ_COPY_ON_READ   = 0x1,   /* internal: this read also fills the node from its backing file */
+    BDRV_REQ_ZERO_WRITE     = 0x2,   /* internal: write zeroes, no buffer */
+    BDRV_REQ_MAY_UNMAP      = 0x4,   /* zero write may deallocate if the range still reads as zeroes */
+    BDRV_REQ_NO_SERIALISING = 0x8,   /* internal: read without waiting for serialising requests */
+    BDRV_REQ_FUA            = 0x10,  /* on stable storage before it completes */
+    BDRV_REQ_NO_FALLBACK    = 0x100, /* zero write: fail with -ENOTSUP rather than write data */
+} BdrvRequestFlags;
+
+/* What block status says about a range (bits). */
+#define BDRV_BLOCK_DATA         0x01  /* reads come from stored data */
+#define BDRV_BLOCK_ZERO         0x02  /* reads as zeroes */
+#define BDRV_BLOCK_OFFSET_VALID 0x04  /* *map is where in *file the data lies */
+#define BDRV_BLOCK_RAW          0x08  /* ask *file at *map instead (pass-through drivers) */
+#define BDRV_BLOCK_ALLOCATED    0x10  /* this node decides the content, not its backing file */
+#define BDRV_BLOCK_EOF          0x20  /* the range ends at the end of the node */
+#define BDRV_BLOCK_COMPRESSED   0x80
+
+/* All in bytes.  A driver sets what it needs in bdrv_refresh_limits; 0 keeps the default. */
+typedef struct BlockLimits {
+    uint32_t request_alignment;        /* power of two; the graph raises it to 512 at least */
+    int64_t max_transfer;              /* most bytes a call; 0: no limit */
+    int64_t opt_transfer;              /* preferred multiple; 0: none */
+    int max_iov;                       /* most vector elements; 0: IOV_MAX */
+    size_t min_mem_alignment;          /* buffers less aligned than this are bounced; 0: 1 */
+    size_t opt_mem_alignment;          /* what bdrv_opt_mem_align() answers; 0: page size */
+    int64_t pwrite_zeroes_alignment;   /* 0: request_alignment */
+    int64_t max_pwrite_zeroes;         /* 0: no limit */
+    int64_t pdiscard_alignment;        /* 0: request_alignment */
+    int64_t max_pdiscard;              /* 0: no limit */
+} BlockLimits;
+
+/* Read-only view of a medium's own memory, see bdrv_co_map_read. */
+typedef struct BlockMapping {
+    const void *data;                        /* `bytes` bytes; the kernel may read it (EFAULT if it went away), */
+    void (*release)(struct BlockMapping *);  /*  user space must not touch it unless `stable` */
+    void *opaque;
+    bool stable;                             /* private memory: cannot vanish under the reader */
+} BlockMapping;
+
+typedef struct BlockDriver BlockDriver;
+struct BlockDriver {
+    const char *format_name;     /* value of the option "driver" */
+    const char *protocol_name;   /* "proto" of "proto:rest"; NULL for formats */
+    size_t instance_size;        /* bdrv_state(): zeroed before open */
+    bool has_file_child;         /* a format or filter: the graph opens its "file" child first */
+    bool is_passthrough;         /* one offset here is one offset there: limits, alignment and
+                                    serialising are the file child's business (raw) */
+    bool has_variable_length;    /* length may change behind our back: asked each time */
+    bool supports_backing;
+
+    /* Formats: 0..100, how sure this driver is that the first bytes are its format. */
+    int (*bdrv_probe)(const uint8_t *buf, int buf_size, const char *filename);
+    /* Protocols: 0..100, how sure that filename (a path) is one of its devices. */
+    int (*bdrv_probe_device)(const char *filename);
+    /* Protocols: turns "rest of the name" into options; absent: sets "filename". */
+    void (*bdrv_parse_filename)(const char *filename, QDict *options, Error **errp);
+
+    /* Deletes from options what it consumed.  The file child is already open. */
+    int (*bdrv_open)(BlockDriverState *bs, QDict *options, int flags, Error **errp);
+    void (*bdrv_close)(BlockDriverState *bs);
+    void (*bdrv_refresh_limits)(BlockDriverState *bs, BlockLimits *limits, Error **errp);
+
+    int64_t coroutine_fn (*bdrv_co_getlength)(BlockDriverState *bs);  /* bytes */
+    int64_t (*bdrv_get_allocated_file_size)(BlockDriverState *bs);    /* bytes on the host */
+    bool (*bdrv_has_zero_init)(BlockDriverState *bs);                 /* new areas read as zeroes */
+
+    /* Reads past the end give zeroes.  flags: BdrvRequestFlags; FUA comes only with native_fua. */
+    int coroutine_fn (*bdrv_co_preadv)(BlockDriverState *bs, int64_t offset, int64_t bytes,
+                                       QEMUIOVector *qiov, int flags);
+    int coroutine_fn (*bdrv_co_pwritev)(BlockDriverState *bs, int64_t offset, int64_t bytes,
+                                        QEMUIOVector *qiov, int flags);
+    bool native_fua;             /* pwritev and pwrite_zeroes honour BDRV_REQ_FUA */
+    /* -ENOTSUP: the graph writes a zeroed buffer instead. flags: MAY_UNMAP, FUA */
+    int coroutine_fn (*bdrv_co_pwrite_zeroes)(BlockDriverState *bs, int64_t offset, int64_t bytes,
+                                              int flags);
+    int coroutine_fn (*bdrv_co_pdiscard)(BlockDriverState *bs, int64_t offset, int64_t bytes);
+    int coroutine_fn (*bdrv_co_flush_to_os)(BlockDriverState *bs);
+    int coroutine_fn (*bdrv_co_flush_to_disk)(BlockDriverState *bs);
+    int coroutine_fn (*bdrv_co_truncate)(BlockDriverState *bs, int64_t offset, Error **errp);
+    /* Status of [offset, offset + *pnum), 0 < *pnum <= bytes; returns bits or -errno. */
+    int coroutine_fn (*bdrv_co_block_status)(BlockDriverState *bs, int64_t offset, int64_t bytes,
+                                             int64_t *pnum, int64_t *map, BlockDriverState **file);
+    /* Lends the medium's memory for reading; -ENOTSUP where there is none (the caller then reads). */
+    int coroutine_fn (*bdrv_co_map_read)(BlockDriverState *bs, int64_t offset, int64_t bytes,
+                                         BlockMapping *map);
+    int coroutine_fn (*bdrv_co_pwritev_compressed)(BlockDriverState *bs, int64_t offset,
+                                                   int64_t bytes, QEMUIOVector *qiov);
+    int coroutine_fn (*bdrv_co_save_vmstate)(BlockDriverState *bs, QEMUIOVector *qiov, int64_t pos);
+    int coroutine_fn (*bdrv_co_load_vmstate)(BlockDriverState *bs, QEMUIOVector *qiov, int64_t pos);
+    int coroutine_fn (*bdrv_co_ioctl)(BlockDriverState *bs, unsigned long req, void *buf);
+    void coroutine_fn (*bdrv_co_invalidate_cache)(BlockDriverState *bs, Error **errp);
+    int (*bdrv_inactivate)(BlockDriverState *bs);
+    int (*bdrv_make_empty)(BlockDriverState *bs);
+
+    bool (*bdrv_is_inserted)(BlockDriverState *bs);
+    void (*bdrv_eject)(BlockDriverState *bs, bool eject_flag);
+    void (*bdrv_lock_medium)(BlockDriverState *bs, bool locked);
+    int (*bdrv_probe_blocksizes)(BlockDriverState *bs, BlockSizes *bsz);
+    int (*bdrv_probe_geometry)(BlockDriverState *bs, HDGeometry *geo);
+    void (*bdrv_io_plug)(BlockDriverState *bs);
+    void (*bdrv_io_unplug)(BlockDriverState *bs);
+    void (*bdrv_detach_aio_context)(BlockDriverState *bs);
+    void (*bdrv_attach_aio_context)(BlockDriverState *bs, AioContext *new_context);
+    /* Same object, other flags (read-only <-> read-write, cache bits). */
+    int (*bdrv_reopen)(BlockDriverState *bs, int flags, Error **errp);
+
+    const BlockDriver *next;     /* the registry's */
+};
+
+void bdrv_register(BlockDriver *drv);
+BlockDriver *bdrv_find_format(const char *format_name);
+/* Iterates all drivers; NULL starts and ends. */
+const BlockDriver *bdrv_next_driver(const BlockDriver *drv);
+
+/* Registers a driver when its object is loaded. */
+#define BLOCK_DRIVER(table)                                             \
+    static void __attribute__((constructor)) register_##table(void) { bdrv_register(&(table)); }
+
+/* ---- what a driver may ask of its node ---- */
+
+void *bdrv_state(BlockDriverState *bs);               /* instance_size bytes */
+BlockDriverState *bdrv_file(BlockDriverState *bs);    /* file child or NULL */
+BlockDriverState *bdrv_backing(BlockDriverState *bs); /* backing child or NULL */
+const char *bdrv_get_node_name(const BlockDriverState *bs);
+const char *bdrv_get_format_name(BlockDriverState *bs);  /* NULL: driverless */
+const char *bdrv_filename(BlockDriverState *bs);      /* as given, "" if none */
+int bdrv_get_flags(BlockDriverState *bs);             /* open flags now */
+bool bdrv_is_read_only(BlockDriverState *bs);
+const BlockLimits *bdrv_limits(BlockDriverState *bs);
+size_t bdrv_opt_mem_align(BlockDriverState *bs);
+/* Marks the node as a SCSI-generic device (open time only). */
+void bdrv_set_sg(BlockDriverState *bs, bool sg);
+/* Opens the node read-only although read-write was asked (open time only, with auto-read-only). */
+void bdrv_set_read_only(BlockDriverState *bs);
+
+/* ---- requests to a node (usually the file child); any thread ---- */
+
+int coroutine_fn bdrv_co_preadv(BlockDriverState *bs, int64_t offset, int64_t bytes,
+                                QEMUIOVector *qiov, int flags);
+int coroutine_fn bdrv_co_pwritev(BlockDriverState *bs, int64_t offset, int64_t bytes,
+                                 QEMUIOVector *qiov, int flags);
+int coroutine_fn bdrv_co_pwrite_zeroes(BlockDriverState *bs, int64_t offset, int64_t bytes, int flags);
+int coroutine_fn bdrv_co_pdiscard(BlockDriverState *bs, int64_t offset, int64_t bytes);
+int coroutine_fn bdrv_co_flush(BlockDriverState *bs);
+int coroutine_fn bdrv_co_truncate(BlockDriverState *bs, int64_t offset, Error **errp);
+int64_t coroutine_fn bdrv_co_getlength(BlockDriverState *bs);   /* bytes, a multiple of 512 */
+int coroutine_fn bdrv_co_block_status(BlockDriverState *bs, int64_t offset, int64_t bytes,
+                                      int64_t *pnum, int64_t *map, BlockDriverState **file);
+int coroutine_fn bdrv_co_map_read(BlockDriverState *bs, int64_t offset, int64_t bytes,
+                                  BlockMapping *map);
+int coroutine_fn bdrv_co_ioctl(BlockDriverState *bs, unsigned long req, void *buf);
+/* Linear buffers; inside a coroutine in place, outside it they poll (rule R4). 0 or -errno. */
+int bdrv_pread(BlockDriverState *bs, int64_t offset, int64_t bytes, void *buf);
+int bdrv_pwrite(BlockDriverState *bs, int64_t offset, int64_t bytes, const void *buf);
+int bdrv_pwrite_sync(BlockDriverState *bs, int64_t offset, int64_t bytes, const void *buf); /* and flushes */
+int bdrv_flush(BlockDriverState *bs);
+int64_t bdrv_getlength(BlockDriverState *bs);
+int bdrv_truncate(BlockDriverState *bs, int64_t offset, Error **errp);
+
+/* ---- nodes (main thread) ---- */
+
+void bdrv_ref(BlockDriverState *bs);
+void bdrv_unref(BlockDriverState *bs);     /* NULL is fine; the last one closes the node */
+/* *pbs NULL: makes a node; else opens the driverless *pbs.  See blk_new_open() for the arguments
+ * (options: reference taken over, also on failure).  0 or -errno with errp. */
+int bdrv_open(BlockDriverState **pbs, const char *filename, const char *reference,
+              QDict *options, int flags, Error **errp);
+BlockDriverState *bdrv_find_node(const char *node_name);
+AioContext *bdrv_get_aio_context(BlockDriverState *bs);
+/* Between begin and end no request is in flight and none starts; nestable. */
+void bdrv_drained_begin(BlockDriverState *bs);
+void bdrv_drained_end(BlockDriverState *bs);
+
+void *qemu_try_memalign(size_t alignment, size_t size);   /* NULL for lack of memory; size 0 is fine */
+void qemu_vfree(void *ptr);                               /* NULL is fine */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The forms in which a request can be made.  Each fills in a BlkRequest and
+ * hands it to the one path: coroutine form (blk_request), synchronous form
+ * (sync_request: in place inside a coroutine, else polling the caller's
+ * context) or asynchronous form (blk_aio_submit).
+ */
+#include <errno.h>
+#include <limits.h>
+
+#include "backend/aio.h"
+
+/* ---- the synchronous form (R4) ---- */
+
+typedef struct SyncRequest {
+    BlkRequest *r;
+    int64_t ret;
+    bool done;
+} SyncRequest;
+
+static void coroutine_fn sync_entry(void *opaque)
+{
+    SyncRequest *s = opaque;
+
+    s->ret = blk_request(s->r);
+    s->done = true;
+}
+
+static int64_t sync_request(BlkRequest *r)
+{
+    SyncRequest s = { .r = r };
+
+    if (qemu_in_coroutine()) {
+        return blk_request(r);
+    }
+    qemu_coroutine_enter(qemu_coroutine_create(sync_entry), &s);
+    while (!s.done) {
+        aio_poll(qemu_get_current_aio_context(), true);
+    }
+    return s.ret;
+}
+
+/* ---- sectors to bytes (R3) ---- */
+
+/* An impossible range becomes one that check_range() answers with -EIO, whatever the medium. */
+static int64_t sector_bytes(int64_t sector_num, int nb_sectors)
+{
+    bool ok = sector_num >= 0 && sector_num <= INT64_MAX / (int64_t)BDRV_SECTOR_SIZE &&
+              nb_sectors >= 0 && nb_sectors <= INT_MAX / (int)BDRV_SECTOR_SIZE;
+
+    return ok ? (int64_t)nb_sectors << BDRV_SECTOR_BITS : -1;
+}
+
+static int64_t sector_offset(int64_t sector_num)
+{
+    return (int64_t)((uint64_t)sector_num << BDRV_SECTOR_BITS);
+}
+
+#define SECTOR_RANGE(sector_num, nb_sectors) \
+    .offset = sector_offset(sector_num), .bytes = sector_bytes(sector_num, nb_sectors)
+
+/* ---- coroutine form ---- */
+
+int coroutine_fn blk_co_preadv(BlockBackend *blk, int64_t offset, int64_t bytes,
+                               QEMUIOVector *qiov, BdrvRequestFlags flags)
+{
+    return (int)blk_request(&(BlkRequest){ .blk = blk, .op = blk_op_read, .offset = offset,
+                                           .bytes = bytes, .qiov = qiov, .flags = (int)flags });
+}
+
+int coroutine_fn blk_co_pwritev(BlockBackend *blk, int64_t offset, int64_t bytes,
+                                QEMUIOVector *qiov, BdrvRequestFlags flags)
+{
+    return (int)blk_request(&(BlkRequest){ .blk = blk, .op = blk_op_write, .offset = offset,
+                                           .bytes = bytes, .qiov = qiov, .flags = (int)flags });
+}
+
+int coroutine_fn blk_co_pwrite_zeroes(BlockBackend *blk, int64_t offset, int64_t bytes,
+                                      BdrvRequestFlags flags)
+{
+    return (int)blk_request(&(BlkRequest){ .blk = blk, .op = blk_op_write_zeroes,
+                                           .offset = offset, .bytes = bytes,
+                                           .flags = (int)flags });
+}
+
+int coroutine_fn blk_co_write_zeroes(BlockBackend *blk, int64_t sector_num, int nb_sectors,
+                                     BdrvRequestFlags flags)
+{
+    return (int)blk_request(&(BlkRequest){ .blk = blk, .op = blk_op_write_zeroes,
+                                           SECTOR_RANGE(sector_num, nb_sectors),
+                                           .flags = (int)flags });
+}
+
+int coroutine_fn blk_co_pdiscard(BlockBackend *blk, int64_t offset, int64_t bytes)
+{
+    return (int)blk_request(&(BlkRequest){ .blk = blk, .op = blk_op_discard, .offset = offset,
+                                           .bytes = bytes });
+}
+
+int coroutine_fn blk_co_discard(BlockBackend *blk, int64_t sector_num, int nb_sectors)
+{
+    return (int)blk_request(&(BlkRequest){ .blk = blk, .op = blk_op_discard,
+                                           SECTOR_RANGE(sector_num, nb_sectors) });
+}
+
+int coroutine_fn blk_co_flush(BlockBackend *blk)
+{
+    return (int)blk_request(&(BlkRequest){ .blk = blk, .op = blk_op_flush });
+}
+
+int coroutine_fn blk_co_block_status(BlockBackend *blk, int64_t offset, int64_t bytes,
+                                     int64_t *pnum)
+{
+    return (int)blk_request(&(BlkRequest){ .blk = blk, .op = blk_op_block_status,
+                                           .offset = offset, .bytes = bytes, .arg = pnum });
+}
+
+int coroutine_fn blk_co_map_read(BlockBackend *blk, int64_t offset, int64_t bytes,
+                                 BlockMapping *map)
+{
+    return (int)blk_request(&(BlkRequest){ .blk = blk, .op = blk_op_map_read, .offset = offset,
+                                           .bytes = bytes, .arg = map });
+}
+
+void blk_unmap(BlockMapping *map)
+{
+    map->release(map);
+}
+
+/* ---- synchronous form ---- */
+
+/* One linear buffer as a vector.  A negative count makes no vector: the range check refuses it. */
+static int64_t sync_linear(BlkRequest *r, void *buf)
+{
+    struct iovec iov = { .iov_base = buf, .iov_len = r->bytes > 0 ? (size_t)r->bytes : 0 };
+    QEMUIOVector qiov;
+
+    qemu_iovec_init_external(&qiov, &iov, 1);
+    r->qiov = &qiov;
+    return sync_request(r);
+}
+
+int blk_pread(BlockBackend *blk, int64_t offset, void *buf, int count)
+{
+    int64_t ret = sync_linear(&(BlkRequest){ .blk = blk, .op = blk_op_read, .offset = offset,
+                                             .bytes = count }, buf);
+
+    return ret < 0 ? (int)ret : count;
+}
+
+int blk_pwrite(BlockBackend *blk, int64_t offset, const void *buf, int count)
+{
+    int64_t ret = sync_linear(&(BlkRequest){ .blk = blk, .op = blk_op_write, .offset = offset,
+                                             .bytes = count }, (void *)buf);
+
+    return ret < 0 ? (int)ret : count;
+}
+
+int blk_read(BlockBackend *blk, int64_t sector_num, uint8_t *buf, int nb_sectors)
+{
+    return (int)sync_linear(&(BlkRequest){ .blk = blk, .op = blk_op_read,
+                                           SECTOR_RANGE(sector_num, nb_sectors) }, buf);
+}
+
+int blk_write(BlockBackend *blk, int64_t sector_num, const uint8_t *buf, int nb_sectors)
+{
+    return (int)sync_linear(&(BlkRequest){ .blk = blk, .op = blk_op_write,
+                                           SECTOR_RANGE(sector_num, nb_sectors) }, (void *)buf);
+}
+
+int blk_write_zeroes(BlockBackend *blk, int64_t sector_num, int nb_sectors, BdrvRequestFlags flags)
+{
+    return (int)sync_request(&(BlkRequest){ .blk = blk, .op = blk_op_write_zeroes,
+                                            SECTOR_RANGE(sector_num, nb_sectors),
+                                            .flags = (int)flags });
+}
+
+int blk_pwrite_zeroes(BlockBackend *blk, int64_t offset, int64_t bytes, BdrvRequestFlags flags)
+{
+    return (int)sync_request(&(BlkRequest){ .blk = blk, .op = blk_op_write_zeroes,
+                                            .offset = offset, .bytes = bytes,
+                                            .flags = (int)flags });
+}
+
+int blk_discard(BlockBackend *blk, int64_t sector_num, int nb_sectors)
+{
+    return (int)sync_request(&(BlkRequest){ .blk = blk, .op = blk_op_discard,
+                                            SECTOR_RANGE(sector_num, nb_sectors) });
+}
+
+int blk_pdiscard(BlockBackend *blk, int64_t offset, int64_t bytes)
+{
+    return (int)sync_request(&(BlkRequest){ .blk = blk, .op = blk_op_discard, .offset = offset,
+                                            .bytes = bytes });
+}
+
+int blk_flush(BlockBackend *blk)
+{
+    return (int)sync_request(&(BlkRequest){ .blk = blk, .op = blk_op_flush });
+}
+
+int blk_ioctl(BlockBackend *blk, unsigned long int req, void *buf)
+{
+    return (int)sync_request(&(BlkRequest){ .blk = blk, .op = blk_op_ioctl, .ioctl = req,
+                                            .arg = buf });
+}
+
+int blk_block_status(BlockBackend *blk, int64_t offset, int64_t bytes, int64_t *pnum)
+{
+    return (int)sync_request(&(BlkRequest){ .blk = blk, .op = blk_op_block_status,
+                                            .offset = offset, .bytes = bytes, .arg = pnum });
+}
+
+int64_t blk_getlength(BlockBackend *blk)
+{
+    return sync_request(&(BlkRequest){ .blk = blk, .op = blk_op_getlength });
+}
+
+int64_t blk_nb_sectors(BlockBackend *blk)
+{
+    int64_t length = blk_getlength(blk);
+
+    return length < 0 ? length : length >> BDRV_SECTOR_BITS;
+}
+
+void blk_get_geometry(BlockBackend *blk, uint64_t *nb_sectors_ptr)
+{
+    int64_t length = sync_request(&(BlkRequest){ .blk = blk, .op = blk_op_geometry });
+
+    *nb_sectors_ptr = length < 0 ? 0 : (uint64_t)length >> BDRV_SECTOR_BITS;
+}
+
+int blk_truncate(BlockBackend *blk, int64_t offset)
+{
+    int64_t ret = sync_request(&(BlkRequest){ .blk = blk, .op = blk_op_truncate,
+                                              .offset = offset });
+
+    if (ret == 0) {
+        blk_dev_resize_cb(blk);
+    }
+    return (int)ret;
+}
+
+/* ---- asynchronous form (R5) ---- */
+
+BlockAIOCB *blk_aio_preadv(BlockBackend *blk, int64_t offset, QEMUIOVector *qiov,
+                           BdrvRequestFlags flags, BlockCompletionFunc *cb, void *opaque)
+{
+    return blk_aio_submit(&(BlkRequest){ .blk = blk, .op = blk_op_read, .offset = offset,
+                                         .bytes = (int64_t)qiov->size, .qiov = qiov,
+                                         .flags = (int)flags }, cb, opaque);
+}
+
+BlockAIOCB *blk_aio_pwritev(BlockBackend *blk, int64_t offset, QEMUIOVector *qiov,
+                            BdrvRequestFlags flags, BlockCompletionFunc *cb, void *opaque)
+{
+    return blk_aio_submit(&(BlkRequest){ .blk = blk, .op = blk_op_write, .offset = offset,
+                                         .bytes = (int64_t)qiov->size, .qiov = qiov,
+                                         .flags = (int)flags }, cb, opaque);
+}
+
+BlockAIOCB *blk_aio_readv(BlockBackend *blk, int64_t sector_num, QEMUIOVector *iov,
+                          int nb_sectors, BlockCompletionFunc *cb, void *opaque)
+{
+    BLK_PRECONDITION(sector_bytes(sector_num, nb_sectors) < 0 ||
+                     iov->size == (size_t)nb_sectors << BDRV_SECTOR_BITS,
+                     "the vector's size is not that of the sectors");
+    return blk_aio_submit(&(BlkRequest){ .blk = blk, .op = blk_op_read,
+                                         SECTOR_RANGE(sector_num, nb_sectors), .qiov = iov },
+                          cb, opaque);
+}
+
+BlockAIOCB *blk_aio_writev(BlockBackend *blk, int64_t sector_num, QEMUIOVector *iov,
+                           int nb_sectors, BlockCompletionFunc *cb, void *opaque)
+{
+    BLK_PRECONDITION(sector_bytes(sector_num, nb_sectors) < 0 ||
+                     iov->size == (size_t)nb_sectors << BDRV_SECTOR_BITS,
+                     "the vector's size is not that of the sectors");
+    return blk_aio_submit(&(BlkRequest){ .blk = blk, .op = blk_op_write,
+                                         SECTOR_RANGE(sector_num, nb_sectors), .qiov = iov },
+                          cb, opaque);
+}
+
+BlockAIOCB *blk_aio_write_zeroes(BlockBackend *blk, int64_t sector_num, int nb_sectors,
+                                 BdrvRequestFlags flags, BlockCompletionFunc *cb, void *opaque)
+{
+    return blk_aio_submit(&(BlkRequest){ .blk = blk, .op = blk_op_write_zeroes,
+                                         SECTOR_RANGE(sector_num, nb_sectors),
+                                         .flags = (int)flags }, cb, opaque);
+}
+
+BlockAIOCB *blk_aio_pwrite_zeroes(BlockBackend *blk, int64_t offset, int64_t bytes,
+                                  BdrvRequestFlags flags, BlockCompletionFunc *cb, void *opaque)
+{
+    return blk_aio_submit(&(BlkRequest){ .blk = blk, .op = blk_op_write_zeroes, .offset = offset,
+                                         .bytes = bytes, .flags = (int)flags }, cb, opaque);
+}
+
+BlockAIOCB *blk_aio_discard(BlockBackend *blk, int64_t sector_num, int nb_sectors,
+                            BlockCompletionFunc *cb, void *opaque)
+{
+    return blk_aio_submit(&(BlkRequest){ .blk = blk, .op = blk_op_discard,
+                                         SECTOR_RANGE(sector_num, nb_sectors) }, cb, opaque);
+}
+
+BlockAIOCB *blk_aio_pdiscard(BlockBackend *blk, int64_t offset, int64_t bytes,
+                             BlockCompletionFunc *cb, void *opaque)
+{
+    return blk_aio_submit(&(BlkRequest){ .blk = blk, .op = blk_op_discard, .offset = offset,
+                                         .bytes = bytes }, cb, opaque);
+}
+
+BlockAIOCB *blk_aio_flush(BlockBackend *blk, BlockCompletionFunc *cb, void *opaque)
+{
+    return blk_aio_submit(&(BlkRequest){ .blk = blk, .op = blk_op_flush }, cb, opaque);
+}
+
+BlockAIOCB *blk_aio_ioctl(BlockBackend *blk, unsigned long int req, void *buf,
+                          BlockCompletionFunc *cb, void *opaque)
+{
+    return blk_aio_submit(&(BlkRequest){ .blk = blk, .op = blk_op_ioctl, .ioctl = req,
+                                         .arg = buf }, cb, opaque);
+}

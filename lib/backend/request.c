@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * THE request path.  Every form of every request of the API comes through
+ * blk_request():
+ *
+ *     count in ─▶ gate (drained section?) ─▶ checks (R1, R2) ─▶ node (R6..R11) ─▶ count out
+ *
+ * A request runs in a coroutine, in the context of the thread that submitted
+ * it (AIO: in the backend's), and stays there.  Counting is what the main
+ * thread waits for before it changes the graph; so a request that is counted
+ * in may follow blk->root.
+ */
+#include <errno.h>
+#include <limits.h>
+
+#include "backend/request.h"
+
+/* ---- counting and the gate ---- */
+
+/* A number for each thread that makes requests, so that threads use different shards. */
+static __attribute__((noinline)) unsigned shard_of_this_thread(void)
+{
+    static atomic_uint threads;
+    static __thread unsigned number;     /* 0: none yet */
+
+    if (number == 0) {
+        number = atomic_fetch_add(&threads, 1) + 1;
+    }
+    return number % BLK_SHARDS;
+}
+
+void blk_inc_in_flight(BlockBackend *blk, BlkShard **shard)
+{
+    *shard = &blk->shard[shard_of_this_thread()];
+    /* Sequentially consistent: either we see the closed gate or who closed it sees us. */
+    atomic_fetch_add(&(*shard)->in_flight, 1);
+}
+
+void blk_dec_in_flight(BlkShard *shard)
+{
+    atomic_fetch_sub(&shard->in_flight, 1);
+    bdrv_wait_kick();
+}
+
+BlkShard *blk_request_try_begin(BlockBackend *blk)
+{
+    BlkShard *shard;
+
+    blk_inc_in_flight(blk, &shard);
+    if (__builtin_expect(atomic_load(&blk->gate) == 0, true)) {
+        return shard;
+    }
+    blk_dec_in_flight(shard);
+    return NULL;
+}
+
+BlkShard *coroutine_fn blk_request_begin(BlockBackend *blk)
+{
+    BlkShard *shard;
+
+    while (!(shard = blk_request_try_begin(blk))) {
+        qemu_co_mutex_lock(&blk->gate_lock);
+        while (atomic_load(&blk->gate) > 0) {
+            qemu_co_queue_wait_locked(&blk->gate_queue, &blk->gate_lock);
+        }
+        qemu_co_mutex_unlock(&blk->gate_lock);
+    }
+    return shard;
+}
+
+static int in_flight_sum(BlockBackend *blk)
+{
+    int n = 0;
+
+    for (int i = 0; i < BLK_SHARDS; i++) {
+        n += atomic_load(&blk->shard[i].in_flight);
+    }
+    return n;
+}
+
+bool blk_counted(BlockBackend *blk)
+{
+    return in_flight_sum(blk) > 0;
+}
+
+bool blk_in_flight(BlockBackend *blk)
+{
+    return in_flight_sum(blk) > blk_callbacks_on_this_stack(blk);
+}
+
+/* ---- drained sections ---- */
+
+static void gate_close(void *opaque)
+{
+    BlockBackend *blk = opaque;
+
+    atomic_fetch_add(&blk->gate, 1);
+}
+
+static void coroutine_fn gate_open_co(void *opaque)
+{
+    BlockBackend *blk = opaque;
+
+    qemu_co_mutex_lock(&blk->gate_lock);
+    qemu_co_queue_restart_all(&blk->gate_queue);
+    qemu_co_mutex_unlock(&blk->gate_lock);
+}
+
+static void gate_open(void *opaque)
+{
+    BlockBackend *blk = opaque;
+
+    if (atomic_fetch_sub(&blk->gate, 1) == 1) {
+        qemu_coroutine_enter(qemu_coroutine_create(gate_open_co), blk);
+    }
+}
+
+static bool gate_busy(void *opaque)
+{
+    return blk_in_flight(opaque);
+}
+
+static const char *parent_name(void *opaque)
+{
+    return blk_name(opaque);
+}
+
+const BdrvParentOps blk_parent_ops = {
+    .drained_begin = gate_close,
+    .drained_poll = gate_busy,
+    .drained_end = gate_open,
+    .name = parent_name,
+};
+
+/*
+ * The gate belongs to the backend and not to its root: a root that is removed
+ * or inserted within the section changes nothing for the requests that wait.
+ */
+void blk_drained_begin(BlockBackend *blk)
+{
+    gate_close(blk);
+    bdrv_wait_while(blk_get_aio_context(blk), gate_busy, blk);
+}
+
+void blk_drained_end(BlockBackend *blk)
+{
+    gate_open(blk);
+}
+
+/* ---- checks (R1, R2) ---- */
+
+/* R1.  Counted in, or in the main thread. */
+static bool available(BlockBackend *blk)
+{
+    BlockDriverState *bs = blk_root(blk);
+
+    return bs && bdrv_is_inserted(bs) && !blk_dev_is_tray_open(blk);
+}
+
+/*
+ * The length is asked anew only for what lies beyond the one we know: asking a
+ * host file costs a system call, and a request within a file that shrank behind
+ * our back is harmless (reads give zeroes, writes grow it again).
+ */
+static int64_t coroutine_fn length_for(BlockDriverState *bs, int64_t end)
+{
+    int64_t known = atomic_load_explicit(&bs->length, memory_order_relaxed);
+
+    return end <= known ? known : bdrv_co_getlength(bs);
+}
+
+static int coroutine_fn check_range(BlockBackend *blk, int64_t offset, int64_t bytes)
+{
+    int64_t end, length;
+
+    if (bytes < 0 || bytes > INT_MAX) {
+        return -EIO;
+    }
+    if (!available(blk)) {
+        return -ENOMEDIUM;
+    }
+    if (offset < 0 || __builtin_add_overflow(offset, bytes, &end)) {
+        return -EIO;
+    }
+    if (!atomic_load_explicit(&blk->allow_beyond_eof, memory_order_relaxed)) {
+        length = length_for(blk_root(blk), end);
+        if (length < 0) {
+            return (int)length;
+        }
+        if (end > length) {
+            return -EIO;
+        }
+    }
+    return bytes > BDRV_REQUEST_MAX_BYTES ? -EIO : 0;
+}
+
+/* ---- the requests: each runs counted in ---- */
+
+int64_t coroutine_fn blk_op_read(BlkRequest *r)
+{
+    int ret = check_range(r->blk, r->offset, r->bytes);
+
+    return ret < 0 ? ret : bdrv_co_preadv(blk_root(r->blk), r->offset, r->bytes, r->qiov, r->flags);
+}
+
+int64_t coroutine_fn blk_op_map_read(BlkRequest *r)
+{
+    int ret = check_range(r->blk, r->offset, r->bytes);
+
+    return ret < 0 ? ret : bdrv_co_map_read(blk_root(r->blk), r->offset, r->bytes, r->arg);
+}
+
+/* D38: the flags that a user may set; ZERO_WRITE is ignored. */
+#define WRITE_FLAGS (BDRV_REQ_FUA | BDRV_REQ_ZERO_WRITE)
+#define ZERO_WRITE_FLAGS (WRITE_FLAGS | BDRV_REQ_MAY_UNMAP | BDRV_REQ_NO_FALLBACK)
+
+int64_t coroutine_fn blk_op_write(BlkRequest *r)
+{
+    int ret = check_range(r->blk, r->offset, r->bytes);
+
+    if (ret == 0 && (r->flags & ~WRITE_FLAGS)) {
+        ret = -EINVAL;
+    }
+    return ret < 0 ? ret : bdrv_co_pwritev(blk_root(r->blk), r->offset, r->bytes, r->qiov,
+                                           r->flags & ~BDRV_REQ_ZERO_WRITE);
+}
+
+int64_t coroutine_fn blk_op_write_zeroes(BlkRequest *r)
+{
+    int ret = check_range(r->blk, r->offset, r->bytes);
+
+    if (ret == 0 && (r->flags & ~ZERO_WRITE_FLAGS)) {
+        ret = -EINVAL;
+    }
+    return ret < 0 ? ret : bdrv_co_pwrite_zeroes(blk_root(r->blk), r->offset, r->bytes,
+                                                 r->flags & ~BDRV_REQ_ZERO_WRITE);
+}
+
+int64_t coroutine_fn blk_op_discard(BlkRequest *r)
+{
+    int ret = check_range(r->blk, r->offset, r->bytes);
+
+    return ret < 0 ? ret : bdrv_co_pdiscard(blk_root(r->blk), r->offset, r->bytes);
+}
+
+int64_t coroutine_fn blk_op_flush(BlkRequest *r)
+{
+    return available(r->blk) ? bdrv_co_flush(blk_root(r->blk)) : -ENOMEDIUM;
+}
+
+int64_t coroutine_fn blk_op_ioctl(BlkRequest *r)
+{
+    return available(r->blk) ? bdrv_co_ioctl(blk_root(r->blk), r->ioctl, r->arg) : -ENOMEDIUM;
+}
+
+int64_t coroutine_fn blk_op_getlength(BlkRequest *r)
+{
+    return available(r->blk) ? bdrv_co_getlength(blk_root(r->blk)) : -ENOMEDIUM;
+}
+
+/* F37 ignores the tray. */
+int64_t coroutine_fn blk_op_geometry(BlkRequest *r)
+{
+    BlockDriverState *bs = blk_root(r->blk);
+
+    return bs && bdrv_is_inserted(bs) ? bdrv_co_getlength(bs) : -ENOMEDIUM;
+}
+
+int64_t coroutine_fn blk_op_block_status(BlkRequest *r)
+{
+    int64_t *pnum = r->arg;
+    int ret = check_range(r->blk, r->offset, r->bytes);
+
+    *pnum = 0;
+    if (ret < 0 || r->bytes == 0) {
+        return ret;
+    }
+    return bdrv_co_block_status_above(blk_root(r->blk), NULL, r->offset, r->bytes, pnum);
+}
+
+int64_t coroutine_fn blk_op_truncate(BlkRequest *r)
+{
+    if (!available(r->blk)) {
+        return -ENOMEDIUM;
+    }
+    if (r->offset < 0) {
+        return -EINVAL;
+    }
+    return bdrv_co_truncate(blk_root(r->blk), r->offset, NULL);
+}
+
+int64_t coroutine_fn blk_request(BlkRequest *r)
+{
+    BlkShard *shard = blk_request_begin(r->blk);
+    int64_t ret = r->op(r);
+
+    blk_dec_in_flight(shard);
+    return ret;
+}

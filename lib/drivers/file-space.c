@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Space of a file: zeroing, discarding, what is allocated, changing the size.
+ *
+ * fallocate() does it for files and block devices alike.  What a file system
+ * turns down once is not tried again.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "aio/file-io.h"
+#include "drivers/file.h"
+
+#include <blkbackend/block-backend.h>
+
+#define INLINE_FALLOCATE_MAX (1 << 20)   /* more could hold up the thread's other requests */
+
+static int coroutine_fn file_fallocate(BDRVFileState *s, int mode, int64_t offset, int64_t bytes)
+{
+    int ret;
+
+    do {
+        if (s->inline_io && bytes <= INLINE_FALLOCATE_MAX) {
+            ret = fallocate(s->fd, mode, offset, bytes) < 0 ? -errno : 0;
+        } else {
+            ret = aio_co_fallocate(s->fd, mode, offset, bytes);
+        }
+    } while (ret == -EINTR);
+    return ret == -EOPNOTSUPP || ret == -ENOSYS || ret == -ENODEV ? -ENOTSUP : ret;
+}
+
+/* One kind of fallocate; `unsupported` remembers that there is no such thing here. */
+static int coroutine_fn file_try(BDRVFileState *s, atomic_bool *unsupported, int mode,
+                                 int64_t offset, int64_t bytes)
+{
+    int ret;
+
+    if (atomic_load_explicit(unsupported, memory_order_relaxed)) {
+        return -ENOTSUP;
+    }
+    ret = file_fallocate(s, mode, offset, bytes);
+    if (ret == -ENOTSUP) {
+        atomic_store_explicit(unsupported, true, memory_order_relaxed);
+    }
+    /* EINVAL: the file system can, but not this range (its blocks are larger). */
+    return ret == -EINVAL ? -ENOTSUP : ret;
+}
+
+static int coroutine_fn file_punch_hole(BDRVFileState *s, int64_t offset, int64_t bytes)
+{
+    int ret = file_try(s, &s->no_punch_hole, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset,
+                       bytes);
+
+    file_map_forget(s, offset, bytes);
+    return ret;
+}
+
+/* ---- zeroing ---- */
+
+/* Keeps the range allocated. */
+static int coroutine_fn file_zero_range(BDRVFileState *s, int64_t offset, int64_t bytes)
+{
+    int ret = file_try(s, &s->no_zero_range, FALLOC_FL_ZERO_RANGE, offset, bytes);
+
+    if (ret == -ENOTSUP && !s->is_device) {
+        ret = file_punch_hole(s, offset, bytes);
+        if (ret == 0) {
+            ret = file_fallocate(s, 0, offset, bytes);
+        }
+    }
+    return ret;
+}
+
+/* Beyond the end of a file there is nothing to punch: there it grows, by zeroes. */
+static int coroutine_fn file_unmap_range(BDRVFileState *s, int64_t offset, int64_t bytes)
+{
+    int64_t length = file_length(s);
+    int64_t inside = length - offset < bytes ? length - offset : bytes;
+    int ret = 0;
+
+    if (length < 0) {
+        return (int)length;
+    }
+    if (inside > 0) {
+        ret = file_punch_hole(s, offset, inside);
+    }
+    if (ret == 0 && inside < bytes) {
+        inside = inside > 0 ? inside : 0;
+        ret = file_fallocate(s, 0, offset + inside, bytes - inside);
+    }
+    return ret;
+}
+
+int coroutine_fn file_co_pwrite_zeroes(BlockDriverState *bs, int64_t offset, int64_t bytes,
+                                       int flags)
+{
+    BDRVFileState *s = bdrv_state(bs);
+    int ret = -ENOTSUP;
+
+    if (flags & BDRV_REQ_MAY_UNMAP) {
+        ret = file_unmap_range(s, offset, bytes);
+    }
+    if (ret == -ENOTSUP) {
+        ret = file_zero_range(s, offset, bytes);
+    }
+    if (ret == 0 && (flags & BDRV_REQ_FUA)) {
+        ret = file_co_flush(bs);
+    }
+    return ret;
+}
+
+/* ---- discarding ---- */
+
+typedef struct DiscardJob {
+    int fd;
+    uint64_t range[2];
+} DiscardJob;
+
+static int discard_device(void *opaque)
+{
+    DiscardJob *job = opaque;
+
+    return ioctl(job->fd, BLKDISCARD, job->range) < 0 ? -errno : 0;
+}
+
+static int coroutine_fn file_discard_device(BDRVFileState *s, int64_t offset, int64_t bytes)
+{
+    DiscardJob job = { .fd = s->fd, .range = { (uint64_t)offset, (uint64_t)bytes } };
+    int ret;
+
+    if (atomic_load_explicit(&s->no_discard, memory_order_relaxed)) {
+        return -ENOTSUP;
+    }
+    ret = aio_co_run_in_thread(discard_device, &job);
+    if (ret == -EOPNOTSUPP || ret == -ENOTTY) {
+        atomic_store_explicit(&s->no_discard, true, memory_order_relaxed);
+        return -ENOTSUP;
+    }
+    return ret;
+}
+
+int coroutine_fn file_co_pdiscard(BlockDriverState *bs, int64_t offset, int64_t bytes)
+{
+    BDRVFileState *s = bdrv_state(bs);
+
+    return s->is_device ? file_discard_device(s, offset, bytes)
+                        : file_punch_hole(s, offset, bytes);
+}
+
+/* ---- what is allocated ---- */
+
+/*
+ * The byte, after offset and at most `end`, up to which all is the same; *data
+ * says what.  Where the file system cannot tell, all is data.
+ */
+static int64_t file_find_end(BDRVFileState *s, int64_t offset, int64_t end, bool *data)
+{
+    /* On memory file systems SEEK_HOLE walks all pages to the next hole, however far. */
+    int64_t known = file_map_known_data(s, offset, end - offset);
+    int64_t next;
+
+    *data = true;
+    if (known > 0) {
+        return offset + known;
+    }
+    next = lseek(s->fd, offset, SEEK_DATA);
+    if (next < 0 && errno == ENXIO) {
+        *data = false;   /* a hole up to the end of the file */
+        return end;
+    }
+    if (next == offset) {
+        next = lseek(s->fd, offset, SEEK_HOLE);
+    } else {
+        *data = next < offset;
+    }
+    return next > offset && next < end ? next : end;
+}
+
+int coroutine_fn file_co_block_status(BlockDriverState *bs, int64_t offset, int64_t bytes,
+                                      int64_t *pnum, int64_t *map, BlockDriverState **file)
+{
+    BDRVFileState *s = bdrv_state(bs);
+    int64_t unit = s->request_alignment;
+    int64_t end = offset + bytes;
+    bool data = true;
+
+    if (!s->is_device && !s->is_sg) {
+        end = file_find_end(s, offset, end, &data);
+    }
+    /* A unit that is partly data (the end of a file may lie anywhere) is data. */
+    *pnum = (data ? (end + unit - 1) & -unit : end & -unit) - offset;
+    if (*pnum <= 0) {
+        *pnum = unit;
+        data = true;
+    }
+    if (*pnum > bytes) {
+        *pnum = bytes;
+    }
+    *map = offset;
+    *file = bs;
+    return (data ? BDRV_BLOCK_DATA : BDRV_BLOCK_ZERO) | BDRV_BLOCK_OFFSET_VALID;
+}
+
+int64_t file_get_allocated_file_size(BlockDriverState *bs)
+{
+    BDRVFileState *s = bdrv_state(bs);
+    struct stat st;
+
+    return fstat(s->fd, &st) < 0 ? -errno : (int64_t)st.st_blocks * 512;
+}
+
+/* ---- the size ---- */
+
+static int file_resize_device(BDRVFileState *s, const char *filename, int64_t size, Error **errp)
+{
+    int64_t length = file_length(s);
+
+    if (length < 0) {
+        error_setg_errno(errp, (int)-length, "Could not get the size of '%s'", filename);
+        return (int)length;
+    }
+    if (size > length) {
+        error_setg(errp, "Could not resize '%s': a device cannot grow", filename);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+int coroutine_fn file_co_truncate(BlockDriverState *bs, int64_t offset, Error **errp)
+{
+    BDRVFileState *s = bdrv_state(bs);
+    int ret;
+
+    if (s->is_device || s->is_sg) {
+        return file_resize_device(s, bdrv_filename(bs), offset, errp);
+    }
+    do {
+        ret = ftruncate(s->fd, offset) < 0 ? -errno : 0;
+    } while (ret == -EINTR);
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "Could not resize '%s' to %" PRId64 " bytes",
+                         bdrv_filename(bs), offset);
+    }
+    file_map_forget(s, offset, INT64_MAX - offset);
+    return ret;
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The graph of nodes, inside the library: what lib/backend may use of
+ * lib/graph beyond <blkbackend/block-driver.h>.
+ *
+ * The graph changes in the main thread only, and only while drained; the I/O
+ * path walks it without a lock.
+ */
+#ifndef BLKBACKEND_GRAPH_H
+#define BLKBACKEND_GRAPH_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/queue.h>
+
+#include <blkbackend/block-backend.h>
+
+/* Who is above a node: a BlockBackend or a parent node. */
+typedef struct BdrvParentOps {
+    void (*drained_begin)(void *opaque);    /* close the gate; do not wait */
+    bool (*drained_poll)(void *opaque);     /* true: requests still in flight */
+    void (*drained_end)(void *opaque);
+    const char *(*name)(void *opaque);      /* for messages; "" if anonymous */
+} BdrvParentOps;
+
+typedef struct BdrvParent {
+    const BdrvParentOps *ops;
+    void *opaque;
+    LIST_ENTRY(BdrvParent) link;
+} BdrvParent;
+
+/*
+ * Requests in flight on a node, for serialisation (rule R8).  Kept in shards,
+ * so that threads that do not overlap do not meet on a cache line: a request
+ * registers in the shard of its thread, and only a serialising request looks
+ * into all of them.
+ */
+#define TRACKER_SHARDS 8
+typedef struct TrackedRequest TrackedRequest;
+typedef struct TrackerShard {
+    pthread_mutex_t lock;
+    LIST_HEAD(, TrackedRequest) requests;
+} __attribute__((aligned(64))) TrackerShard;
+
+typedef struct OpBlocker {
+    Error *reason;
+    LIST_ENTRY(OpBlocker) link;
+} OpBlocker;
+
+struct BlockDriverState {
+    /* Set at open, changed only in the main thread while drained; read by all. */
+    BlockDriver *drv;                  /* NULL: driverless */
+    void *opaque;                      /* the driver's instance */
+    BlockDriverState *file;
+    BlockDriverState *backing;
+    BdrvParent file_link, backing_link; /* this node as parent of its children */
+    BlockLimits bl;
+    AioContext *ctx;
+    char node_name[32];                /* "" if it lost it */
+    char *filename;
+    bool read_only;
+    bool probed_raw;                   /* format guessed: sector 0 is guarded */
+    bool sg;
+    bool encrypted;
+
+    /* Shared, atomic. */
+    atomic_int open_flags;
+    atomic_bool enable_write_cache;
+    atomic_int detect_zeroes;          /* BlockdevDetectZeroesOptions */
+    atomic_int copy_on_read;           /* count of users */
+    _Atomic int64_t length;            /* cached, bytes, multiple of 512 */
+    _Atomic uint64_t wr_highest_offset;
+    atomic_int serialising;            /* serialising requests in flight */
+
+    CoMutex sector0_lock;              /* probed_raw: checking sector 0 and writing it are one step */
+    pthread_mutex_t wait_lock;         /* who waits for whom; taken before a shard's lock */
+    TrackerShard tracker[TRACKER_SHARDS];
+
+    /* Main thread only. */
+    int refcnt;
+    int quiesce;                       /* drained sections of this node and of its children */
+    int external_off;                  /* times we switched off external events of ctx */
+    LIST_HEAD(, BdrvParent) parents;
+    LIST_HEAD(, OpBlocker) op_blockers[BLOCK_OP_TYPE_MAX];
+    TAILQ_ENTRY(BlockDriverState) link; /* all nodes */
+};
+
+/* node.c */
+BlockDriverState *bdrv_new(void);                        /* driverless, one reference */
+bool bdrv_has_blk_parent(BlockDriverState *bs);          /* is root of a BlockBackend */
+void bdrv_add_parent(BlockDriverState *bs, BdrvParent *parent);
+void bdrv_remove_parent(BlockDriverState *bs, BdrvParent *parent);
+void bdrv_drop_node_name(BlockDriverState *bs);
+bool bdrv_id_wellformed(const char *id);                 /* letter, then letters digits - . _ */
+/* Set by lib/backend: the one namespace of backend and node names, checked from both sides. */
+extern bool (*bdrv_name_in_use_elsewhere)(const char *name);
+/* Set by lib/backend: root of the backend of that name; *found tells apart "no such" and "empty". */
+extern BlockDriverState *(*bdrv_lookup_backend)(const char *name, bool *found);
+void bdrv_set_enable_write_cache(BlockDriverState *bs, bool wce);
+bool bdrv_is_inserted(BlockDriverState *bs);             /* rule R1, recursive */
+int bdrv_refresh_limits(BlockDriverState *bs, Error **errp);
+/* Moves the subtree: detach parents first, attach children first (§3.7); the caller drains. */
+void bdrv_detach_aio_context(BlockDriverState *bs);
+void bdrv_attach_aio_context(BlockDriverState *bs, AioContext *new_context);
+
+/* drain.c: waits (rule R4), not in a coroutine, until cond(opaque) is false, polling what
+ * must be polled; ctx: where most of the awaited work is done */
+void bdrv_wait_while(AioContext *ctx, bool (*cond)(void *opaque), void *opaque);
+/* [any thread] After a change that a waiter's condition may depend on.  The change and the
+ * condition's look at it must be sequentially consistent atomics. */
+void bdrv_wait_kick(void);
+
+/* io.c: callers have done the range check; flags as in BdrvRequestFlags */
+int coroutine_fn bdrv_co_pwritev_compressed(BlockDriverState *bs, int64_t offset, int64_t bytes,
+                                            QEMUIOVector *qiov);
+
+/* block-status.c: one answer for the chain from bs down to, but without, base (NULL: all of it).
+ * DATA, ZERO or both, plus ALLOCATED if bs itself decides; 0: base decides.
+ * 0 < *pnum <= bytes (0 at bytes 0). */
+int coroutine_fn bdrv_co_block_status_above(BlockDriverState *bs, BlockDriverState *base,
+                                            int64_t offset, int64_t bytes, int64_t *pnum);
+
+/* blockers.c; the error names the backend above, else the node */
+bool bdrv_op_is_blocked(BlockDriverState *bs, BlockOpType op, Error **errp);
+void bdrv_op_block_all(BlockDriverState *bs, Error *reason);
+void bdrv_op_unblock_all(BlockDriverState *bs, Error *reason);
+
+#endif

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Requests to a node from outside a coroutine (rule R4): a coroutine in the
+ * calling thread's context does them, and the caller polls until it is done.
+ * Inside a coroutine they run in place.
+ */
+#include "graph/graph-int.h"
+
+typedef struct SyncCall SyncCall;
+typedef int64_t coroutine_fn SyncFunc(SyncCall *call);
+
+struct SyncCall {
+    SyncFunc *fn;
+    BlockDriverState *bs;
+    int64_t offset, bytes;
+    QEMUIOVector *qiov;
+    Error **errp;
+    int64_t ret;
+    bool done;
+};
+
+static void coroutine_fn sync_entry(void *opaque)
+{
+    SyncCall *call = opaque;
+
+    call->ret = call->fn(call);
+    call->done = true;
+}
+
+static int64_t run(SyncCall *call)
+{
+    if (qemu_in_coroutine()) {
+        return call->fn(call);
+    }
+    qemu_coroutine_enter(qemu_coroutine_create(sync_entry), call);
+    while (!call->done) {
+        aio_poll(qemu_get_current_aio_context(), true);
+    }
+    return call->ret;
+}
+
+static int64_t coroutine_fn sync_read(SyncCall *call)
+{
+    return bdrv_co_preadv(call->bs, call->offset, call->bytes, call->qiov, 0);
+}
+
+static int64_t coroutine_fn sync_write(SyncCall *call)
+{
+    return bdrv_co_pwritev(call->bs, call->offset, call->bytes, call->qiov, 0);
+}
+
+static int64_t coroutine_fn sync_flush(SyncCall *call)
+{
+    return bdrv_co_flush(call->bs);
+}
+
+static int64_t coroutine_fn sync_getlength(SyncCall *call)
+{
+    return bdrv_co_getlength(call->bs);
+}
+
+static int64_t coroutine_fn sync_refresh_length(SyncCall *call)
+{
+    return bdrv_co_refresh_length(call->bs);
+}
+
+static int64_t coroutine_fn sync_truncate(SyncCall *call)
+{
+    return bdrv_co_truncate(call->bs, call->offset, call->errp);
+}
+
+static int read_or_write(SyncFunc *fn, BlockDriverState *bs, int64_t offset, int64_t bytes,
+                         void *buf)
+{
+    struct iovec iov = { .iov_base = buf, .iov_len = bytes > 0 ? bytes : 0 };
+    QEMUIOVector qiov;
+    SyncCall call = { .fn = fn, .bs = bs, .offset = offset, .bytes = bytes, .qiov = &qiov };
+
+    qemu_iovec_init_external(&qiov, &iov, 1);
+    return run(&call);
+}
+
+int bdrv_pread(BlockDriverState *bs, int64_t offset, int64_t bytes, void *buf)
+{
+    return read_or_write(sync_read, bs, offset, bytes, buf);
+}
+
+int bdrv_pwrite(BlockDriverState *bs, int64_t offset, int64_t bytes, const void *buf)
+{
+    return read_or_write(sync_write, bs, offset, bytes, (void *)buf);
+}
+
+int bdrv_pwrite_sync(BlockDriverState *bs, int64_t offset, int64_t bytes, const void *buf)
+{
+    int ret = bdrv_pwrite(bs, offset, bytes, buf);
+
+    return ret < 0 ? ret : bdrv_flush(bs);
+}
+
+int bdrv_flush(BlockDriverState *bs)
+{
+    SyncCall call = { .fn = sync_flush, .bs = bs };
+
+    return run(&call);
+}
+
+int64_t bdrv_getlength(BlockDriverState *bs)
+{
+    SyncCall call = { .fn = sync_getlength, .bs = bs };
+
+    return run(&call);
+}
+
+int64_t bdrv_refresh_length(BlockDriverState *bs)
+{
+    SyncCall call = { .fn = sync_refresh_length, .bs = bs };
+
+    return run(&call);
+}
+
+int bdrv_truncate(BlockDriverState *bs, int64_t offset, Error **errp)
+{
+    SyncCall call = { .fn = sync_truncate, .bs = bs, .offset = offset, .errp = errp };
+
+    return run(&call);
+}

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# libblkbackend: the shared library, its public headers, its pkg-config file.
+
+lib_LTLIBRARIES += libblkbackend.la
+
+blkbackenddir = $(includedir)/blkbackend
+blkbackend_HEADERS = \
+	include/blkbackend/accounting.h \
+	include/blkbackend/aio.h \
+	include/blkbackend/block-backend.h \
+	include/blkbackend/block-driver.h \
+	include/blkbackend/coroutine.h \
+	include/blkbackend/error.h \
+	include/blkbackend/iov.h \
+	include/blkbackend/notify.h \
+	include/blkbackend/qdict.h \
+	include/blkbackend/throttle.h
+
+libblkbackend_la_SOURCES = \
+	lib/util/clock.c \
+	lib/util/error.c \
+	lib/util/iov.c \
+	lib/util/memory.c \
+	lib/util/notify.c \
+	lib/util/qdict.c \
+	lib/aio/aio-int.h \
+	lib/aio/bh.c \
+	lib/aio/colock.c \
+	lib/aio/context-lock.c \
+	lib/aio/context.c \
+	lib/aio/coroutine-int.h \
+	lib/aio/coroutine-switch.h \
+	lib/aio/coroutine.c \
+	lib/aio/engine-epoll.c \
+	lib/aio/file-io.c \
+	lib/aio/file-io.h \
+	lib/aio/thread-pool.c \
+	lib/aio/timer.c \
+	lib/drivers/file-limits.c \
+	lib/drivers/file-lock.c \
+	lib/drivers/file-map.c \
+	lib/drivers/file-rw.c \
+	lib/drivers/file-space.c \
+	lib/drivers/file.c \
+	lib/drivers/file.h \
+	lib/drivers/memory.c \
+	lib/drivers/null.c \
+	lib/drivers/options.c \
+	lib/drivers/options.h \
+	lib/drivers/raw.c \
+	lib/graph/block-status.c \
+	lib/graph/blockers.c \
+	lib/graph/drain.c \
+	lib/graph/graph-int.h \
+	lib/graph/graph.h \
+	lib/graph/io.c \
+	lib/graph/node.c \
+	lib/graph/open.c \
+	lib/graph/options.c \
+	lib/graph/registry.c \
+	lib/graph/sync.c \
+	lib/graph/tracker.c \
+	lib/graph/transfer.c \
+	lib/graph/zero.c \
+	lib/backend/accounting.c \
+	lib/backend/aio.c \
+	lib/backend/aio.h \
+	lib/backend/backend.h \
+	lib/backend/block-backend.c \
+	lib/backend/context.c \
+	lib/backend/doors.c \
+	lib/backend/drain.c \
+	lib/backend/hooks.c \
+	lib/backend/media.c \
+	lib/backend/plug.c \
+	lib/backend/policy.c \
+	lib/backend/properties.c \
+	lib/backend/request.c \
+	lib/backend/request.h \
+	lib/backend/root-state.c
+if HAVE_LIBURING
+libblkbackend_la_SOURCES += lib/aio/engine-uring.c
+endif
+
+# Without this, objects of the library and of programs would share their names.
+libblkbackend_la_CFLAGS = $(AM_CFLAGS)
+libblkbackend_la_LDFLAGS = $(AM_LDFLAGS) $(STRICT_LDFLAGS) -no-undefined \
+	-version-info $(LIBRARY_VERSION) \
+	-Wl,--version-script=$(top_srcdir)/lib/libblkbackend.syms
+libblkbackend_la_LIBADD = $(JANSSON_LIBS) $(LIBURING_LIBS)
+libblkbackend_la_DEPENDENCIES = lib/libblkbackend.syms
+EXTRA_DIST += lib/libblkbackend.syms
+
+pkgconfig_DATA = lib/blkbackend.pc
+
+# Writes the list of exported symbols anew from what the public headers declare.
+update-syms:
+	$(AM_V_GEN)CC='$(CC)' $(SHELL) $(top_srcdir)/tests/code/header-symbols $(top_srcdir)/include \
+	    | awk 'BEGIN { print "{\nglobal:" } { print "    " $$1 ";" } END { print "local:\n    *;\n};" }' \
+	    >lib/libblkbackend.syms.new
+	$(AM_V_at)mv lib/libblkbackend.syms.new $(top_srcdir)/lib/libblkbackend.syms
+.PHONY: update-syms
