@@ -72,6 +72,7 @@ libblkbackend_la_SOURCES = \
 	lib/backend/drain.c \
 	lib/backend/hooks.c \
 	lib/backend/media.c \
+	lib/backend/multiwrite.c \
 	lib/backend/plug.c \
 	lib/backend/policy.c \
 	lib/backend/properties.c \

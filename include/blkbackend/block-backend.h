@@ -409,7 +409,7 @@ void blk_dev_resize_cb(BlockBackend *blk);
 int blk_open_tray(BlockBackend *blk, bool force, Error **errp);
 int blk_close_tray(BlockBackend *blk, Error **errp);
 /* Takes the medium out (0 if there is none) or puts one in; a tray must be open.  The backend
- * takes a reference of its own to bs.  The remembered state is not applied: blk_apply_root_state(). */
+ * takes a reference of its own to bs, and does not do blk_apply_root_state(). */
 int blk_remove_medium(BlockBackend *blk, Error **errp);
 int blk_insert_medium(BlockBackend *blk, BlockDriverState *bs, Error **errp);
 /* Opens the tray and takes the medium out; a locked tray without `force` is an error. */

@@ -107,10 +107,16 @@ static void complete_bh(void *opaque)
 {
     BlkAio *a = opaque;
     BlockBackend *blk = a->req.blk;
+    bool dead;
 
     run_callback(blk, &a->common, a->ret);
+    /* Dead by our callback's own doing, or by nobody's as long as we are counted in; not
+     * counted any more, we may look at blk only if it waits for us to free it. */
+    dead = blk->dead;
     blk_dec_in_flight(a->shard);
-    blk_free_if_dead(blk);
+    if (dead) {
+        blk_free_if_dead(blk);
+    }
     qemu_aio_unref(a);
 }
 

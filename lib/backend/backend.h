@@ -41,6 +41,7 @@ struct BlockBackend {
     CoMutex gate_lock;                  /* guards waiting requests: gate_queue */
     CoQueue gate_queue;
     atomic_int plug;                    /* blk_io_plug() depth */
+    atomic_bool root_plugged;           /* the root's driver was told of it */
     BlockAcctStats stats;               /* counters atomic (accounting.c) */
 
     /* Main thread only. */
@@ -94,6 +95,10 @@ static inline void blk_look_end(BlkShard *shard)
 {
     blk_dec_in_flight(shard);
 }
+
+/* plug.c: tell the root's driver, unless it knows */
+void blk_plug_root(BlockBackend *blk, BlockDriverState *root);
+void blk_unplug_root(BlockBackend *blk, BlockDriverState *root);
 
 /* hooks.c: without a hook they do nothing */
 void blk_send_io_error(BlockBackend *blk, bool is_read, BlockErrorAction action, int error);

@@ -111,7 +111,7 @@ static void blk_delete(BlockBackend *blk)
 /* A callback that dropped the last reference is still counted in: its request frees. */
 void blk_free_if_dead(BlockBackend *blk)
 {
-    if (blk->dead && !blk_counted(blk)) {
+    if (!blk_counted(blk)) {
         free(blk);
     }
 }
@@ -290,9 +290,21 @@ void blk_remove_bs(BlockBackend *blk)
     atomic_store(&blk->root, NULL);
     /* Who asks for a property does not stop at the gate: blk_look_begin(). */
     bdrv_wait_while(bdrv_get_aio_context(bs), blk_looked_at, blk);
+    blk_unplug_root(blk, bs);
     bdrv_remove_parent(bs, &blk->root_link);    /* the gate opens: -ENOMEDIUM for who waits */
     bdrv_drained_end(bs);
     bdrv_unref(bs);
+}
+
+static void carry_plug_over(BlockBackend *blk, BlockDriverState *bs)
+{
+    if (atomic_load(&blk->plug) > 0) {
+        blk_plug_root(blk, bs);
+        /* Unplugged meanwhile, by a thread that found nothing to unplug? */
+        if (atomic_load(&blk->plug) == 0) {
+            blk_unplug_root(blk, bs);
+        }
+    }
 }
 
 void blk_insert_bs(BlockBackend *blk, BlockDriverState *bs)
@@ -302,6 +314,7 @@ void blk_insert_bs(BlockBackend *blk, BlockDriverState *bs)
     bdrv_ref(bs);
     bdrv_add_parent(bs, &blk->root_link);
     atomic_store(&blk->root, bs);
+    carry_plug_over(blk, bs);
     notifier_list_notify(&blk->insert_bs_notifiers, blk);
 }
 

@@ -5,9 +5,6 @@
  * (sync_request: in place inside a coroutine, else polling the caller's
  * context) or asynchronous form (blk_aio_submit).
  */
-#include <errno.h>
-#include <limits.h>
-
 #include "backend/aio.h"
 
 /* ---- the synchronous form (R4) ---- */
@@ -39,25 +36,6 @@ static int64_t sync_request(BlkRequest *r)
     }
     return s.ret;
 }
-
-/* ---- sectors to bytes (R3) ---- */
-
-/* An impossible range becomes one that check_range() answers with -EIO, whatever the medium. */
-static int64_t sector_bytes(int64_t sector_num, int nb_sectors)
-{
-    bool ok = sector_num >= 0 && sector_num <= INT64_MAX / (int64_t)BDRV_SECTOR_SIZE &&
-              nb_sectors >= 0 && nb_sectors <= INT_MAX / (int)BDRV_SECTOR_SIZE;
-
-    return ok ? (int64_t)nb_sectors << BDRV_SECTOR_BITS : -1;
-}
-
-static int64_t sector_offset(int64_t sector_num)
-{
-    return (int64_t)((uint64_t)sector_num << BDRV_SECTOR_BITS);
-}
-
-#define SECTOR_RANGE(sector_num, nb_sectors) \
-    .offset = sector_offset(sector_num), .bytes = sector_bytes(sector_num, nb_sectors)
 
 /* ---- coroutine form ---- */
 
@@ -262,7 +240,7 @@ BlockAIOCB *blk_aio_pwritev(BlockBackend *blk, int64_t offset, QEMUIOVector *qio
 BlockAIOCB *blk_aio_readv(BlockBackend *blk, int64_t sector_num, QEMUIOVector *iov,
                           int nb_sectors, BlockCompletionFunc *cb, void *opaque)
 {
-    BLK_PRECONDITION(sector_bytes(sector_num, nb_sectors) < 0 ||
+    BLK_PRECONDITION(blk_sector_bytes(sector_num, nb_sectors) < 0 ||
                      iov->size == (size_t)nb_sectors << BDRV_SECTOR_BITS,
                      "the vector's size is not that of the sectors");
     return blk_aio_submit(&(BlkRequest){ .blk = blk, .op = blk_op_read,
@@ -273,7 +251,7 @@ BlockAIOCB *blk_aio_readv(BlockBackend *blk, int64_t sector_num, QEMUIOVector *i
 BlockAIOCB *blk_aio_writev(BlockBackend *blk, int64_t sector_num, QEMUIOVector *iov,
                            int nb_sectors, BlockCompletionFunc *cb, void *opaque)
 {
-    BLK_PRECONDITION(sector_bytes(sector_num, nb_sectors) < 0 ||
+    BLK_PRECONDITION(blk_sector_bytes(sector_num, nb_sectors) < 0 ||
                      iov->size == (size_t)nb_sectors << BDRV_SECTOR_BITS,
                      "the vector's size is not that of the sectors");
     return blk_aio_submit(&(BlkRequest){ .blk = blk, .op = blk_op_write,

@@ -14,13 +14,32 @@ static BlockDriverState *batching_node(BlockDriverState *bs)
     return bs;
 }
 
+/* Whoever changes root_plugged tells the driver, so that it hears of each change once. */
+void blk_plug_root(BlockBackend *blk, BlockDriverState *root)
+{
+    BlockDriverState *bs = batching_node(root);
+
+    if (bs && !atomic_exchange(&blk->root_plugged, true)) {
+        bs->drv->bdrv_io_plug(bs);
+    }
+}
+
+void blk_unplug_root(BlockBackend *blk, BlockDriverState *root)
+{
+    BlockDriverState *bs = batching_node(root);
+
+    if (bs && atomic_exchange(&blk->root_plugged, false)) {
+        bs->drv->bdrv_io_unplug(bs);
+    }
+}
+
 void blk_io_plug(BlockBackend *blk)
 {
     BlkShard *shard;
-    BlockDriverState *bs = batching_node(blk_look_begin(blk, &shard));
+    BlockDriverState *bs = blk_look_begin(blk, &shard);
 
-    if (atomic_fetch_add(&blk->plug, 1) == 0 && bs) {
-        bs->drv->bdrv_io_plug(bs);
+    if (atomic_fetch_add(&blk->plug, 1) == 0) {
+        blk_plug_root(blk, bs);
     }
     blk_look_end(shard);
 }
@@ -28,12 +47,12 @@ void blk_io_plug(BlockBackend *blk)
 void blk_io_unplug(BlockBackend *blk)
 {
     BlkShard *shard;
-    BlockDriverState *bs = batching_node(blk_look_begin(blk, &shard));
+    BlockDriverState *bs = blk_look_begin(blk, &shard);
     int depth = atomic_fetch_sub(&blk->plug, 1);
 
     BLK_PRECONDITION(depth > 0, "unplugged more often than plugged");
-    if (depth == 1 && bs) {
-        bs->drv->bdrv_io_unplug(bs);
+    if (depth == 1) {
+        blk_unplug_root(blk, bs);
     }
     blk_look_end(shard);
 }

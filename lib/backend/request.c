@@ -162,14 +162,14 @@ static bool available(BlockBackend *blk)
  * host file costs a system call, and a request within a file that shrank behind
  * our back is harmless (reads give zeroes, writes grow it again).
  */
-static int64_t coroutine_fn length_for(BlockDriverState *bs, int64_t end)
+static int64_t length_for(BlockDriverState *bs, int64_t end)
 {
     int64_t known = atomic_load_explicit(&bs->length, memory_order_relaxed);
 
-    return end <= known ? known : bdrv_co_getlength(bs);
+    return end <= known ? known : bdrv_getlength(bs);
 }
 
-static int coroutine_fn check_range(BlockBackend *blk, int64_t offset, int64_t bytes)
+static int check_range(BlockBackend *blk, int64_t offset, int64_t bytes)
 {
     int64_t end, length;
 
@@ -192,6 +192,17 @@ static int coroutine_fn check_range(BlockBackend *blk, int64_t offset, int64_t b
         }
     }
     return bytes > BDRV_REQUEST_MAX_BYTES ? -EIO : 0;
+}
+
+int blk_check_range(BlockBackend *blk, int64_t offset, int64_t bytes)
+{
+    BlkShard *shard;
+    int ret;
+
+    blk_inc_in_flight(blk, &shard);
+    ret = check_range(blk, offset, bytes);
+    blk_dec_in_flight(shard);
+    return ret;
 }
 
 /* ---- the requests: each runs counted in ---- */

@@ -3,6 +3,8 @@
 #ifndef BLKBACKEND_REQUEST_H
 #define BLKBACKEND_REQUEST_H
 
+#include <limits.h>
+
 #include "backend/backend.h"
 
 typedef struct BlkRequest BlkRequest;
@@ -22,6 +24,28 @@ struct BlkRequest {
 BlkOp blk_op_read, blk_op_map_read, blk_op_write, blk_op_write_zeroes, blk_op_discard,
       blk_op_flush, blk_op_ioctl, blk_op_getlength, blk_op_geometry, blk_op_block_status,
       blk_op_truncate;
+
+/* R3: sectors to bytes.  An impossible range becomes one that R2 answers with -EIO, whatever
+ * the medium: bytes -1. */
+static inline int64_t blk_sector_bytes(int64_t sector_num, int nb_sectors)
+{
+    bool ok = sector_num >= 0 && sector_num <= INT64_MAX / (int64_t)BDRV_SECTOR_SIZE &&
+              nb_sectors >= 0 && nb_sectors <= INT_MAX / (int)BDRV_SECTOR_SIZE;
+
+    return ok ? (int64_t)nb_sectors << BDRV_SECTOR_BITS : -1;
+}
+
+static inline int64_t blk_sector_offset(int64_t sector_num)
+{
+    return (int64_t)((uint64_t)sector_num << BDRV_SECTOR_BITS);
+}
+
+/* The initialisers of a BlkRequest's range. */
+#define SECTOR_RANGE(sector_num, nb_sectors)                \
+    .offset = blk_sector_offset(sector_num), .bytes = blk_sector_bytes(sector_num, nb_sectors)
+
+/* R2, now, in any thread, without the gate. */
+int blk_check_range(BlockBackend *blk, int64_t offset, int64_t bytes);
 
 /* Counts in (waiting at the gate), runs r->op, counts out.  Its result. */
 int64_t coroutine_fn blk_request(BlkRequest *r);

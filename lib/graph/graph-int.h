@@ -23,8 +23,10 @@ void *bdrv_alloc(size_t size);
 char *bdrv_strdup(const char *str);
 
 /* node.c */
-int bdrv_set_node_name(BlockDriverState *bs, const char *name, Error **errp); /* NULL: generated */
-void bdrv_attach_file(BlockDriverState *bs, BlockDriverState *file);   /* takes over the reference */
+/* name NULL: a generated one. */
+int bdrv_set_node_name(BlockDriverState *bs, const char *name, Error **errp);
+/* Takes over the reference to file. */
+void bdrv_attach_file(BlockDriverState *bs, BlockDriverState *file);
 void bdrv_detach_driver(BlockDriverState *bs);    /* after its close, or its failed open */
 
 /* registry.c */
@@ -62,8 +64,8 @@ int coroutine_fn bdrv_transfer_read(BlockDriverState *bs, int64_t offset, int64_
                                     QEMUIOVector *qiov);
 int coroutine_fn bdrv_transfer_write(BlockDriverState *bs, int64_t offset, int64_t bytes,
                                      QEMUIOVector *qiov, int flags);
-/* Bytes of the next piece of [offset, offset + bytes): a short head up to a multiple of align,
- * whole multiples, a short tail; at most max (0: no limit). */
+/* Bytes of the next piece of [offset, offset + bytes): a short head up to a multiple of
+ * align, whole multiples, a short tail; at most max (0: no limit). */
 int64_t bdrv_piece_size(int64_t offset, int64_t bytes, int64_t align, int64_t max);
 
 /* zero.c: writes zeroes to an aligned range (rule R9).  flags as of bdrv_co_pwrite_zeroes() */

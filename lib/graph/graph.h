@@ -72,7 +72,7 @@ struct BlockDriverState {
     _Atomic uint64_t wr_highest_offset;
     atomic_int serialising;            /* serialising requests in flight */
 
-    CoMutex sector0_lock;              /* probed_raw: checking sector 0 and writing it are one step */
+    CoMutex sector0_lock;              /* probed_raw: check and write of sector 0 are one step */
     pthread_mutex_t wait_lock;         /* who waits for whom; taken before a shard's lock */
     TrackerShard tracker[TRACKER_SHARDS];
 
@@ -92,9 +92,9 @@ void bdrv_add_parent(BlockDriverState *bs, BdrvParent *parent);
 void bdrv_remove_parent(BlockDriverState *bs, BdrvParent *parent);
 void bdrv_drop_node_name(BlockDriverState *bs);
 bool bdrv_id_wellformed(const char *id);                 /* letter, then letters digits - . _ */
-/* Set by lib/backend: the one namespace of backend and node names, checked from both sides. */
+/* Set by lib/backend: names of backends and nodes are one namespace, checked from both sides. */
 extern bool (*bdrv_name_in_use_elsewhere)(const char *name);
-/* Set by lib/backend: root of the backend of that name; *found tells apart "no such" and "empty". */
+/* Set by lib/backend: root of the backend of that name; *found: there is such a backend. */
 extern BlockDriverState *(*bdrv_lookup_backend)(const char *name, bool *found);
 void bdrv_set_enable_write_cache(BlockDriverState *bs, bool wce);
 bool bdrv_is_inserted(BlockDriverState *bs);             /* rule R1, recursive */

@@ -103,7 +103,7 @@ static int64_t coroutine_fn visible_bytes(BlockDriverState *bs, int64_t offset, 
 typedef struct Padding {
     int64_t offset, bytes;   /* the enclosing range */
     size_t head, tail;       /* bytes of it before and behind the caller's */
-    uint8_t *head_block;     /* request_alignment bytes each; the same one if the range has only one */
+    uint8_t *head_block;     /* request_alignment bytes each; one and the same in a range of one */
     uint8_t *tail_block;
     QEMUIOVector qiov;       /* of the enclosing range */
 } Padding;

@@ -193,10 +193,10 @@ BlockDriverState *bdrv_backing(BlockDriverState *bs)
 bool bdrv_id_wellformed(const char *id)
 {
     /* ASCII only, whatever the locale. */
-    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    static const char others[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._";
-
-    return id && id[0] && strchr(letters, id[0]) && id[strspn(id, others)] == '\0';
+#define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+    return id && id[0] && strchr(LETTERS, id[0]) &&
+           id[strspn(id, LETTERS "0123456789-._")] == '\0';
+#undef LETTERS
 }
 
 BlockDriverState *bdrv_find_node(const char *node_name)

@@ -35,17 +35,20 @@ static int coroutine_fn call_driver(Transfer *t, int64_t bytes, QEMUIOVector *qi
 
 /* ---- what suits the driver ---- */
 
-static bool memory_suits(const QEMUIOVector *qiov, size_t alignment)
+/* Elements must start aligned; their lengths need it only as far as requests do. */
+static bool memory_suits(const BlockLimits *bl, const QEMUIOVector *qiov)
 {
-    uintptr_t bits = 0;
+    size_t mem = bl->min_mem_alignment, len = MIN_OF(mem, bl->request_alignment);
+    uintptr_t starts = 0, lengths = 0;
 
-    if (alignment <= 1) {
+    if (mem <= 1) {
         return true;
     }
     for (int i = 0; i < qiov->niov; i++) {
-        bits |= (uintptr_t)qiov->iov[i].iov_base | qiov->iov[i].iov_len;
+        starts |= (uintptr_t)qiov->iov[i].iov_base;
+        lengths |= qiov->iov[i].iov_len;
     }
-    return (bits & (alignment - 1)) == 0;
+    return (starts & (mem - 1)) == 0 && (lengths & (len - 1)) == 0;
 }
 
 static bool suits_as_it_is(const Transfer *t, int64_t bytes)
@@ -57,7 +60,7 @@ static bool suits_as_it_is(const Transfer *t, int64_t bytes)
     }
     return t->bs->drv->is_passthrough ||
            ((bl->max_transfer == 0 || bytes <= bl->max_transfer) &&
-            t->qiov->niov <= bl->max_iov && memory_suits(t->qiov, bl->min_mem_alignment));
+            t->qiov->niov <= bl->max_iov && memory_suits(bl, t->qiov));
 }
 
 /* How many of the next `bytes` bytes of the vector lie in at most max_iov elements. */
@@ -122,7 +125,7 @@ static int64_t coroutine_fn transfer_part(Transfer *t, int64_t bytes)
     }
     qemu_iovec_init(&part, 1);
     qemu_iovec_concat(&part, t->qiov, t->done, n);
-    if (!t->bs->drv->is_passthrough && !memory_suits(&part, bl->min_mem_alignment)) {
+    if (!t->bs->drv->is_passthrough && !memory_suits(bl, &part)) {
         qemu_iovec_destroy(&part);
         return transfer_bounced(t, bytes);
     }
