@@ -43,6 +43,7 @@ libblkbackend_la_SOURCES = \
 	lib/drivers/file-space.c \
 	lib/drivers/file.c \
 	lib/drivers/file.h \
+	lib/drivers/foreign.c \
 	lib/drivers/memory.c \
 	lib/drivers/null.c \
 	lib/drivers/options.c \

@@ -112,7 +112,7 @@ bool timer_pending(QEMUTimer *timer);
 void aio_co_wake(Coroutine *co);
 /* [any] Starts a new or continues a yielded coroutine in ctx. */
 void aio_co_schedule(AioContext *ctx, Coroutine *co);
-/* [any] Runs co (new; argument set here) in ctx: at once if this thread runs ctx, else scheduled. */
+/* [any] Runs co (new) in ctx: at once if this thread runs ctx, else scheduled. */
 void aio_co_start(AioContext *ctx, Coroutine *co, void *opaque);
 AioContext *qemu_coroutine_get_aio_context(Coroutine *co);
 /* Sleeps ns of the given clock in the current context. */

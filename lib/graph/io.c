@@ -395,7 +395,8 @@ static int coroutine_fn write_guarded(BlockDriverState *bs, int64_t offset, int6
     } else {
         memset(sector + offset, 0, n);
     }
-    if (ret == 0 && bdrv_guess_format(sector, sizeof(sector), bdrv_filename(bs)) != bs->drv) {
+    if (ret == 0 &&
+        bdrv_looks_like_another_format(bs->drv, sector, sizeof(sector), bdrv_filename(bs))) {
         ret = -EPERM;
     }
     if (ret == 0 && qiov) {

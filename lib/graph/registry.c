@@ -117,3 +117,55 @@ const BlockDriver *bdrv_guess_format(const uint8_t *buf, int size, const char *f
     }
     return best ? best : bdrv_find_format("raw");
 }
+
+/* Headers that can name other files of the host, by which tools that we do not have a driver
+ * of know their images. */
+static const struct ForeignHeader {
+    const char *magic;
+    int len;
+} foreign_headers[] = {
+    { "QFI\xfb", 4 },     /* qcow, qcow2 */
+    { "QED\0", 4 },
+    { "KDMV", 4 },        /* vmdk */
+    { "COWD", 4 },        /* vmdk, older */
+    { "conectix", 8 },    /* vpc */
+    { "vhdxfile", 8 },
+};
+
+/* A vmdk in words: comments and empty lines, then its version. */
+static bool is_vmdk_descriptor(const char *text, const char *end)
+{
+    static const char version[] = "version=";
+    const int len = sizeof(version) - 1;
+
+    while (text < end) {
+        const char *line = text;
+
+        while (text < end && *text == ' ') {
+            text++;
+        }
+        if (text < end && *text != '#' && *text != '\r' && *text != '\n') {
+            return end - line >= len && memcmp(line, version, len) == 0;
+        }
+        text = memchr(text, '\n', end - text);
+        if (!text) {
+            return false;
+        }
+        text++;
+    }
+    return false;
+}
+
+bool bdrv_looks_like_another_format(const BlockDriver *drv, const uint8_t *buf, int size,
+                                    const char *filename)
+{
+    for (size_t i = 0; i < sizeof(foreign_headers) / sizeof(foreign_headers[0]); i++) {
+        const struct ForeignHeader *header = &foreign_headers[i];
+
+        if (size >= header->len && memcmp(buf, header->magic, header->len) == 0) {
+            return true;
+        }
+    }
+    return is_vmdk_descriptor((const char *)buf, (const char *)buf + size) ||
+           bdrv_guess_format(buf, size, filename) != drv;
+}

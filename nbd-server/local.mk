@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# nbd-export: the server.  It uses what libblkbackend exports and nothing else of it.
+
+bin_PROGRAMS += nbd-server/nbd-export
+
+nbd_server_nbd_export_SOURCES = \
+	common/byte-order.h \
+	common/cleanup.h \
+	common/human-size.c \
+	common/human-size.h \
+	common/nbd-protocol.h \
+	common/xalloc.h \
+	nbd-server/budget.c \
+	nbd-server/budget.h \
+	nbd-server/config-keys.c \
+	nbd-server/config.c \
+	nbd-server/config.h \
+	nbd-server/conn-int.h \
+	nbd-server/conn.c \
+	nbd-server/daemon.c \
+	nbd-server/daemon.h \
+	nbd-server/data-pool.c \
+	nbd-server/data-pool.h \
+	nbd-server/export.c \
+	nbd-server/handshake-export-name.c \
+	nbd-server/handshake-go.c \
+	nbd-server/handshake-list.c \
+	nbd-server/handshake-meta.c \
+	nbd-server/handshake.c \
+	nbd-server/handshake.h \
+	nbd-server/iothread.c \
+	nbd-server/listen.c \
+	nbd-server/log.c \
+	nbd-server/main.c \
+	nbd-server/receive.c \
+	nbd-server/reply.c \
+	nbd-server/request.c \
+	nbd-server/rx-buffer.c \
+	nbd-server/rx-buffer.h \
+	nbd-server/server.h
+nbd_server_nbd_export_LDADD = libblkbackend.la $(JANSSON_LIBS)
+
+# The same program to run from the build folder: a plain executable that finds the library there,
+# where libtool puts a shell script in front of the one that is to be installed.
+noinst_PROGRAMS += nbd-export
+nbd_export_SOURCES = $(nbd_server_nbd_export_SOURCES)
+nbd_export_LDADD = $(nbd_server_nbd_export_LDADD)
+nbd_export_LDFLAGS = $(AM_LDFLAGS) -no-install

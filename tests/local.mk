@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Tests.  Each is named once, in the list of its kind; HACKING.md says how to add one.
+# tests/run runs them all; those of lib, protocol and server run once with each event engine.
+
+# The library from the inside (cmocka): linked with its objects, exported or not.
+unit_tests = \
+	tests/unit/test-accounting \
+	tests/unit/test-aio \
+	tests/unit/test-backend-life \
+	tests/unit/test-backend-names \
+	tests/unit/test-backend-root \
+	tests/unit/test-blockers \
+	tests/unit/test-clock \
+	tests/unit/test-colock \
+	tests/unit/test-coroutine \
+	tests/unit/test-device-ops \
+	tests/unit/test-driver-file \
+	tests/unit/test-driver-host-device \
+	tests/unit/test-driver-memory \
+	tests/unit/test-driver-null \
+	tests/unit/test-driver-raw \
+	tests/unit/test-error-policy \
+	tests/unit/test-error \
+	tests/unit/test-file-flush \
+	tests/unit/test-file-locks \
+	tests/unit/test-graph-drain \
+	tests/unit/test-graph-io \
+	tests/unit/test-graph-open \
+	tests/unit/test-io-status \
+	tests/unit/test-iov \
+	tests/unit/test-media \
+	tests/unit/test-notify \
+	tests/unit/test-op-blockers-blk \
+	tests/unit/test-properties \
+	tests/unit/test-qdict \
+	tests/unit/test-root-state \
+	tests/unit/test-serialising
+
+# The library as a stranger's program sees it (cmocka): linked with libblkbackend.so.
+lib_tests =
+
+# Bytes on a socket, and libnbd's Python.
+protocol_tests = \
+	tests/protocol/abort-is-acked.py \
+	tests/protocol/bad-magic-after-good-requests.py \
+	tests/protocol/block-size-constraint-is-kept.py \
+	tests/protocol/block-status-any-range.py \
+	tests/protocol/block-status-by-export-name.py \
+	tests/protocol/block-status-req-one.py \
+	tests/protocol/block-status-tells-the-holes.py \
+	tests/protocol/block-status-without-context-is-einval.py \
+	tests/protocol/cache-changes-nothing.py \
+	tests/protocol/client-that-reads-late.py \
+	tests/protocol/client-that-reads-no-replies.py \
+	tests/protocol/cookie-comes-back.py \
+	tests/protocol/df-without-structured-is-einval.py \
+	tests/protocol/disc-answers-what-is-in-flight.py \
+	tests/protocol/export-name-124-zeroes.py \
+	tests/protocol/export-name-unknown-closes.py \
+	tests/protocol/failed-flush-stays-failed.py \
+	tests/protocol/flush-answers.py \
+	tests/protocol/fua-on-every-command.py \
+	tests/protocol/go-answers-every-info.py \
+	tests/protocol/go-block-sizes-are-sane.py \
+	tests/protocol/go-ignores-unknown-info.py \
+	tests/protocol/go-malformed-is-invalid.py \
+	tests/protocol/go-unknown-export.py \
+	tests/protocol/go-without-no-zeroes-has-no-padding.py \
+	tests/protocol/handshake-client-flags-unknown.py \
+	tests/protocol/handshake-client-without-fixed-newstyle.py \
+	tests/protocol/handshake-greeting.py \
+	tests/protocol/handshake-in-one-packet.py \
+	tests/protocol/handshake-left-anywhere.py \
+	tests/protocol/handshake-one-byte-at-a-time.py \
+	tests/protocol/info-and-go-agree.py \
+	tests/protocol/info-stays-in-haggling.py \
+	tests/protocol/list-names-every-export.py \
+	tests/protocol/list-with-data-is-invalid.py \
+	tests/protocol/many-connections.py \
+	tests/protocol/meta-context-list.py \
+	tests/protocol/meta-context-long-query.py \
+	tests/protocol/meta-context-malformed-is-invalid.py \
+	tests/protocol/meta-context-needs-structured-replies.py \
+	tests/protocol/meta-context-of-another-export.py \
+	tests/protocol/meta-context-set-replaces.py \
+	tests/protocol/meta-context-set.py \
+	tests/protocol/meta-context-unknown-export.py \
+	tests/protocol/multi-conn-is-coherent.py \
+	tests/protocol/option-bad-magic-closes-alone.py \
+	tests/protocol/option-flood-is-bounded.py \
+	tests/protocol/option-huge-length.py \
+	tests/protocol/option-name-too-long.py \
+	tests/protocol/option-unknown-is-unsup.py \
+	tests/protocol/past-end-gets-the-named-error.py \
+	tests/protocol/pipelining.py \
+	tests/protocol/probed-raw-refuses-a-format-header.py \
+	tests/protocol/read-beyond-maximum.py \
+	tests/protocol/read-only-is-eperm.py \
+	tests/protocol/request-bad-magic-closes-alone.py \
+	tests/protocol/request-cut-off.py \
+	tests/protocol/request-of-32-mib.py \
+	tests/protocol/requests-run-side-by-side.py \
+	tests/protocol/sigterm-accepts-nothing-new.py \
+	tests/protocol/sigterm-answers-everything-in-flight.py \
+	tests/protocol/sigterm-does-not-wait-for-idle-clients.py \
+	tests/protocol/sigterm-drain-timeout.py \
+	tests/protocol/sigterm-twice-ends-at-once.py \
+	tests/protocol/single-bytes.py \
+	tests/protocol/starttls-is-refused.py \
+	tests/protocol/structured-error-has-a-text.py \
+	tests/protocol/structured-read-covers-once.py \
+	tests/protocol/structured-read-df.py \
+	tests/protocol/structured-read-error-is-a-chunk.py \
+	tests/protocol/structured-read-sends-holes.py \
+	tests/protocol/structured-reply-twice.py \
+	tests/protocol/structured-reply-with-data-is-invalid.py \
+	tests/protocol/transmission-flags.py \
+	tests/protocol/trim-punches-with-discard-unmap.py \
+	tests/protocol/unaligned-end-of-image.py \
+	tests/protocol/unknown-command-is-einval.py \
+	tests/protocol/unknown-flag-is-einval.py \
+	tests/protocol/write-beyond-maximum.py \
+	tests/protocol/write-zeroes-fast.py \
+	tests/protocol/write-zeroes-larger-than-a-payload.py \
+	tests/protocol/write-zeroes-no-hole.py \
+	tests/protocol/write-zeroes-reads-zero.py \
+	tests/protocol/zero-length-does-no-harm.py
+
+# nbd-export and real clients.
+server_tests = \
+	tests/server/cache-modes.sh \
+	tests/server/cache-none-copies-exactly.sh \
+	tests/server/common.sh \
+	tests/server/export-key-errors.sh \
+	tests/server/exports-by-name.sh \
+	tests/server/fio-verify.sh \
+	tests/server/flush-reaches-the-disk.sh \
+	tests/server/fork-and-pid-file.sh \
+	tests/server/fork-reports-errors.sh \
+	tests/server/help-and-version.sh \
+	tests/server/libnbd-async.sh \
+	tests/server/live-socket-is-refused.sh \
+	tests/server/locks-against-qemu.sh \
+	tests/server/nbd-client-list.sh \
+	tests/server/nbdcopy-ext4-image.sh \
+	tests/server/nbdinfo-map.sh \
+	tests/server/nbdinfo.sh \
+	tests/server/option-errors.sh \
+	tests/server/out-of-descriptors.sh \
+	tests/server/pid-file-and-socket-removed.sh \
+	tests/server/qemu-img.sh \
+	tests/server/qemu-io-patterns.sh \
+	tests/server/read-only.sh \
+	tests/server/shared-limit-is-given-back.sh \
+	tests/server/stale-socket-is-replaced.sh \
+	tests/server/tcp-nodelay.sh \
+	tests/server/tcp-v4-v6-and-unix-at-once.sh \
+	tests/server/threads.sh \
+	tests/server/two-servers-one-image.sh
+
+# The source itself, and what `make install` makes of it.
+code_tests = \
+	tests/code/arrows.sh \
+	tests/code/exported-symbols.sh \
+	tests/code/headers.sh \
+	tests/code/includes.sh \
+	tests/code/install.sh \
+	tests/code/shell.sh \
+	tests/code/spelling.sh \
+	tests/code/style.sh
+
+TESTS += $(protocol_tests) $(server_tests) $(code_tests)
+
+# tests/run asks it what this machine can do.
+check_PROGRAMS += tests/has-engine
+tests_has_engine_LDADD = libblkbackend.la
+tests_has_engine_LDFLAGS = $(AM_LDFLAGS) -no-install
+
+if HAVE_CMOCKA
+check_PROGRAMS += $(unit_tests) $(lib_tests)
+TESTS += $(unit_tests) $(lib_tests)
+endif
+
+EXTRA_DIST += $(protocol_tests) $(server_tests) $(code_tests) \
+	tests/code/header-symbols tests/functions.sh tests/nbdtest.py tests/protocol/rawnbd.py \
+	tests/run tests/tsan.supp tests/unit/blk-test.h tests/unit/driver-test.h \
+	tests/unit/graph-test.h tests/unit/unit.h
+
+# For every program that says nothing else: the unit tests.
+LDADD = $(libblkbackend_la_OBJECTS) $(libblkbackend_la_LIBADD) $(CMOCKA_LIBS)
+
+TEST_EXTENSIONS = .sh .py
+LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
+SH_LOG_DRIVER = $(LOG_DRIVER)
+PY_LOG_DRIVER = $(LOG_DRIVER)
+LOG_COMPILER = $(BASH) $(top_srcdir)/tests/run
+SH_LOG_COMPILER = $(LOG_COMPILER)
+PY_LOG_COMPILER = $(LOG_COMPILER)
+AM_TESTS_ENVIRONMENT = \
+	NBD_EXPORT='$(abs_top_builddir)/nbd-export'; export NBD_EXPORT; \
+	abs_top_srcdir='$(abs_top_srcdir)'; export abs_top_srcdir; \
+	abs_top_builddir='$(abs_top_builddir)'; export abs_top_builddir; \
+	CC='$(CC)'; export CC; \
+	PYTHON3='$(PYTHON3)'; export PYTHON3; \
+	SANITIZERS='$(SANITIZERS)'; export SANITIZERS; \
+	unset ENGINE;
