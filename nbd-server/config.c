@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Reads the command line into a Config.
+ *
+ * What stands outside of --export holds for every export, wherever it stands on
+ * the line; so the texts of --export wait until everything else is known.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/cleanup.h"
+#include "common/nbd-protocol.h"
+#include "common/xalloc.h"
+
+#define COMMAND_LINE_SCOPES (KEY_SERVER | KEY_EXPORT | KEY_ONE_EXPORT)
+#define LIST_SCOPES (KEY_EXPORT | KEY_IN_LIST)
+
+/* ---- lists with commas ---- */
+
+/* Everything up to a single comma or the end, with doubled commas undone. */
+static char *next_element(const char **cursor)
+{
+    const char *p = *cursor;
+    char *element = xcalloc(1, strlen(p) + 1);
+    size_t n = 0;
+
+    for (; *p; p++) {
+        if (*p == ',' && *++p != ',') {
+            break;
+        }
+        element[n++] = *p;
+    }
+    *cursor = p;
+    return element;
+}
+
+bool option_list_next(const char **cursor, char **key, char **value)
+{
+    char *equals;
+
+    if (!**cursor) {
+        return false;
+    }
+    *key = next_element(cursor);
+    equals = strchr(*key, '=');
+    if (equals) {
+        *equals = '\0';
+    }
+    *value = equals ? xstrdup(equals + 1) : NULL;
+    return true;
+}
+
+/* ---- exports ---- */
+
+static void clear_export(ExportConfig *export)
+{
+    free(export->name);
+    free(export->description);
+    free(export->image);
+    free(export->format);
+}
+
+static void free_export(ExportConfig *export)
+{
+    clear_export(export);
+    free(export);
+}
+
+static ExportConfig *copy_defaults(const Config *config)
+{
+    ExportConfig *export = xcalloc(1, sizeof(*export));
+
+    *export = config->defaults;
+    export->name = xstrdup(config->defaults.name);
+    export->description = xstrdup(config->defaults.description);
+    export->image = xstrdup(config->defaults.image);
+    export->format = xstrdup(config->defaults.format);
+    return export;
+}
+
+static int open_flags(const Config *config, const ExportConfig *export)
+{
+    static const int cache_flags[] = {
+        [CACHE_WRITEBACK] = BDRV_O_CACHE_WB,
+        [CACHE_WRITETHROUGH] = 0,
+        [CACHE_NONE] = BDRV_O_NOCACHE | BDRV_O_CACHE_WB,
+        [CACHE_DIRECTSYNC] = BDRV_O_NOCACHE,
+        [CACHE_UNSAFE] = BDRV_O_CACHE_WB | BDRV_O_NO_FLUSH,
+    };
+    int flags = cache_flags[export->cache];
+
+    flags |= export->read_only ? 0 : BDRV_O_RDWR;
+    flags |= export->discard == DISCARD_UNMAP ? BDRV_O_UNMAP : 0;
+    flags |= config->aio == AIO_NATIVE ? BDRV_O_NATIVE_AIO : 0;
+    return flags;
+}
+
+/* The checks that need more than one setting; takes over export. */
+static bool add_export(Config *config, ExportConfig *export, Error **errp)
+{
+    ExportConfig *other;
+
+    STAILQ_INSERT_TAIL(&config->exports, export, link);
+    if (export->image_opts && export->format) {
+        error_setg(errp, "--image-opts and --format do not go together");
+        error_append_hint(errp, "Name the format in the image's options: driver=FORMAT,...\n");
+        return false;
+    }
+    if (config->aio == AIO_NATIVE && export->cache != CACHE_NONE &&
+        export->cache != CACHE_DIRECTSYNC) {
+        error_setg(errp, "--aio=native works only past the host's cache");
+        error_append_hint(errp, "Add --cache=none or --cache=directsync.\n");
+        return false;
+    }
+    STAILQ_FOREACH(other, &config->exports, link) {
+        if (other != export && strcmp(other->name, export->name) == 0) {
+            error_setg(errp, "two exports have the name \"%s\"", export->name);
+            error_append_hint(errp, "Give each its own: --export name=NAME,image=PATH,...\n");
+            return false;
+        }
+    }
+    export->open_flags = open_flags(config, export);
+    return true;
+}
+
+static bool set_in_list(Config *config, ExportConfig *export, const char *name,
+                        const char *value, Error **errp)
+{
+    const ConfigKey *key = config_key_find(name, LIST_SCOPES, "", errp);
+
+    if (!key) {
+        return false;
+    }
+    if (!value && key->argument) {
+        error_setg(errp, "%s needs a value: %s=%s", name, name, key->argument);
+        return false;
+    }
+    if (!config_key_set(key, config, export, value, errp)) {
+        error_prepend(errp, "%s: ", name);
+        return false;
+    }
+    return true;
+}
+
+static bool parse_export_text(Config *config, const char *text, Error **errp)
+{
+    ExportConfig *export = copy_defaults(config);
+    const char *cursor = text;
+    char *key, *value;
+
+    while (option_list_next(&cursor, &key, &value)) {
+        bool ok = set_in_list(config, export, key, value, errp);
+
+        free(key);
+        free(value);
+        if (!ok) {
+            free_export(export);
+            error_prepend(errp, "--export \"%s\": ", text);
+            return false;
+        }
+    }
+    if (!export->image) {
+        free_export(export);
+        error_setg(errp, "--export \"%s\": says no image", text);
+        error_append_hint(errp, "Add image=PATH to the list.\n");
+        return false;
+    }
+    return add_export(config, export, errp);
+}
+
+static bool resolve_exports(Config *config, Error **errp)
+{
+    ExportText *text;
+
+    if (config->defaults.image && !STAILQ_EMPTY(&config->export_texts)) {
+        error_setg(errp, "image \"%s\" stands beside --export", config->defaults.image);
+        error_append_hint(errp, "Serve it by one more --export: --export name=NAME,image=%s\n",
+                          config->defaults.image);
+        return false;
+    }
+    if (config->defaults.image) {
+        return add_export(config, copy_defaults(config), errp);
+    }
+    if (STAILQ_EMPTY(&config->export_texts)) {
+        error_setg(errp, "no image to serve");
+        error_append_hint(errp, "Try 'nbd-export disk.img', or 'nbd-export --help'.\n");
+        return false;
+    }
+    if (*config->defaults.name || config->defaults.description) {
+        error_setg(errp, "--export-name and --description belong to a single IMAGE");
+        error_append_hint(errp, "Inside of --export say name=NAME and description=TEXT.\n");
+        return false;
+    }
+    STAILQ_FOREACH(text, &config->export_texts, link) {
+        if (!parse_export_text(config, text->text, errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- listening addresses ---- */
+
+static void add_address(Config *config, const ListenAddress *from, unsigned port)
+{
+    ListenAddress *address = xcalloc(1, sizeof(*address));
+
+    address->path = xstrdup(from->path);
+    address->host = xstrdup(from->host);
+    address->port = port;
+    STAILQ_INSERT_TAIL(&config->addresses, address, link);
+}
+
+/* A --bind without a port goes with every --port; each has its default. */
+static void resolve_addresses(Config *config)
+{
+    static const ListenAddress everywhere;
+    ListenAddress *bind, *port, *socket;
+
+    STAILQ_FOREACH(socket, &config->sockets, link) {
+        add_address(config, socket, 0);
+    }
+    STAILQ_FOREACH(bind, &config->binds, link) {
+        if (bind->has_port) {
+            add_address(config, bind, bind->port);
+            continue;
+        }
+        STAILQ_FOREACH(port, &config->ports, link) {
+            add_address(config, bind, port->port);
+        }
+        if (STAILQ_EMPTY(&config->ports)) {
+            add_address(config, bind, NBD_DEFAULT_PORT);
+        }
+    }
+    if (!STAILQ_EMPTY(&config->binds)) {
+        return;
+    }
+    STAILQ_FOREACH(port, &config->ports, link) {
+        add_address(config, &everywhere, port->port);
+    }
+    if (STAILQ_EMPTY(&config->addresses)) {
+        add_address(config, &everywhere, NBD_DEFAULT_PORT);
+    }
+}
+
+/* ---- the command line ---- */
+
+/* Where reading the command line has got to. */
+typedef struct {
+    int argc;
+    char **argv;
+    int next;
+} Words;
+
+static const char *next_word(Words *words)
+{
+    return words->next < words->argc ? words->argv[words->next++] : NULL;
+}
+
+/* value: what stood in the same word, or NULL: then the next word, if the key wants one. */
+static bool set_from_words(Config *config, const ConfigKey *key, const char *value, Words *words,
+                           Error **errp)
+{
+    void *base = key->scope == KEY_SERVER ? (void *)config : (void *)&config->defaults;
+
+    if (key->argument && !value) {
+        value = next_word(words);
+        if (!value) {
+            error_setg(errp, "--%s needs an argument: --%s=%s", key->name, key->name,
+                       key->argument);
+            return false;
+        }
+    }
+    if (!key->argument && key->type == KEY_SPECIAL && value) {
+        error_setg(errp, "--%s takes no argument", key->name);
+        return false;
+    }
+    if (!config_key_set(key, config, base, value, errp)) {
+        error_prepend(errp, "--%s: ", key->name);
+        return false;
+    }
+    return true;
+}
+
+static bool parse_long(Config *config, const char *word, Words *words, Error **errp)
+{
+    const char *equals = strchr(word, '=');
+    auto_free char *name = xstrndup(word, equals ? (size_t)(equals - word) : strlen(word));
+    const ConfigKey *key = config_key_find(name, COMMAND_LINE_SCOPES, "--", errp);
+
+    return key && set_from_words(config, key, equals ? equals + 1 : NULL, words, errp);
+}
+
+/* One or more short options in a word: -rv, -p10810, -p 10810. */
+static bool parse_short(Config *config, const char *word, Words *words, Error **errp)
+{
+    while (*word) {
+        const ConfigKey *key = config_key_find_short(*word);
+        const char *rest = word + 1;
+
+        if (!key) {
+            error_setg(errp, "unknown option \"-%c\"", *word);
+            error_append_hint(errp, "Try 'nbd-export --help' for a list.\n");
+            return false;
+        }
+        if (key->argument) {
+            return set_from_words(config, key, *rest ? rest : NULL, words, errp);
+        }
+        if (!set_from_words(config, key, NULL, words, errp)) {
+            return false;
+        }
+        word = rest;
+    }
+    return true;
+}
+
+static bool set_image(Config *config, const char *word, Error **errp)
+{
+    if (config->defaults.image) {
+        error_setg(errp, "two images: \"%s\" and \"%s\"", config->defaults.image, word);
+        error_append_hint(errp, "For several write --export name=NAME,image=PATH for each.\n");
+        return false;
+    }
+    if (!*word) {
+        error_setg(errp, "the image's name is empty");
+        return false;
+    }
+    config->defaults.image = xstrdup(word);
+    return true;
+}
+
+static bool parse_words(Config *config, Words *words, Error **errp)
+{
+    bool options_end = false;
+    const char *word;
+
+    while ((word = next_word(words)) && config->action == CONFIG_RUN) {
+        bool ok;
+
+        if (!options_end && strcmp(word, "--") == 0) {
+            options_end = true;
+            continue;
+        } else if (options_end || word[0] != '-' || !word[1]) {
+            ok = set_image(config, word, errp);
+        } else if (word[1] == '-') {
+            ok = parse_long(config, word + 2, words, errp);
+        } else {
+            ok = parse_short(config, word + 1, words, errp);
+        }
+        if (!ok) {
+            return false;
+        }
+    }
+    return true;
+}
+
+Config *config_parse(int argc, char **argv, Error **errp)
+{
+    Config *config = xcalloc(1, sizeof(*config));
+    Words words = { argc, argv, 1 };
+
+    STAILQ_INIT(&config->exports);
+    STAILQ_INIT(&config->addresses);
+    STAILQ_INIT(&config->export_texts);
+    STAILQ_INIT(&config->sockets);
+    STAILQ_INIT(&config->binds);
+    STAILQ_INIT(&config->ports);
+    config_set_defaults(config);
+
+    if (!parse_words(config, &words, errp) ||
+        (config->action == CONFIG_RUN && !resolve_exports(config, errp))) {
+        config_free(config);
+        return NULL;
+    }
+    resolve_addresses(config);
+    return config;
+}
+
+static void free_addresses(ListenAddressList *list)
+{
+    ListenAddress *address;
+
+    while ((address = STAILQ_FIRST(list))) {
+        STAILQ_REMOVE_HEAD(list, link);
+        free(address->path);
+        free(address->host);
+        free(address);
+    }
+}
+
+void config_free(Config *config)
+{
+    ExportConfig *export;
+    ExportText *text;
+
+    if (!config) {
+        return;
+    }
+    while ((export = STAILQ_FIRST(&config->exports))) {
+        STAILQ_REMOVE_HEAD(&config->exports, link);
+        free_export(export);
+    }
+    while ((text = STAILQ_FIRST(&config->export_texts))) {
+        STAILQ_REMOVE_HEAD(&config->export_texts, link);
+        free(text);
+    }
+    free_addresses(&config->addresses);
+    free_addresses(&config->sockets);
+    free_addresses(&config->binds);
+    free_addresses(&config->ports);
+    clear_export(&config->defaults);
+    free(config->pid_file);
+    free(config);
+}

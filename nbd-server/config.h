@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the user asked for: the settings of the server and of each export.
+ */
+#ifndef NBD_EXPORT_CONFIG_H
+#define NBD_EXPORT_CONFIG_H
+
+#include "server.h"
+
+/* A place to listen: a unix socket, or a TCP host and port. */
+typedef struct ListenAddress {
+    char *path;                /* unix socket; NULL: TCP */
+    char *host;                /* NULL: all addresses of this machine */
+    unsigned port;             /* 0: one that the kernel picks */
+    bool has_port;             /* --bind gave one with the address */
+    STAILQ_ENTRY(ListenAddress) link;
+} ListenAddress;
+
+typedef STAILQ_HEAD(ListenAddressList, ListenAddress) ListenAddressList;
+
+/* An argument of --export, kept until the command line is read to its end. */
+typedef struct ExportText {
+    const char *text;          /* in argv */
+    STAILQ_ENTRY(ExportText) link;
+} ExportText;
+
+enum config_action { CONFIG_RUN, CONFIG_HELP, CONFIG_VERSION };
+
+struct Config {
+    enum config_action action;
+    STAILQ_HEAD(, ExportConfig) exports;
+    ListenAddressList addresses;   /* resolved from the three below */
+    unsigned aio;                  /* enum aio_choice */
+    unsigned threads;
+    unsigned drain_timeout;        /* seconds */
+    unsigned handshake_timeout;    /* seconds */
+    int64_t max_memory;            /* bytes held for all clients */
+    char *pid_file;                /* NULL: none */
+    int ready_fd;                  /* -1: none */
+    bool fork;
+    unsigned verbose;              /* how often -v was given */
+
+    /* As given, until config_parse() has put them together. */
+    ExportConfig defaults;         /* the settings of an export outside of --export */
+    STAILQ_HEAD(, ExportText) export_texts;
+    ListenAddressList sockets, binds, ports;
+};
+
+enum cache_choice {
+    CACHE_WRITEBACK, CACHE_WRITETHROUGH, CACHE_NONE, CACHE_DIRECTSYNC, CACHE_UNSAFE
+};
+enum discard_choice { DISCARD_IGNORE, DISCARD_UNMAP };
+enum aio_choice { AIO_AUTO, AIO_THREADS, AIO_IO_URING, AIO_NATIVE };
+
+/* NULL with errp set if the command line cannot be used. */
+Config *config_parse(int argc, char **argv, Error **errp);
+void config_free(Config *config);
+
+/* ---- config-keys.c: the table of settings ---- */
+
+enum key_type {
+    KEY_SWITCH,      /* bool: on or off; the command line needs no argument for "on" */
+    KEY_STRING,      /* char * */
+    KEY_NUMBER,      /* unsigned, min to max */
+    KEY_SIZE,        /* int64_t bytes, min to max */
+    KEY_CHOICE,      /* unsigned: a value of `choices` */
+    KEY_SPECIAL,     /* `set` knows */
+};
+
+enum key_scope {
+    KEY_SERVER = 1,  /* one value for the server */
+    KEY_EXPORT = 2,  /* command line: for every export; and a key of --export */
+    KEY_ONE_EXPORT = 4, /* command line: for the export of IMAGE */
+    KEY_IN_LIST = 8, /* a key of --export */
+};
+
+struct key_choice {
+    const char *name;
+    unsigned value;
+};
+
+typedef struct ConfigKey {
+    const char *name;
+    char short_name;                   /* 0: none */
+    const char *argument;              /* NULL: a switch */
+    unsigned scope;                    /* enum key_scope */
+    enum key_type type;
+    size_t offset;                     /* in Config or ExportConfig */
+    int64_t min, max;                  /* KEY_NUMBER, KEY_SIZE; KEY_STRING: bytes */
+    const struct key_choice *choices;  /* KEY_CHOICE */
+    /* KEY_SPECIAL; value is NULL if the command line had none. */
+    bool (*set)(Config *config, const char *value, Error **errp);
+    const char *def;                   /* in words, for the help; NULL: nothing worth saying */
+    const char *help;
+} ConfigKey;
+
+extern const ConfigKey config_keys[];
+extern const size_t n_config_keys;
+
+/* By name among the keys of `scopes`; errp names the nearest if there is none.
+ * `prefix` is what the user typed before it ("--" or ""). */
+const ConfigKey *config_key_find(const char *name, unsigned scopes, const char *prefix,
+                                 Error **errp);
+const ConfigKey *config_key_find_short(char short_name);
+/* base: the Config or the ExportConfig that the key's offset is meant for. */
+bool config_key_set(const ConfigKey *key, Config *config, void *base, const char *value,
+                    Error **errp);
+void config_set_defaults(Config *config);
+void config_print_help(void);
+
+#endif

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A connection from the inside: what conn.c, receive.c, request.c and reply.c share.
+ *
+ * A client is served by one coroutine (conn_run) that reads its socket, and by
+ * one more for each request.  All run in the connection's thread, so nothing
+ * here has a lock.
+ *
+ *   socket --recv--> RxBuffer --parse--> Request, its coroutine --> reply queue --sendmsg--> socket
+ */
+#ifndef NBD_EXPORT_CONN_INT_H
+#define NBD_EXPORT_CONN_INT_H
+
+#include <blkbackend/accounting.h>
+
+#include "budget.h"
+#include "rx-buffer.h"
+#include "server.h"
+
+typedef struct Client Client;
+typedef struct Command Command;
+struct nbd_extent;
+
+/* What the connection's coroutine waits for. */
+enum client_wait {
+    WAIT_NONE,        /* it runs */
+    WAIT_INPUT,       /* bytes from the client */
+    WAIT_OUTPUT,      /* room in the socket, for the handshake's writes */
+    WAIT_ROOM,        /* fewer requests in flight */
+    WAIT_MEMORY,      /* the budget; the only wait that budget_grant() ends */
+    WAIT_QUIET,       /* no request in flight, no reply unsent */
+};
+
+/* Longest text of an error reply, with its NUL. */
+#define ERROR_TEXT_MAX 160
+
+/* A request from its header's arrival until the last byte of its reply has gone. */
+struct Request {
+    Client *client;
+    const Command *cmd;
+    uint64_t cookie;                /* as it came: opaque */
+    uint64_t offset;
+    uint32_t len;
+    uint16_t flags;                 /* NBD_CMD_FLAG_* */
+
+    bool mapped;                    /* `map` is lent to us */
+    bool reply_begun;               /* some of the reply has been sent */
+    RxChunk *chunk;                 /* holds payload of a write */
+    void *data;                     /* payload of a write, data of a read, extents */
+    size_t data_size;               /* bytes, counted in the client's budget */
+    void *pieces;                   /* headers and vector of a reply in many chunks */
+    BlockMapping map;
+    struct iovec in[2];             /* payload of a write */
+    QEMUIOVector qiov;
+    BlockAcctCookie acct;
+
+    STAILQ_ENTRY(Request) link;     /* reply queue */
+    Request *next_free;
+    struct iovec *out;              /* what is left to send of the reply */
+    unsigned n_out;
+    struct iovec out_inline[2];
+    uint8_t head[32 + ERROR_TEXT_MAX];
+};
+
+typedef STAILQ_HEAD(RequestQueue, Request) RequestQueue;
+
+struct Client {
+    Conn conn;                      /* first: a Conn * is a Client * */
+    Coroutine *co;                  /* conn_run() */
+    enum client_wait wait;
+    QEMUBH *bh;                     /* sends, grants memory, wakes co */
+    QEMUTimer *timer;               /* the handshake's deadline, then the linger at a stop */
+    int error;                      /* nonzero: the end has come, -errno */
+    bool kicked;                    /* bh is scheduled */
+    bool timed_out;                 /* timer has fired */
+    bool transmitting;              /* the handshake is over */
+    bool between_requests;          /* nothing of a request has come yet */
+    bool reads_on, writes_on;       /* watching the socket for input, for room */
+    bool drained;                   /* the last recv left the socket empty */
+    unsigned greedy;                /* recvs in a row without giving way to the loop */
+
+    RxBuffer rx;
+    Budget budget;
+    unsigned in_flight;             /* requests that are not freed yet */
+
+    RequestQueue replies;           /* in order of completion */
+    bool tx_blocked;                /* the socket is full */
+    bool tx_busy;                   /* reply_flush() is at work */
+    Request *repairing;             /* reads again what its mapping has lost */
+
+    bool stopping;                  /* conn_shutdown() was called */
+    bool linger;                    /* the client was busy when the stop came */
+    uint64_t serve_until;           /* position in the stream that had reached us at the stop */
+    int64_t told_ns;                /* when it was first told of the stop; 0: not yet */
+
+    unsigned skip_mapping;          /* reads to go before the next try to map */
+    unsigned mapping_pause;         /* the last such pause: it doubles */
+    uint64_t data_from, data_to;    /* known to hold data: no need to look for holes */
+};
+
+static inline Client *client_of(Conn *conn)
+{
+    return (Client *)conn;
+}
+
+/* ---- conn.c ---- */
+
+/*
+ * Receives at least one byte, first into `first` (may be NULL), what is more into the buffer,
+ * which has room for a message of `need` bytes from its position on.  Sends what is queued
+ * before it waits.  Bytes put into `first` (without `first`: received), 0 at the end of the
+ * stream, -errno.
+ */
+ssize_t coroutine_fn client_recv(Client *c, void *first, size_t first_len, size_t need);
+/* False: the connection ends.  Sends what is queued before it waits. */
+bool coroutine_fn client_take_memory(Client *c, size_t bytes);
+/* Waits until one more request may start; false: the connection ends. */
+bool coroutine_fn client_admit(Client *c);
+/* Ends the connection: no reply is sent any more, the coroutine stops at its next wait. */
+void client_fail(Client *c, int error);
+/* Has the bottom half look what may go on. */
+void client_kick(Client *c);
+/* After c->wait or c->tx_blocked has changed. */
+void client_update_handlers(Client *c);
+
+/* ---- receive.c ---- */
+
+void receive_pool_release(void);   /* frees this thread's unused Requests */
+Request *request_new(Client *c);
+void request_free(Request *req);
+/* The request holds its own data no longer (a write that is done needs no payload). */
+void request_release_data(Request *req);
+
+/* ---- request.c ---- */
+
+const Command *command_find(unsigned type);
+/* NBD_SUCCESS, or the error to answer with `text` (ERROR_TEXT_MAX bytes) for a human. */
+uint32_t request_check(const Request *req, char *text);
+/* Runs the request in a coroutine of its own, which queues the reply. */
+void request_start(Request *req);
+/* Answers without running it. */
+void request_reject(Request *req, uint32_t nbd_error, const char *text);
+/* Fills the reply of a request that failed with ret (-errno). */
+void request_fill_error(Request *req, int ret);
+
+/* ---- reply.c ---- */
+
+/* Each fills the request's reply. */
+void reply_success(Request *req);
+void reply_error(Request *req, uint32_t nbd_error, const char *text);
+void reply_data(Request *req, const void *data);              /* req->len bytes, not 0 */
+void reply_empty_read(Request *req);                          /* of a read of 0 bytes */
+/* On the wire's byte order; they stay in place until the reply has gone. */
+void reply_extents(Request *req, const struct nbd_extent *extents, unsigned n);
+
+/* A read in pieces: data or holes, in order. */
+typedef struct ReadPiece {
+    uint64_t offset;
+    uint32_t len;
+    bool hole;
+} ReadPiece;
+#define READ_PIECES_MAX 32
+/* The request's bytes lie at `data`, those of holes may be anything; false for lack of memory. */
+bool reply_pieces(Request *req, const ReadPiece *pieces, unsigned n, const uint8_t *data);
+
+/* Queues the filled reply; the request is out of the caller's hands. */
+void reply_queue(Request *req);
+/* Sends what is queued as far as the socket takes it. */
+void reply_flush(Client *c);
+/* Drops what is queued. */
+void reply_discard(Client *c);
+
+#endif

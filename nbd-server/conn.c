@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The life of a connection: its coroutine, its socket, and what it waits for.
+ *
+ * Whoever waits yields with client->wait set; the bottom half and the socket's
+ * handlers are the only ones to wake it, and it looks again at why it waited.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "conn-int.h"
+#include "data-pool.h"
+
+/* A busy connection gives way to the others of its thread after so many recvs in a row. */
+#define GREEDY_MAX 4
+/* At a stop, how long a client that was busy must be quiet before we close. */
+#define LINGER_NS (100 * (int64_t)SCALE_MS)
+
+static _Thread_local unsigned n_clients;   /* of this thread: the last one empties its pools */
+
+/* ---- waiting ---- */
+
+void client_kick(Client *c)
+{
+    if (!c->kicked) {
+        c->kicked = true;
+        qemu_bh_schedule(c->bh);
+    }
+}
+
+static void on_readable(void *opaque)
+{
+    Client *c = opaque;
+
+    if (c->wait == WAIT_INPUT) {
+        qemu_coroutine_enter(c->co, NULL);   /* may free c */
+    }
+}
+
+static void on_writable(void *opaque)
+{
+    Client *c = opaque;
+
+    c->tx_blocked = false;
+    if (c->wait == WAIT_OUTPUT) {
+        qemu_coroutine_enter(c->co, NULL);   /* may free c */
+        return;
+    }
+    reply_flush(c);
+    client_update_handlers(c);
+}
+
+void client_update_handlers(Client *c)
+{
+    /* While the coroutine runs input stays watched: it usually waits for more of it next. */
+    bool reads = c->wait == WAIT_INPUT || (c->wait == WAIT_NONE && c->reads_on);
+    bool writes = c->tx_blocked || c->wait == WAIT_OUTPUT;
+
+    if (reads != c->reads_on || writes != c->writes_on) {
+        c->reads_on = reads;
+        c->writes_on = writes;
+        aio_set_fd_handler(c->conn.ctx, c->conn.fd, true, reads ? on_readable : NULL,
+                           writes ? on_writable : NULL, c);
+    }
+}
+
+static void coroutine_fn client_wait(Client *c, enum client_wait wait)
+{
+    c->wait = wait;
+    client_update_handlers(c);
+    qemu_coroutine_yield();
+    c->wait = WAIT_NONE;
+}
+
+/* No further request may start. */
+static bool is_full(const Client *c)
+{
+    return c->in_flight >= CONN_MAX_IN_FLIGHT || budget_has_waiters(&c->budget);
+}
+
+static bool may_go_on(const Client *c)
+{
+    switch (c->wait) {
+    case WAIT_NONE:
+    case WAIT_MEMORY:
+        return false;
+    case WAIT_QUIET:
+        return c->in_flight == 0;
+    case WAIT_ROOM:
+        return c->error || !is_full(c);
+    default:
+        return c->error || c->timed_out || c->stopping;
+    }
+}
+
+static void client_bh(void *opaque)
+{
+    Client *c = opaque;
+
+    c->kicked = false;
+    reply_flush(c);
+    budget_grant(&c->budget);
+    client_update_handlers(c);
+    if (may_go_on(c)) {
+        qemu_coroutine_enter(c->co, NULL);   /* may free c */
+    }
+}
+
+static void on_timer(void *opaque)
+{
+    Client *c = opaque;
+
+    c->timed_out = true;
+    client_kick(c);
+}
+
+void client_fail(Client *c, int error)
+{
+    if (!c->error) {
+        c->error = error;
+    }
+    reply_discard(c);
+    budget_cancel(&c->budget);
+    client_kick(c);
+}
+
+bool coroutine_fn client_take_memory(Client *c, size_t bytes)
+{
+    bool ok = budget_try(&c->budget, bytes);
+
+    if (!ok && !c->error) {
+        reply_flush(c);
+        c->wait = WAIT_MEMORY;
+        client_update_handlers(c);
+        ok = budget_take(&c->budget, bytes);
+        c->wait = WAIT_NONE;
+    }
+    if (ok && c->error) {
+        budget_give(&c->budget, bytes);
+        ok = false;
+    }
+    return ok;
+}
+
+bool coroutine_fn client_admit(Client *c)
+{
+    while (!c->error && is_full(c)) {
+        reply_flush(c);
+        if (!c->error && is_full(c)) {
+            client_wait(c, WAIT_ROOM);
+        }
+    }
+    return !c->error;
+}
+
+/* ---- receiving ---- */
+
+/* 0, or why nothing is to be received any more. */
+static int check_alive(const Client *c)
+{
+    if (c->error) {
+        return c->error;
+    }
+    if (!c->transmitting) {
+        return c->stopping ? -ECANCELED : c->timed_out ? -ETIMEDOUT : 0;
+    }
+    return 0;
+}
+
+static int coroutine_fn make_room(Client *c, size_t need)
+{
+    if (rx_make_room(&c->rx, need)) {
+        return 0;
+    }
+    if (!client_take_memory(c, RX_CHUNK_SIZE)) {
+        return c->error;
+    }
+    if (!rx_replace(&c->rx, &c->budget)) {
+        budget_give(&c->budget, RX_CHUNK_SIZE);
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+/* One recv; what does not fit into `first` goes into the buffer.  As client_recv(), or -EAGAIN. */
+static ssize_t recv_once(Client *c, void *first, size_t first_len)
+{
+    struct iovec iov[2] = {
+        { first, first_len },
+        { rx_room_at(&c->rx), rx_room(&c->rx) },
+    };
+    struct msghdr msg = {
+        .msg_iov = first ? iov : iov + 1,
+        .msg_iovlen = first ? 2 : 1,
+    };
+    size_t asked = first_len + rx_room(&c->rx);
+    ssize_t n;
+
+    do {
+        n = recvmsg(c->conn.fd, &msg, MSG_DONTWAIT);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0) {
+        c->drained = true;
+        return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+    }
+    c->drained = (size_t)n < asked;
+    if (!first) {
+        c->rx.end += (size_t)n;
+        return n;
+    }
+    if ((size_t)n > first_len) {
+        c->rx.end += (size_t)n - first_len;
+        n = (ssize_t)first_len;
+    }
+    c->rx.consumed += (size_t)n;
+    return n;
+}
+
+static void received(Client *c)
+{
+    c->greedy++;
+    if (c->stopping) {
+        c->timed_out = false;
+        timer_del(c->timer);
+    }
+}
+
+/* At a stop, between two messages, with nothing to read: has the client got all it waits for? */
+static bool all_said(Client *c)
+{
+    if (!c->stopping || !c->between_requests || c->in_flight > 0) {
+        return false;
+    }
+    if (!c->linger || c->timed_out) {
+        return true;
+    }
+    timer_mod_ns(c->timer, qemu_clock_get_ns(QEMU_CLOCK_REALTIME) + LINGER_NS);
+    return false;
+}
+
+ssize_t coroutine_fn client_recv(Client *c, void *first, size_t first_len, size_t need)
+{
+    bool wait_first = (c->drained && !c->stopping) || c->greedy >= GREEDY_MAX;
+
+    reply_flush(c);
+    for (;;) {
+        ssize_t n = check_alive(c);
+
+        if (n < 0) {
+            return n;
+        }
+        if (!wait_first) {
+            n = make_room(c, need);
+            if (n == 0) {
+                n = recv_once(c, first, first_len);
+            }
+            if (n != -EAGAIN) {
+                received(c);
+                return n;
+            }
+            if (all_said(c)) {
+                return -ECANCELED;
+            }
+        }
+        rx_release_if_empty(&c->rx);
+        if (wait_first && c->stopping) {
+            client_kick(c);     /* only giving way: there may be nothing to come */
+        }
+        client_wait(c, WAIT_INPUT);
+        c->greedy = 0;
+        wait_first = false;
+    }
+}
+
+/* ---- the handshake's doors ---- */
+
+int coroutine_fn conn_read(Conn *conn, void *buf, size_t len)
+{
+    Client *c = client_of(conn);
+    size_t done = 0;
+
+    while (done < len) {
+        size_t n = rx_have(&c->rx) < len - done ? rx_have(&c->rx) : len - done;
+
+        if (n > 0) {
+            memcpy((uint8_t *)buf + done, rx_data(&c->rx), n);
+            rx_consume(&c->rx, n);
+            done += n;
+        } else {
+            ssize_t ret = client_recv(c, NULL, 0, 1);
+
+            if (ret <= 0) {
+                return ret < 0 ? (int)ret : done > 0 ? -ECONNRESET : -ESHUTDOWN;
+            }
+        }
+    }
+    return 0;
+}
+
+int coroutine_fn conn_drop(Conn *conn, size_t len)
+{
+    Client *c = client_of(conn);
+
+    for (;;) {
+        size_t n = rx_have(&c->rx) < len ? rx_have(&c->rx) : len;
+        ssize_t ret;
+
+        rx_consume(&c->rx, n);
+        len -= n;
+        if (len == 0) {
+            return 0;
+        }
+        ret = client_recv(c, NULL, 0, 1);
+        if (ret <= 0) {
+            return ret < 0 ? (int)ret : -ECONNRESET;
+        }
+    }
+}
+
+int coroutine_fn conn_write(Conn *conn, const struct iovec *iov, int niov)
+{
+    Client *c = client_of(conn);
+    size_t skip = 0;   /* bytes of *iov that have gone */
+
+    while (niov > 0) {
+        ssize_t n = check_alive(c);
+
+        if (n < 0) {
+            return (int)n;
+        }
+        n = send(conn->fd, (uint8_t *)iov->iov_base + skip, iov->iov_len - skip,
+                 MSG_DONTWAIT | MSG_NOSIGNAL | (niov > 1 ? MSG_MORE : 0));
+        if (n < 0 && errno != EINTR) {
+            if (errno != EAGAIN && errno != EWOULDBLOCK) {
+                return errno == EPIPE ? -ECONNRESET : -errno;
+            }
+            client_wait(c, WAIT_OUTPUT);
+        } else if (n >= 0) {
+            skip += (size_t)n;
+        }
+        if (skip == iov->iov_len) {
+            iov++;
+            niov--;
+            skip = 0;
+        }
+    }
+    return 0;
+}
+
+void conn_set_deadline(Conn *conn, int64_t deadline_ns)
+{
+    Client *c = client_of(conn);
+
+    c->timed_out = false;
+    if (deadline_ns) {
+        timer_mod_ns(c->timer, deadline_ns);
+    } else {
+        timer_del(c->timer);
+    }
+}
+
+/* ---- beginning and end ---- */
+
+static void client_free(Client *c)
+{
+    rx_free(&c->rx);
+    if (c->bh) {
+        qemu_bh_delete(c->bh);
+    }
+    timer_free(c->timer);
+    budget_destroy(&c->budget);
+    free(c);
+}
+
+static void coroutine_fn conn_run(void *opaque)
+{
+    Client *c = opaque;
+    Conn *conn = &c->conn;
+
+    if (handshake_run(conn) == 0) {
+        c->transmitting = true;
+        transmission_run(conn);
+    }
+    reply_flush(c);
+    while (c->in_flight > 0) {
+        client_wait(c, WAIT_QUIET);
+    }
+    aio_set_fd_handler(conn->ctx, conn->fd, true, NULL, NULL, NULL);
+    close(conn->fd);
+    if (conn->export) {
+        export_put(conn->export);
+    }
+    iothread_conn_gone(conn);
+    client_free(c);
+    if (--n_clients == 0) {
+        receive_pool_release();
+        rx_pool_release();
+        data_pool_release();
+    }
+}
+
+/* Replies leave when we send them, and a client that vanished is found out. */
+static void set_socket_options(int fd)
+{
+    int on = 1;
+
+    /* Fails on what is not TCP, which needs neither. */
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+}
+
+Conn *conn_new(Server *server, IoThread *thread, AioContext *ctx, int fd, const char *peer)
+{
+    Client *c = calloc(1, sizeof(*c));
+
+    if (!c) {
+        close(fd);
+        return NULL;
+    }
+    c->conn.server = server;
+    c->conn.thread = thread;
+    c->conn.ctx = ctx;
+    c->conn.fd = fd;
+    snprintf(c->conn.peer, sizeof(c->conn.peer), "%s", peer);
+    STAILQ_INIT(&c->replies);
+    c->bh = aio_bh_new(ctx, client_bh, c);
+    c->timer = aio_timer_new(ctx, QEMU_CLOCK_REALTIME, SCALE_NS, on_timer, c);
+    budget_init(&c->budget, server, c->bh);
+    set_socket_options(fd);
+    n_clients++;
+    return &c->conn;
+}
+
+void conn_start(Conn *conn)
+{
+    Client *c = client_of(conn);
+
+    c->co = qemu_coroutine_create(conn_run);
+    qemu_coroutine_enter(c->co, c);   /* may free c */
+}
+
+void conn_shutdown(Conn *conn)
+{
+    Client *c = client_of(conn);
+    int unread = 0;
+
+    if (c->stopping) {
+        return;
+    }
+    if (ioctl(conn->fd, FIONREAD, &unread) < 0 || unread < 0) {
+        unread = 0;
+    }
+    c->stopping = true;
+    c->timed_out = false;
+    c->serve_until = c->rx.consumed + rx_have(&c->rx) + (uint64_t)unread;
+    c->linger = c->in_flight > 0 || c->serve_until > c->rx.consumed;
+    client_kick(c);
+}
+
+void conn_abort(Conn *conn)
+{
+    client_fail(client_of(conn), -ECANCELED);
+}

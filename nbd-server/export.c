@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * An export: a name on the network for one BlockBackend, which all its
+ * connections share.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/nbd-protocol.h"
+#include "common/xalloc.h"
+#include "server.h"
+
+/* ---- "key=value,key=value" ---- */
+
+/* Copies up to an unescaped comma (",," stands for one); *end is at it or at the NUL. */
+static char *dup_element(const char *text, const char **end)
+{
+    char *element = xcalloc(strlen(text) + 1, 1);
+    char *to = element;
+
+    while (*text && (*text != ',' || text[1] == ',')) {
+        text += *text == ',';
+        *to++ = *text++;
+    }
+    *end = text;
+    return element;
+}
+
+static bool put_element(QDict *options, char *element, Error **errp)
+{
+    char *equals = strchr(element, '=');
+
+    if (!equals || equals == element) {
+        error_setg(errp, "Image option '%s' is not of the form key=value", element);
+        return false;
+    }
+    *equals = '\0';
+    if (qdict_haskey(options, element)) {
+        error_setg(errp, "Image option '%s' is given twice", element);
+        return false;
+    }
+    qdict_put(options, element, qstring_from_str(equals + 1));
+    return true;
+}
+
+static QDict *parse_image_opts(const char *text, Error **errp)
+{
+    QDict *options = qdict_new();
+    bool more;
+
+    do {
+        char *element = dup_element(text, &text);
+        bool ok = put_element(options, element, errp);
+
+        free(element);
+        if (!ok) {
+            QDECREF(options);
+            return NULL;
+        }
+        more = *text == ',';
+        text += more;
+    } while (more);
+    return options;
+}
+
+/* ---- life ---- */
+
+static BlockBackend *open_image(const ExportConfig *cfg, Error **errp)
+{
+    const char *filename = cfg->image_opts ? NULL : cfg->image;
+    int flags = cfg->open_flags & ~(BDRV_O_RDWR | BDRV_O_AUTO_RDONLY);
+    QDict *options;
+
+    if (!cfg->read_only) {
+        flags |= BDRV_O_RDWR;
+    }
+    options = cfg->image_opts ? parse_image_opts(cfg->image, errp) : qdict_new();
+    if (!options) {
+        return NULL;
+    }
+    if (cfg->format) {
+        qdict_put(options, "driver", qstring_from_str(cfg->format));
+    }
+    return blk_new_open(filename, NULL, options, flags, errp);
+}
+
+/* A client may write what looks like another format: the next guess would be another one. */
+static void warn_if_guessed(const Export *export, const ExportConfig *cfg)
+{
+    if (!cfg->format && !cfg->image_opts) {
+        const char *format = bdrv_get_format_name(blk_bs(export->blk));
+
+        log_msg(LOG_LEVEL_WARNING, export, NULL,
+                "the image's format was guessed; name it: --format=%s", format);
+    }
+}
+
+static uint16_t transmission_flags(bool read_only)
+{
+    unsigned flags = NBD_FLAG_HAS_FLAGS | NBD_FLAG_SEND_FLUSH | NBD_FLAG_SEND_FUA |
+                     NBD_FLAG_SEND_CACHE |
+                     NBD_FLAG_CAN_MULTI_CONN;   /* one BlockBackend: a flush covers them all */
+
+    flags |= read_only ? NBD_FLAG_READ_ONLY
+                       : NBD_FLAG_SEND_TRIM | NBD_FLAG_SEND_WRITE_ZEROES | NBD_FLAG_SEND_FAST_ZERO;
+    return (uint16_t)flags;
+}
+
+/* proto.md, "Size constraints": a power of two, at least 512. */
+static uint32_t preferred_block(BlockBackend *blk)
+{
+    int64_t opt = blk_get_opt_transfer(blk);
+
+    if (opt > NBD_DEFAULT_PREF_BLOCK_SIZE && opt <= NBD_MAX_REQUEST && (opt & (opt - 1)) == 0) {
+        return (uint32_t)opt;
+    }
+    return NBD_DEFAULT_PREF_BLOCK_SIZE;
+}
+
+static bool describe(Export *export, Error **errp)
+{
+    BlockBackend *blk = export->blk;
+    int64_t size;
+
+    if (!export->read_only && blk_is_read_only(blk)) {
+        error_setg(errp, "The image can only be read");
+        error_append_hint(errp, "Export it with --read-only.");
+        return false;
+    }
+    size = blk_getlength(blk);
+    if (size < 0) {
+        error_setg_errno(errp, (int)-size, "Cannot find out the size of the image");
+        return false;
+    }
+    export->size = (uint64_t)size;
+    export->flags = transmission_flags(export->read_only);
+    export->min_block = 1;      /* the block layer serves any alignment */
+    export->pref_block = preferred_block(blk);
+    export->max_block = NBD_MAX_REQUEST;
+    block_acct_init(blk_get_stats(blk), true, true);
+    return true;
+}
+
+Export *export_new(const ExportConfig *cfg, Error **errp)
+{
+    Export *export = xcalloc(1, sizeof(*export));
+
+    export->name = xstrdup(cfg->name);
+    export->description = xstrdup(cfg->description);
+    export->read_only = cfg->read_only;
+    export->max_clients = cfg->max_clients;
+    export->blk = open_image(cfg, errp);
+    if (!export->blk || !describe(export, errp)) {
+        error_prepend(errp, "Export '%s': image '%s': ", export->name, cfg->image);
+        export_free(export);
+        return NULL;
+    }
+    warn_if_guessed(export, cfg);
+    return export;
+}
+
+void export_free(Export *export)
+{
+    if (export) {
+        blk_unref(export->blk);
+        free(export->name);
+        free(export->description);
+        free(export);
+    }
+}
+
+Export *export_find(Server *server, const char *name, size_t len)
+{
+    Export *export;
+
+    TAILQ_FOREACH(export, &server->exports, link) {
+        if (strlen(export->name) == len && memcmp(export->name, name, len) == 0) {
+            return export;
+        }
+    }
+    return len == 0 ? server->default_export : NULL;
+}
+
+/* ---- clients ---- */
+
+bool export_get(Export *export)
+{
+    unsigned n = atomic_fetch_add(&export->clients, 1) + 1;
+
+    if (export->max_clients > 0 && n > export->max_clients) {
+        export_put(export);
+        return false;
+    }
+    return true;
+}
+
+void export_put(Export *export)
+{
+    atomic_fetch_sub(&export->clients, 1);
+}

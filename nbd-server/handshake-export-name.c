@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * NBD_OPT_EXPORT_NAME: the old way to choose an export, which knows no errors.
+ */
+#include "handshake.h"
+
+#include <stddef.h>
+
+#include "common/byte-order.h"
+#include "common/nbd-protocol.h"
+
+int coroutine_fn handshake_export_name(Handshake *hs)
+{
+    Export *export = handshake_find(hs, hs->data, hs->len);
+    struct nbd_export_name_reply reply = { .size = 0 };
+    size_t len = hs->conn->no_zeroes ? offsetof(struct nbd_export_name_reply, zeroes)
+                                     : sizeof(reply);
+    int ret;
+
+    if (!export) {
+        return handshake_violation(hs, "no export \"%.*s\"", (int)hs->len, (char *)hs->data);
+    }
+    if (!handshake_enter(hs, export)) {
+        return handshake_violation(hs, "export \"%s\" has its %u clients", export->name,
+                                   export->max_clients);
+    }
+    store_be64(&reply.size, export->size);
+    store_be16(&reply.flags, handshake_flags(hs, export));
+    ret = handshake_send(hs, &reply, len);
+    return ret < 0 ? ret : HANDSHAKE_DONE;
+}

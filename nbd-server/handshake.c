@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The handshake: greeting, then one option after the other until the client has
+ * chosen an export or leaves.  proto.md, "Handshake" and "Fixed newstyle negotiation".
+ *
+ * Everything here is written for a hostile client: each length is checked before
+ * it is used, and time, number and size of what a client may ask are bounded.
+ */
+#include "handshake.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/byte-order.h"
+#include "common/nbd-protocol.h"
+#include "config.h"
+
+#define OUT_SEND_SIZE (32u << 10)    /* replies are sent at the latest when there are so many */
+#define ERROR_TEXT_MAX 512
+
+/* ---- sending ---- */
+
+static int coroutine_fn send_queued(Handshake *hs)
+{
+    struct iovec iov = { hs->out, hs->out_len };
+
+    hs->out_len = 0;
+    return iov.iov_len ? conn_write(hs->conn, &iov, 1) : 0;
+}
+
+int coroutine_fn handshake_send(Handshake *hs, const void *data, size_t len)
+{
+    if (len > hs->out_size - hs->out_len) {
+        size_t size = hs->out_len + len < 1024 ? 1024 : (hs->out_len + len) * 2;
+        uint8_t *out = realloc(hs->out, size);
+
+        if (!out) {
+            return -ENOMEM;
+        }
+        hs->out = out;
+        hs->out_size = size;
+    }
+    memcpy(hs->out + hs->out_len, data, len);
+    hs->out_len += len;
+    return hs->out_len >= OUT_SEND_SIZE ? send_queued(hs) : 0;
+}
+
+int coroutine_fn handshake_reply(Handshake *hs, uint32_t type, const struct iovec *iov, int niov)
+{
+    struct nbd_option_reply head;
+    size_t len = 0;
+    int ret;
+
+    for (int i = 0; i < niov; i++) {
+        len += iov[i].iov_len;
+    }
+    store_be64(&head.magic, NBD_REP_MAGIC);
+    store_be32(&head.option, hs->option);
+    store_be32(&head.type, type);
+    store_be32(&head.len, (uint32_t)len);
+    ret = handshake_send(hs, &head, sizeof(head));
+    for (int i = 0; i < niov && ret == 0; i++) {
+        ret = iov[i].iov_len ? handshake_send(hs, iov[i].iov_base, iov[i].iov_len) : 0;
+    }
+    return ret;
+}
+
+int coroutine_fn handshake_ack(Handshake *hs)
+{
+    return handshake_reply(hs, NBD_REP_ACK, NULL, 0);
+}
+
+int coroutine_fn handshake_error(Handshake *hs, uint32_t type, const char *fmt, ...)
+{
+    char text[ERROR_TEXT_MAX];
+    struct iovec iov = { .iov_base = text };
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    iov.iov_len = strlen(text);
+    log_msg(LOG_LEVEL_INFO, NULL, hs->conn, "option %" PRIu32 ": %s", hs->option, text);
+    return handshake_reply(hs, type, &iov, 1);
+}
+
+int handshake_violation(Handshake *hs, const char *fmt, ...)
+{
+    char text[ERROR_TEXT_MAX];
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    log_msg(LOG_LEVEL_INFO, NULL, hs->conn, "closed in the handshake: %s", text);
+    return -EPROTO;
+}
+
+/* ---- for the options ---- */
+
+Export *handshake_find(Handshake *hs, const void *name, size_t len)
+{
+    return len ? export_find(hs->server, name, len) : hs->server->default_export;
+}
+
+uint16_t handshake_flags(const Handshake *hs, const Export *export)
+{
+    return export->flags | (hs->conn->structured ? NBD_FLAG_SEND_DF : 0);
+}
+
+bool handshake_enter(Handshake *hs, Export *export)
+{
+    Conn *conn = hs->conn;
+
+    if (!export_get(export)) {
+        return false;
+    }
+    conn->export = export;
+    /* Contexts selected for another export do not count: "NBD_OPT_SET_META_CONTEXT". */
+    conn->base_allocation = conn->structured && hs->meta_export == export;
+    return true;
+}
+
+static bool take(OptionData *data, size_t len, const uint8_t **bytes)
+{
+    if (data->left < len) {
+        return false;
+    }
+    *bytes = data->next;
+    data->next += len;
+    data->left -= len;
+    return true;
+}
+
+bool option_get_u16(OptionData *data, uint16_t *value)
+{
+    const uint8_t *bytes;
+
+    if (!take(data, sizeof(*value), &bytes)) {
+        return false;
+    }
+    *value = load_be16(bytes);
+    return true;
+}
+
+bool option_get_u32(OptionData *data, uint32_t *value)
+{
+    const uint8_t *bytes;
+
+    if (!take(data, sizeof(*value), &bytes)) {
+        return false;
+    }
+    *value = load_be32(bytes);
+    return true;
+}
+
+bool option_get_string(OptionData *data, const uint8_t **bytes, uint32_t *len)
+{
+    return option_get_u32(data, len) && take(data, *len, bytes);
+}
+
+/* ---- options that need no file of their own ---- */
+
+static int coroutine_fn handshake_abort(Handshake *hs)
+{
+    /* The client may leave without waiting for our answer. */
+    if (handshake_ack(hs) == 0) {
+        send_queued(hs);
+    }
+    return -ESHUTDOWN;
+}
+
+static int coroutine_fn handshake_structured_reply(Handshake *hs)
+{
+    hs->conn->structured = true;
+    return handshake_ack(hs);
+}
+
+static int coroutine_fn handshake_starttls(Handshake *hs)
+{
+    return handshake_error(hs, NBD_REP_ERR_UNSUP, "this server does not offer TLS");
+}
+
+/* ---- the table ---- */
+
+enum data_rule {
+    DATA_READ,       /* the function looks at it */
+    DATA_NONE,       /* there must not be any */
+    DATA_IGNORED,    /* it is dropped */
+};
+
+typedef struct OptionRow {
+    uint32_t option;
+    enum data_rule rule;
+    const char *name;
+    HandshakeFunc *run;
+} OptionRow;
+
+static const OptionRow options[] = {
+    { NBD_OPT_EXPORT_NAME, DATA_READ, "EXPORT_NAME", handshake_export_name },
+    { NBD_OPT_ABORT, DATA_IGNORED, "ABORT", handshake_abort },
+    { NBD_OPT_LIST, DATA_NONE, "LIST", handshake_list },
+    { NBD_OPT_STARTTLS, DATA_NONE, "STARTTLS", handshake_starttls },
+    { NBD_OPT_INFO, DATA_READ, "INFO", handshake_info },
+    { NBD_OPT_GO, DATA_READ, "GO", handshake_go },
+    { NBD_OPT_STRUCTURED_REPLY, DATA_NONE, "STRUCTURED_REPLY", handshake_structured_reply },
+    { NBD_OPT_LIST_META_CONTEXT, DATA_READ, "LIST_META_CONTEXT", handshake_list_meta_context },
+    { NBD_OPT_SET_META_CONTEXT, DATA_READ, "SET_META_CONTEXT", handshake_set_meta_context },
+};
+
+static const OptionRow *find_option(uint32_t option)
+{
+    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+        if (options[i].option == option) {
+            return &options[i];
+        }
+    }
+    return NULL;
+}
+
+/* ---- the loop ---- */
+
+/* Reads the option's data into hs->data, whose length is known to be within bounds. */
+static int coroutine_fn read_data(Handshake *hs)
+{
+    free(hs->data);
+    hs->data = malloc(hs->len ? hs->len : 1);
+    if (!hs->data) {
+        return -ENOMEM;
+    }
+    return hs->len ? conn_read(hs->conn, hs->data, hs->len) : 0;
+}
+
+/* An option that is not looked at: its data is dropped and an error is the reply. */
+static int coroutine_fn refuse(Handshake *hs, uint32_t type, const char *text)
+{
+    int ret = conn_drop(hs->conn, hs->len);
+
+    return ret < 0 ? ret : handshake_error(hs, type, "%s", text);
+}
+
+/* NBD_OPT_EXPORT_NAME has no error replies: what cannot be served ends the connection. */
+static int coroutine_fn run_export_name(Handshake *hs)
+{
+    int ret;
+
+    if (hs->len > NBD_MAX_STRING) {
+        return handshake_violation(hs, "an export name of %" PRIu32 " bytes", hs->len);
+    }
+    if (hs->server->stopping) {
+        return -ECANCELED;
+    }
+    ret = read_data(hs);
+    return ret < 0 ? ret : handshake_export_name(hs);
+}
+
+static int coroutine_fn run_option(Handshake *hs)
+{
+    const OptionRow *row = find_option(hs->option);
+    int ret;
+
+    log_msg(LOG_LEVEL_DEBUG, NULL, hs->conn, "option %s (%" PRIu32 "), %" PRIu32 " bytes",
+            row ? row->name : "unknown", hs->option, hs->len);
+    if (hs->option == NBD_OPT_EXPORT_NAME) {
+        return run_export_name(hs);
+    }
+    if (!hs->fixed) {
+        return handshake_violation(hs, "option %" PRIu32 " without NBD_FLAG_C_FIXED_NEWSTYLE",
+                                   hs->option);
+    }
+    if (hs->server->stopping && hs->option != NBD_OPT_ABORT) {
+        return refuse(hs, NBD_REP_ERR_SHUTDOWN, "the server is shutting down");
+    }
+    if (!row) {
+        return refuse(hs, NBD_REP_ERR_UNSUP, "this server does not know that option");
+    }
+    if (row->rule == DATA_NONE && hs->len) {
+        return refuse(hs, NBD_REP_ERR_INVALID, "that option takes no data");
+    }
+    if (row->rule == DATA_READ && hs->len > HANDSHAKE_MAX_DATA) {
+        return refuse(hs, NBD_REP_ERR_TOO_BIG, "more than 64 KiB of data for that option");
+    }
+    ret = row->rule == DATA_READ ? read_data(hs) : conn_drop(hs->conn, hs->len);
+    return ret < 0 ? ret : row->run(hs);
+}
+
+/* Ends what is no handshake any more; the client is told where it is still possible. */
+static int coroutine_fn check_bounds(Handshake *hs)
+{
+    hs->n_options++;
+    hs->n_bytes += sizeof(struct nbd_option) + hs->len;
+    if (hs->n_options <= HANDSHAKE_MAX_OPTIONS && hs->n_bytes <= HANDSHAKE_MAX_BYTES) {
+        return 0;
+    }
+    if (hs->fixed && hs->option != NBD_OPT_EXPORT_NAME) {
+        handshake_error(hs, NBD_REP_ERR_TOO_BIG, "too much data or too many options");
+        send_queued(hs);
+    }
+    return handshake_violation(hs, "too much: %u options, %" PRIu64 " bytes", hs->n_options,
+                               hs->n_bytes);
+}
+
+/* HANDSHAKE_NEXT, HANDSHAKE_DONE or -errno. */
+static int coroutine_fn next_option(Handshake *hs)
+{
+    struct nbd_option head;
+    int ret = conn_read(hs->conn, &head, sizeof(head));
+    int sent;
+
+    if (ret < 0) {
+        return ret;
+    }
+    if (load_be64(&head.magic) != NBD_OPTS_MAGIC) {
+        return handshake_violation(hs, "no option's magic number");
+    }
+    hs->option = load_be32(&head.option);
+    hs->len = load_be32(&head.len);
+    ret = check_bounds(hs);
+    if (ret == 0) {
+        ret = run_option(hs);
+    }
+    if (ret < 0) {
+        return ret;
+    }
+    sent = send_queued(hs);
+    return sent < 0 ? sent : ret;
+}
+
+static int coroutine_fn greet(Handshake *hs)
+{
+    struct nbd_greeting greeting;
+    uint32_t flags;
+    int ret;
+
+    store_be64(&greeting.magic, NBD_MAGIC);
+    store_be64(&greeting.opts_magic, NBD_OPTS_MAGIC);
+    store_be16(&greeting.flags, NBD_FLAG_FIXED_NEWSTYLE | NBD_FLAG_NO_ZEROES);
+    ret = handshake_send(hs, &greeting, sizeof(greeting));
+    if (ret == 0) {
+        ret = send_queued(hs);
+    }
+    if (ret == 0) {
+        ret = conn_read(hs->conn, &flags, sizeof(flags));
+    }
+    if (ret < 0) {
+        return ret;
+    }
+    flags = load_be32(&flags);
+    if (flags & ~(NBD_FLAG_C_FIXED_NEWSTYLE | NBD_FLAG_C_NO_ZEROES)) {
+        return handshake_violation(hs, "unknown client flags 0x%" PRIx32, flags);
+    }
+    hs->fixed = flags & NBD_FLAG_C_FIXED_NEWSTYLE;
+    hs->conn->no_zeroes = flags & NBD_FLAG_C_NO_ZEROES;
+    return 0;
+}
+
+static void log_end(Handshake *hs, int error)
+{
+    switch (error) {
+    case -EPROTO:
+        break;    /* by handshake_violation() */
+    case -ESHUTDOWN:
+        log_msg(LOG_LEVEL_DEBUG, NULL, hs->conn, "left without choosing an export");
+        break;
+    case -ECANCELED:
+        log_msg(LOG_LEVEL_DEBUG, NULL, hs->conn, "closed in the handshake: shutting down");
+        break;
+    case -ETIMEDOUT:
+        log_msg(LOG_LEVEL_INFO, NULL, hs->conn, "closed: no export chosen within the %u seconds of "
+                "--handshake-timeout", hs->server->config->handshake_timeout);
+        break;
+    default:
+        log_msg(LOG_LEVEL_INFO, NULL, hs->conn, "lost in the handshake: %s", strerror(-error));
+    }
+}
+
+int coroutine_fn handshake_run(Conn *conn)
+{
+    Handshake hs = { .conn = conn, .server = conn->server };
+    const int64_t timeout = (int64_t)conn->server->config->handshake_timeout * 1000000000;
+    int ret;
+
+    conn_set_deadline(conn, qemu_clock_get_ns(QEMU_CLOCK_REALTIME) + timeout);
+    ret = greet(&hs);
+    while (ret == HANDSHAKE_NEXT) {
+        ret = next_option(&hs);
+    }
+    conn_set_deadline(conn, 0);
+    free(hs.data);
+    free(hs.out);
+    if (ret < 0) {
+        log_end(&hs, ret);
+        return ret;
+    }
+    log_msg(LOG_LEVEL_INFO, conn->export, conn, "connected");
+    return 0;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The handshake from the inside: what the functions of its options share.
+ *
+ * Each option is one function, found through the table in handshake.c.  It gets
+ * the option's data whole, answers with handshake_reply() and returns.
+ */
+#ifndef NBD_EXPORT_HANDSHAKE_H
+#define NBD_EXPORT_HANDSHAKE_H
+
+#include "server.h"
+
+/* What a client may use up before it has chosen an export. */
+#define HANDSHAKE_MAX_OPTIONS 1000
+#define HANDSHAKE_MAX_DATA (64u << 10)     /* bytes an option whose data we look at */
+#define HANDSHAKE_MAX_BYTES (16u << 20)    /* bytes in all, looked at or not */
+
+typedef struct Handshake {
+    Conn *conn;
+    Server *server;
+    bool fixed;              /* the client knows option replies */
+    unsigned n_options;
+    uint64_t n_bytes;
+
+    uint32_t option;         /* the one being handled */
+    uint32_t len;            /* of its data */
+    uint8_t *data;
+
+    uint8_t *out;            /* replies that are not sent yet */
+    size_t out_len, out_size;
+
+    Export *meta_export;     /* base:allocation is selected for this one */
+} Handshake;
+
+/* What the function of an option returns; negative: close the connection. */
+#define HANDSHAKE_NEXT 0     /* wait for the next option */
+#define HANDSHAKE_DONE 1     /* transmission begins */
+
+typedef int coroutine_fn HandshakeFunc(Handshake *hs);
+
+/* ---- handshake.c ---- */
+
+/* Each queues a reply to the option; HANDSHAKE_NEXT or -errno. */
+int coroutine_fn handshake_reply(Handshake *hs, uint32_t type, const struct iovec *iov, int niov);
+int coroutine_fn handshake_ack(Handshake *hs);
+int coroutine_fn handshake_error(Handshake *hs, uint32_t type, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Bytes that are no option reply. */
+int coroutine_fn handshake_send(Handshake *hs, const void *data, size_t len);
+/* Logs what the client did and returns what closes the connection. */
+int handshake_violation(Handshake *hs, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* NULL: there is no such export.  The empty name means the default export. */
+Export *handshake_find(Handshake *hs, const void *name, size_t len);
+/* With the bits that depend on what was negotiated. */
+uint16_t handshake_flags(const Handshake *hs, const Export *export);
+/* Takes the client's place in the export; false if it is full. */
+bool handshake_enter(Handshake *hs, Export *export);
+
+/* Reads an option's data from front to back.  Each call is false when it would go past the end. */
+typedef struct OptionData {
+    const uint8_t *next;
+    size_t left;
+} OptionData;
+
+static inline OptionData option_data(const Handshake *hs)
+{
+    return (OptionData){ hs->data, hs->len };
+}
+
+bool option_get_u16(OptionData *data, uint16_t *value);
+bool option_get_u32(OptionData *data, uint32_t *value);
+/* A length of 32 bits and as many bytes; *bytes points into the option's data. */
+bool option_get_string(OptionData *data, const uint8_t **bytes, uint32_t *len);
+
+/* ---- the options ---- */
+
+HandshakeFunc handshake_export_name;         /* handshake-export-name.c */
+HandshakeFunc handshake_list;                /* handshake-list.c */
+HandshakeFunc handshake_info;                /* handshake-go.c */
+HandshakeFunc handshake_go;
+HandshakeFunc handshake_list_meta_context;   /* handshake-meta.c */
+HandshakeFunc handshake_set_meta_context;
+
+#endif

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * I/O threads: each runs one event loop, and in it the connections it was given.
+ *
+ * The main thread sends work into a loop as bottom halves; connections that end
+ * tell the main loop the same way.
+ */
+#include "config.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/xalloc.h"
+
+struct IoThread {
+    Server *server;                /* [const] */
+    AioContext *ctx;               /* [const] */
+    pthread_t id;                  /* [const] */
+    atomic_uint n_conns;           /* [atomic] given to it and not yet gone */
+    bool stop;                     /* [thread] leave the loop */
+    bool winding_down;             /* [thread] new connections come too late */
+    TAILQ_HEAD(, Conn) conns;      /* [thread] */
+};
+
+/* ---- the thread ---- */
+
+static void *iothread_run(void *opaque)
+{
+    IoThread *thread = opaque;
+
+    while (!thread->stop) {
+        aio_poll(thread->ctx, true);
+    }
+    return NULL;
+}
+
+static void stop_loop(void *opaque)
+{
+    IoThread *thread = opaque;
+
+    thread->stop = true;
+}
+
+static IoThread *iothread_new(Server *server, Error **errp)
+{
+    IoThread *thread = xcalloc(1, sizeof(*thread));
+    int ret;
+
+    thread->server = server;
+    TAILQ_INIT(&thread->conns);
+    thread->ctx = aio_context_new(errp);
+    if (!thread->ctx) {
+        free(thread);
+        return NULL;
+    }
+    ret = pthread_create(&thread->id, NULL, iothread_run, thread);
+    if (ret != 0) {
+        error_setg_errno(errp, ret, "cannot start an I/O thread");
+        aio_context_unref(thread->ctx);
+        free(thread);
+        return NULL;
+    }
+    return thread;
+}
+
+static void iothread_free(IoThread *thread)
+{
+    aio_bh_schedule_oneshot(thread->ctx, stop_loop, thread);
+    pthread_join(thread->id, NULL);
+    aio_context_unref(thread->ctx);
+    free(thread);
+}
+
+bool iothreads_start(Server *server, Error **errp)
+{
+    server->threads = xcalloc(server->config->threads, sizeof(server->threads[0]));
+    for (unsigned i = 0; i < server->config->threads; i++) {
+        server->threads[i] = iothread_new(server, errp);
+        if (!server->threads[i]) {
+            iothreads_stop(server);
+            return false;
+        }
+        server->n_threads++;
+    }
+    return true;
+}
+
+void iothreads_stop(Server *server)
+{
+    for (unsigned i = 0; i < server->n_threads; i++) {
+        iothread_free(server->threads[i]);
+    }
+    server->n_threads = 0;
+    free(server->threads);
+    server->threads = NULL;
+}
+
+/* ---- connections ---- */
+
+/* A client on its way from the main thread to its own. */
+typedef struct {
+    IoThread *thread;
+    int fd;
+    char peer[];
+} NewClient;
+
+static void client_left(void *opaque)
+{
+    server_client_left(opaque);
+}
+
+/* The count goes down last: once it is 0 the main thread may end this one. */
+static void drop_place(IoThread *thread)
+{
+    Server *server = thread->server;
+
+    atomic_fetch_sub(&thread->n_conns, 1);
+    aio_bh_schedule_oneshot(qemu_get_aio_context(), client_left, server);
+}
+
+static void add_client(void *opaque)
+{
+    NewClient *client = opaque;
+    IoThread *thread = client->thread;
+    Conn *conn = NULL;
+
+    if (thread->winding_down) {
+        close(client->fd);
+    } else {
+        conn = conn_new(thread->server, thread, thread->ctx, client->fd, client->peer);
+    }
+    free(client);
+    if (!conn) {
+        drop_place(thread);
+        return;
+    }
+    TAILQ_INSERT_TAIL(&thread->conns, conn, link);
+    conn_start(conn);
+}
+
+static IoThread *least_busy(Server *server)
+{
+    IoThread *best = server->threads[0];
+
+    for (unsigned i = 1; i < server->n_threads; i++) {
+        if (server->threads[i]->n_conns < best->n_conns) {
+            best = server->threads[i];
+        }
+    }
+    return best;
+}
+
+void server_add_client(Server *server, int fd, const char *peer)
+{
+    IoThread *thread = least_busy(server);
+    size_t peer_size = strlen(peer) + 1;
+    NewClient *client = malloc(sizeof(*client) + peer_size);
+
+    if (!client) {
+        close(fd);
+        return;
+    }
+    client->thread = thread;
+    client->fd = fd;
+    memcpy(client->peer, peer, peer_size);
+    atomic_fetch_add(&thread->n_conns, 1);
+    aio_bh_schedule_oneshot(thread->ctx, add_client, client);
+}
+
+void iothread_conn_gone(Conn *conn)
+{
+    IoThread *thread = conn->thread;
+
+    if (conn->export) {
+        log_msg(LOG_LEVEL_INFO, conn->export, conn, "disconnected");
+    }
+    TAILQ_REMOVE(&thread->conns, conn, link);
+    drop_place(thread);
+}
+
+unsigned iothreads_connections(Server *server)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < server->n_threads; i++) {
+        n += server->threads[i]->n_conns;
+    }
+    return n;
+}
+
+/* The call may end that connection, and so take it off the list; it ends no other. */
+static void for_each_conn(IoThread *thread, void (*call)(Conn *conn))
+{
+    Conn *conn, *next;
+
+    for (conn = TAILQ_FIRST(&thread->conns); conn; conn = next) {
+        next = TAILQ_NEXT(conn, link);
+        call(conn);
+    }
+}
+
+static void shutdown_conns(void *opaque)
+{
+    IoThread *thread = opaque;
+
+    thread->winding_down = true;
+    for_each_conn(thread, conn_shutdown);
+}
+
+static void abort_conns(void *opaque)
+{
+    for_each_conn(opaque, conn_abort);
+}
+
+static void call_in_threads(Server *server, QEMUBHFunc *call)
+{
+    for (unsigned i = 0; i < server->n_threads; i++) {
+        aio_bh_schedule_oneshot(server->threads[i]->ctx, call, server->threads[i]);
+    }
+}
+
+void iothreads_shutdown_conns(Server *server)
+{
+    call_in_threads(server, shutdown_conns);
+}
+
+void iothreads_abort_conns(Server *server)
+{
+    call_in_threads(server, abort_conns);
+}

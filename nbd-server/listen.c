@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Listening sockets: opening them, accepting clients, removing them.
+ *
+ * All in the main thread.  When the process runs out of file descriptors the
+ * listeners are not watched (they would be ready for ever) until a client has
+ * left or a second has passed.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/cleanup.h"
+#include "common/xalloc.h"
+
+#define ACCEPT_BATCH 64                        /* clients a turn of the loop */
+#define ACCEPT_PAUSE_NS INT64_C(1000000000)
+#define PEER_LEN 96
+
+struct Listener {
+    Server *server;
+    int fd;
+    char *path;              /* unix socket, removed at the end; NULL: TCP */
+    dev_t dev;               /* path's identity: it may be another server's by then */
+    ino_t ino;
+    STAILQ_ENTRY(Listener) link;
+};
+
+/* ---- accepting ---- */
+
+/* "127.0.0.1:4711" or "[::1]:4711" */
+static void format_address(const struct sockaddr *addr, socklen_t len, char *buf, size_t size)
+{
+    char host[64], port[16];
+
+    if (getnameinfo(addr, len, host, sizeof(host), port, sizeof(port),
+                    NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
+        snprintf(buf, size, "unknown");
+    } else if (addr->sa_family == AF_INET6) {
+        snprintf(buf, size, "[%s]:%s", host, port);
+    } else {
+        snprintf(buf, size, "%s:%s", host, port);
+    }
+}
+
+static void format_peer(int fd, const struct sockaddr *addr, socklen_t len, char *buf, size_t size)
+{
+    struct ucred cred;
+    socklen_t cred_len = sizeof(cred);
+
+    if (addr->sa_family != AF_UNIX) {
+        format_address(addr, len, buf, size);
+    } else if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &cred_len) == 0) {
+        snprintf(buf, size, "unix pid %ld uid %lu", (long)cred.pid, (unsigned long)cred.uid);
+    } else {
+        snprintf(buf, size, "unix");
+    }
+}
+
+static void accept_ready(void *opaque);
+
+static void watch_all(Server *server, IOHandler *handler)
+{
+    Listener *l;
+
+    STAILQ_FOREACH(l, &server->listeners, link) {
+        aio_set_fd_handler(qemu_get_aio_context(), l->fd, true, handler, NULL, l);
+    }
+}
+
+static void pause_accepting(Server *server, int error)
+{
+    log_msg(LOG_LEVEL_WARNING, NULL, NULL, "cannot accept another client for now: %s",
+            strerror(error));
+    watch_all(server, NULL);
+    timer_mod_ns(server->accept_timer, qemu_clock_get_ns(QEMU_CLOCK_REALTIME) + ACCEPT_PAUSE_NS);
+}
+
+static void resume_accepting(void *opaque)
+{
+    watch_all(opaque, accept_ready);
+}
+
+void listen_client_left(Server *server)
+{
+    if (server->accept_timer && timer_pending(server->accept_timer)) {
+        timer_del(server->accept_timer);
+        resume_accepting(server);
+    }
+}
+
+/* One waiting client; false if there is none or accepting must pause. */
+static bool accept_one(Listener *l)
+{
+    struct sockaddr_storage addr;
+    socklen_t len = sizeof(addr);
+    char peer[PEER_LEN];
+    int fd = accept4(l->fd, (struct sockaddr *)&addr, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+    if (fd < 0) {
+        switch (errno) {
+        case EAGAIN:
+            return false;
+        case EMFILE:
+        case ENFILE:
+        case ENOBUFS:
+        case ENOMEM:
+            pause_accepting(l->server, errno);
+            return false;
+        default:
+            return true;   /* that client is gone already */
+        }
+    }
+    format_peer(fd, (struct sockaddr *)&addr, len, peer, sizeof(peer));
+    server_add_client(l->server, fd, peer);
+    return true;
+}
+
+static void accept_ready(void *opaque)
+{
+    Listener *l = opaque;
+
+    for (int i = 0; i < ACCEPT_BATCH && accept_one(l); i++) {
+    }
+}
+
+/* ---- opening ---- */
+
+static Listener *add_listener(Server *server, int fd)
+{
+    Listener *l = xcalloc(1, sizeof(*l));
+
+    l->server = server;
+    l->fd = fd;
+    STAILQ_INSERT_TAIL(&server->listeners, l, link);
+    return l;
+}
+
+/* Two servers that find the same stale socket must not both replace it: the one who holds the
+ * lock on the folder looks, removes, binds and listens in peace.  -1 if the folder cannot be
+ * locked, which leaves only that race. */
+static int lock_folder(const char *path)
+{
+    auto_free char *copy = xstrdup(path);
+    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd >= 0 && flock(fd, LOCK_EX) < 0) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+/* Makes way for a new socket at addr's path, where there may be nothing or what a dead server
+ * left. */
+static bool remove_stale_socket(const struct sockaddr_un *addr, Error **errp)
+{
+    const char *path = addr->sun_path;
+    auto_close int fd = -1;
+    struct stat st;
+
+    if (lstat(path, &st) < 0) {
+        if (errno == ENOENT) {
+            return true;
+        }
+        error_setg_errno(errp, errno, "unix socket \"%s\"", path);
+        return false;
+    }
+    if (!S_ISSOCK(st.st_mode)) {
+        error_setg(errp, "unix socket \"%s\": there is something else of that name", path);
+        error_append_hint(errp, "Choose another path, or remove what is there.\n");
+        return false;
+    }
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        error_setg_errno(errp, errno, "unix socket \"%s\"", path);
+        return false;
+    }
+    if (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0 || errno == EAGAIN) {
+        error_setg(errp, "unix socket \"%s\" is in use by a running server", path);
+        error_append_hint(errp, "Stop that server, or choose another path.\n");
+        return false;
+    }
+    if (errno != ECONNREFUSED && errno != ENOENT) {
+        error_setg_errno(errp, errno, "unix socket \"%s\": cannot tell whether it is in use", path);
+        return false;
+    }
+    if (unlink(path) < 0 && errno != ENOENT) {
+        error_setg_errno(errp, errno, "unix socket \"%s\": cannot replace what a dead server left",
+                         path);
+        return false;
+    }
+    return true;
+}
+
+static bool listen_unix(Server *server, const char *path, Error **errp)
+{
+    struct sockaddr_un addr = { .sun_family = AF_UNIX };
+    auto_close int lock = -1;
+    Listener *l;
+    struct stat st;
+    int fd;
+
+    if (strlen(path) >= sizeof(addr.sun_path)) {
+        error_setg(errp, "unix socket \"%s\": the path is longer than %zu bytes", path,
+                   sizeof(addr.sun_path) - 1);
+        error_append_hint(errp, "Change into its folder and give a relative path.\n");
+        return false;
+    }
+    strcpy(addr.sun_path, path);
+
+    lock = lock_folder(path);
+    if (!remove_stale_socket(&addr, errp)) {
+        return false;
+    }
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
+        error_setg_errno(errp, errno, "unix socket \"%s\"", path);
+        if (fd >= 0) {
+            close(fd);
+        }
+        return false;
+    }
+    l = add_listener(server, fd);
+    l->path = xstrdup(path);
+    if (lstat(path, &st) == 0) {
+        l->dev = st.st_dev;
+        l->ino = st.st_ino;
+    }
+    if (listen(fd, SOMAXCONN) < 0) {
+        error_setg_errno(errp, errno, "unix socket \"%s\"", path);
+        return false;
+    }
+    log_msg(LOG_LEVEL_INFO, NULL, NULL, "listening on unix socket %s", path);
+    return true;
+}
+
+static bool is_loopback(const struct sockaddr *addr)
+{
+    if (addr->sa_family == AF_INET6) {
+        return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)addr)->sin6_addr);
+    }
+    return ntohl(((const struct sockaddr_in *)addr)->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
+static unsigned get_port(const struct sockaddr *addr)
+{
+    return ntohs(addr->sa_family == AF_INET6 ? ((const struct sockaddr_in6 *)addr)->sin6_port
+                                             : ((const struct sockaddr_in *)addr)->sin_port);
+}
+
+static void set_port(struct sockaddr *addr, unsigned port)
+{
+    if (addr->sa_family == AF_INET6) {
+        ((struct sockaddr_in6 *)addr)->sin6_port = htons((uint16_t)port);
+    } else {
+        ((struct sockaddr_in *)addr)->sin_port = htons((uint16_t)port);
+    }
+}
+
+/* A listening socket, or -errno. */
+static int open_tcp(const struct addrinfo *ai)
+{
+    const int on = 1;
+    auto_close int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd < 0) {
+        return -errno;
+    }
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+        /* So that the wildcards of IPv4 and IPv6 do not get into each other's way. */
+        (ai->ai_family == AF_INET6 &&
+         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0) ||
+        bind(fd, ai->ai_addr, ai->ai_addrlen) < 0 || listen(fd, SOMAXCONN) < 0) {
+        return -errno;
+    }
+    return take_fd(&fd);
+}
+
+/* Tells where fd listens (the kernel may have picked the port); the port. */
+static unsigned report_tcp(int fd)
+{
+    struct sockaddr_storage addr;
+    socklen_t len = sizeof(addr);
+    char text[PEER_LEN];
+
+    if (getsockname(fd, (struct sockaddr *)&addr, &len) < 0) {
+        return 0;
+    }
+    format_address((struct sockaddr *)&addr, len, text, sizeof(text));
+    log_msg(LOG_LEVEL_INFO, NULL, NULL, "listening on %s", text);
+    return get_port((struct sockaddr *)&addr);
+}
+
+/* "host:port" as the user would write it; the caller frees it. */
+static char *tcp_text(const ListenAddress *address)
+{
+    const char *host = address->host ? address->host : "*";
+    const char *format = strchr(host, ':') ? "[%s]:%u" : "%s:%u";
+    char *text;
+
+    return asprintf(&text, format, host, address->port) < 0 ? NULL : text;
+}
+
+static struct addrinfo *resolve(const ListenAddress *address, const char *text, Error **errp)
+{
+    const struct addrinfo hints = { .ai_flags = AI_PASSIVE | AI_NUMERICSERV,
+                                    .ai_socktype = SOCK_STREAM };
+    struct addrinfo *list = NULL;
+    char port[16];
+    int ret;
+
+    snprintf(port, sizeof(port), "%u", address->port);
+    ret = getaddrinfo(address->host, port, &hints, &list);
+    if (ret != 0) {
+        error_setg(errp, "cannot listen on %s: %s", text,
+                   ret == EAI_SYSTEM ? strerror(errno) : gai_strerror(ret));
+        error_append_hint(errp, "--bind takes an address or a host name of this machine.\n");
+        return NULL;
+    }
+    return list;
+}
+
+/* Every address that the host stands for.  Of a host that has IPv4 and IPv6 addresses it is enough
+ * if one works: this machine may lack the other.  *exposed: reachable from other machines. */
+static bool listen_tcp(Server *server, const ListenAddress *address, bool *exposed, Error **errp)
+{
+    auto_free char *text = xalloc_check(tcp_text(address));
+    struct addrinfo *list = resolve(address, text, errp);
+    unsigned port = address->port;
+    int error = 0, opened = 0;
+
+    if (!list) {
+        return false;
+    }
+    for (struct addrinfo *ai = list; ai; ai = ai->ai_next) {
+        int fd;
+
+        set_port(ai->ai_addr, port);
+        fd = open_tcp(ai);
+        if (fd < 0) {
+            error = -fd;
+            if (error != EAFNOSUPPORT && error != EADDRNOTAVAIL) {
+                opened = 0;
+                break;
+            }
+            continue;
+        }
+        opened++;
+        add_listener(server, fd);
+        port = report_tcp(fd);
+        *exposed |= !is_loopback(ai->ai_addr);
+    }
+    freeaddrinfo(list);
+    if (!opened) {
+        error_setg_errno(errp, error, "cannot listen on %s", text);
+        error_append_hint(errp, error == EADDRINUSE
+                          ? "Another server has that port: choose one with --port.\n"
+                          : "Choose an address of this machine with --bind, a port with --port.\n");
+        return false;
+    }
+    return true;
+}
+
+bool listen_start(Server *server, Error **errp)
+{
+    ListenAddress *address;
+    bool exposed = false;
+
+    server->accept_timer = aio_timer_new(qemu_get_aio_context(), QEMU_CLOCK_REALTIME, SCALE_NS,
+                                         resume_accepting, server);
+    STAILQ_FOREACH(address, &server->config->addresses, link) {
+        if (!(address->path ? listen_unix(server, address->path, errp)
+                            : listen_tcp(server, address, &exposed, errp))) {
+            listen_stop(server);
+            return false;
+        }
+    }
+    if (exposed) {
+        log_msg(LOG_LEVEL_WARNING, NULL, NULL, "whoever reaches this machine over the network can "
+                "use the exports: to prevent that, --bind 127.0.0.1 or --socket PATH");
+    }
+    watch_all(server, accept_ready);
+    return true;
+}
+
+/* ---- closing ---- */
+
+/* Only if it is still the one we made. */
+static void remove_socket(const Listener *l)
+{
+    struct stat st;
+
+    if (lstat(l->path, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino) {
+        unlink(l->path);
+    }
+}
+
+void listen_stop(Server *server)
+{
+    Listener *l;
+
+    watch_all(server, NULL);
+    while ((l = STAILQ_FIRST(&server->listeners))) {
+        STAILQ_REMOVE_HEAD(&server->listeners, link);
+        if (l->path) {
+            remove_socket(l);
+        }
+        close(l->fd);
+        free(l->path);
+        free(l);
+    }
+    timer_free(server->accept_timer);
+    server->accept_timer = NULL;
+}

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * nbd-export: from start to orderly end.
+ *
+ *   settings - background - images - I/O threads - listening - [main loop]
+ *   - nothing new - requests in flight answered - flushed - closed
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "common/cleanup.h"
+#include "daemon.h"
+
+/* A client that is cut off at the drain timeout still gets this long for its requests to the
+ * images; then the storage hangs, and waiting for it would never end. */
+#define ABORT_GRACE_NS INT64_C(5000000000)
+
+static Server server;
+static int signal_fd = -1;    /* watched to the very end: a second signal must always work */
+
+/* ---- signals ---- */
+
+/* The second request to end: whatever is in flight is lost. */
+static void end_at_once(const char *why)
+{
+    log_msg(LOG_LEVEL_ERROR, NULL, NULL, "%s: ends without flushing the exports", why);
+    listen_stop(&server);
+    daemon_remove_pid_file(server.config);
+    _exit(EXIT_FAILURE);
+}
+
+static void signal_ready(void *opaque)
+{
+    struct signalfd_siginfo info;
+
+    (void)opaque;
+    while (read(signal_fd, &info, sizeof(info)) == sizeof(info)) {
+        if (atomic_exchange(&server.stopping, true)) {
+            end_at_once("told to end a second time");
+        }
+        log_msg(LOG_LEVEL_INFO, NULL, NULL, "ending: %s", strsignal((int)info.ssi_signo));
+    }
+}
+
+/* Before any thread starts: all inherit the mask, so only signal_fd receives. */
+static bool catch_signals(Error **errp)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (signal_fd < 0) {
+        error_setg_errno(errp, errno, "cannot watch signals");
+        return false;
+    }
+    aio_set_fd_handler(qemu_get_aio_context(), signal_fd, false, signal_ready, NULL, NULL);
+    return true;
+}
+
+/* ---- exports ---- */
+
+static bool open_exports(const Config *config, Error **errp)
+{
+    const ExportConfig *cfg;
+
+    STAILQ_FOREACH(cfg, &config->exports, link) {
+        Export *export = export_new(cfg, errp);
+
+        if (!export) {
+            if (cfg->format) {
+                error_append_hint(errp, "It was opened with --format=%s.\n", cfg->format);
+            }
+            return false;
+        }
+        TAILQ_INSERT_TAIL(&server.exports, export, link);
+        if (!*export->name) {
+            server.default_export = export;
+        }
+    }
+    /* A client that names no export means the only one there is. */
+    if (TAILQ_FIRST(&server.exports) == TAILQ_LAST(&server.exports, ExportList)) {
+        server.default_export = TAILQ_FIRST(&server.exports);
+    }
+    return true;
+}
+
+/* False if data that clients wrote may not have reached the disk. */
+static bool flush_exports(void)
+{
+    Export *export;
+    bool ok = true;
+
+    TAILQ_FOREACH(export, &server.exports, link) {
+        int ret = export->read_only ? 0 : blk_flush(export->blk);
+
+        if (ret < 0) {
+            log_msg(LOG_LEVEL_ERROR, export, NULL, "flush failed, written data may be lost: %s",
+                    strerror(-ret));
+            ok = false;
+        }
+    }
+    return ok;
+}
+
+static void close_exports(void)
+{
+    Export *export;
+
+    while ((export = TAILQ_FIRST(&server.exports))) {
+        TAILQ_REMOVE(&server.exports, export, link);
+        export_free(export);
+    }
+    server.default_export = NULL;
+}
+
+/* ---- the end ---- */
+
+void server_client_left(Server *s)
+{
+    listen_client_left(s);
+}
+
+static void set_flag(void *opaque)
+{
+    *(bool *)opaque = true;
+}
+
+/* True once no client is left; false when the time is over. */
+static bool wait_for_clients(int64_t timeout_ns)
+{
+    AioContext *ctx = qemu_get_aio_context();
+    bool expired = false;
+    QEMUTimer *timer = aio_timer_new(ctx, QEMU_CLOCK_REALTIME, SCALE_NS, set_flag, &expired);
+
+    timer_mod_ns(timer, qemu_clock_get_ns(QEMU_CLOCK_REALTIME) + timeout_ns);
+    while (iothreads_connections(&server) && !expired) {
+        main_loop_wait(false);
+    }
+    timer_free(timer);
+    return iothreads_connections(&server) == 0;
+}
+
+static void drain_clients(void)
+{
+    listen_stop(&server);
+    iothreads_shutdown_conns(&server);
+    if (wait_for_clients((int64_t)server.config->drain_timeout * 1000000000)) {
+        return;
+    }
+    log_msg(LOG_LEVEL_WARNING, NULL, NULL, "clients cut off because --drain-timeout is over: %u",
+            iothreads_connections(&server));
+    iothreads_abort_conns(&server);
+    if (!wait_for_clients(ABORT_GRACE_NS)) {
+        end_at_once("requests to the images do not come to an end");
+    }
+}
+
+/* ---- the beginning ---- */
+
+static bool start(const Config *config, Error **errp)
+{
+    static const char *const engines[] = {
+        [AIO_AUTO] = "auto", [AIO_NATIVE] = "auto",
+        [AIO_THREADS] = "threads", [AIO_IO_URING] = "io_uring",
+    };
+
+    if (aio_set_engine(engines[config->aio], errp) < 0) {
+        error_prepend(errp, "--aio=%s: ", engines[config->aio]);
+        error_append_hint(errp, "Use --aio=auto or --aio=threads.\n");
+        return false;
+    }
+    return qemu_init_main_loop(errp) >= 0 && catch_signals(errp) &&
+           open_exports(config, errp) && iothreads_start(&server, errp) &&
+           listen_start(&server, errp) && daemon_ready(config, errp);
+}
+
+static int serve(const Config *config)
+{
+    Error *err = NULL;
+    bool ok;
+
+    server.config = config;
+    server.max_memory = config->max_memory;
+    TAILQ_INIT(&server.exports);
+    STAILQ_INIT(&server.listeners);
+
+    ok = start(config, &err);
+    if (ok) {
+        while (!server.stopping) {
+            main_loop_wait(false);
+        }
+        drain_clients();
+        ok = flush_exports();
+    } else {
+        log_error_free(err);
+        listen_stop(&server);
+    }
+    iothreads_stop(&server);
+    close_exports();
+    daemon_remove_pid_file(config);
+    return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+    Error *err = NULL;
+    Config *config = config_parse(argc, argv, &err);
+    int status = EXIT_SUCCESS;
+
+    if (!config) {
+        log_error_free(err);
+        return EXIT_FAILURE;
+    }
+    log_set_level(config->verbose > 1 ? LOG_LEVEL_DEBUG
+                  : config->verbose ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING);
+    blkbackend_set_log_fn(log_library_message, NULL);
+
+    if (config->action == CONFIG_HELP) {
+        config_print_help();
+    } else if (config->action == CONFIG_VERSION) {
+        printf("nbd-export %s\n", PACKAGE_VERSION);
+    } else if (config->fork && !daemon_fork(&err)) {
+        log_error_free(err);
+        status = EXIT_FAILURE;
+    } else {
+        status = serve(config);
+    }
+    config_free(config);
+    return status;
+}

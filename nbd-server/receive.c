@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Transmission, the client's side: takes requests out of the stream and starts
+ * them.  One recv brings many requests, all are started before the next recv,
+ * and what they answered meanwhile leaves with one sendmsg.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/byte-order.h"
+#include "common/nbd-protocol.h"
+#include "conn-int.h"
+#include "data-pool.h"
+
+/* Payloads up to this size wait in the buffer until they are complete; of larger ones the
+ * missing part is received into a buffer of its own. */
+#define INLINE_PAYLOAD_MAX (16u << 10)
+/* Payload of a refused write is read and dropped up to here; beyond it is abuse. */
+#define DROP_MAX (2 * NBD_MAX_REQUEST)
+/* At a stop, how long after the first refusal requests are still answered: what was under way
+ * then must have come, and a client that goes on regardless must not keep the server. */
+#define REFUSE_NS (2 * (int64_t)1000 * SCALE_MS)
+#define FREE_REQUESTS_MAX (2 * CONN_MAX_IN_FLIGHT)   /* that a thread keeps */
+
+/* ---- requests: born and freed ---- */
+
+static _Thread_local Request *free_requests;   /* last in, first out */
+static _Thread_local unsigned n_free;
+
+Request *request_new(Client *c)
+{
+    Request *req = free_requests;
+
+    if (req) {
+        free_requests = req->next_free;
+        n_free--;
+    } else {
+        req = malloc(sizeof(*req));
+        if (!req) {
+            return NULL;
+        }
+    }
+    req->client = c;
+    req->mapped = false;
+    req->reply_begun = false;
+    req->chunk = NULL;
+    req->data = NULL;
+    req->pieces = NULL;
+    req->n_out = 0;
+    qemu_iovec_init_external(&req->qiov, req->in, 0);
+    c->in_flight++;
+    return req;
+}
+
+void request_release_data(Request *req)
+{
+    rx_chunk_unref(req->chunk);
+    req->chunk = NULL;
+    if (req->data) {
+        data_put(req->data, req->data_size);
+        budget_give(&req->client->budget, req->data_size);
+        req->data = NULL;
+    }
+    if (req->mapped) {
+        blk_unmap(&req->map);
+        req->mapped = false;
+    }
+}
+
+void request_free(Request *req)
+{
+    Client *c = req->client;
+
+    request_release_data(req);
+    free(req->pieces);
+    if (n_free < FREE_REQUESTS_MAX) {
+        req->next_free = free_requests;
+        free_requests = req;
+        n_free++;
+    } else {
+        free(req);
+    }
+    c->in_flight--;
+    if (c->wait == WAIT_ROOM || (c->in_flight == 0 && (c->wait == WAIT_QUIET || c->stopping))) {
+        client_kick(c);
+    }
+}
+
+void receive_pool_release(void)
+{
+    while (free_requests) {
+        Request *req = free_requests;
+
+        free_requests = req->next_free;
+        free(req);
+    }
+    n_free = 0;
+}
+
+/* ---- payload ---- */
+
+static void add_payload(Request *req, void *base, size_t len)
+{
+    req->in[req->qiov.niov++] = (struct iovec){ base, len };
+    req->qiov.size += len;
+}
+
+/* Takes `len` bytes that have arrived as (the first part of) the payload, where they lie. */
+static void take_payload(Request *req, size_t len)
+{
+    RxBuffer *rx = &req->client->rx;
+
+    if (len > 0) {
+        req->chunk = rx_chunk_ref(rx->chunk);
+        add_payload(req, rx_data(rx), len);
+        rx_consume(rx, len);
+    }
+}
+
+/* A medium that bypasses the page cache wants its data in one aligned piece. */
+static bool wants_aligned(const Client *c)
+{
+    return blk_get_flags(c->conn.export->blk) & BDRV_O_NOCACHE;
+}
+
+/* 1, or -errno */
+static int coroutine_fn receive_rest(Request *req, size_t got)
+{
+    Client *c = req->client;
+
+    while (got < req->data_size) {
+        ssize_t n = client_recv(c, (uint8_t *)req->data + got, req->data_size - got,
+                                sizeof(struct nbd_request));
+
+        if (n <= 0) {
+            return n < 0 ? (int)n : -ECONNRESET;
+        }
+        got += (size_t)n;
+    }
+    add_payload(req, req->data, req->data_size);
+    return 1;
+}
+
+/* 1: taken; 0: no memory, nothing consumed; -errno: the connection ends. */
+static int coroutine_fn receive_payload(Request *req)
+{
+    Client *c = req->client;
+    size_t have = rx_have(&c->rx) < req->len ? rx_have(&c->rx) : req->len;
+    bool aligned = have < req->len && wants_aligned(c);
+    size_t rest = aligned ? req->len : req->len - have;
+    void *data;
+
+    if (rest == 0) {
+        take_payload(req, have);
+        return 1;
+    }
+    if (!client_take_memory(c, rest)) {
+        return c->error;
+    }
+    data = data_get(rest);
+    if (!data) {
+        budget_give(&c->budget, rest);
+        return 0;
+    }
+    req->data = data;
+    req->data_size = rest;
+    if (aligned) {
+        memcpy(data, rx_data(&c->rx), have);
+        rx_consume(&c->rx, have);
+    } else {
+        take_payload(req, have);
+    }
+    return receive_rest(req, aligned ? have : 0);
+}
+
+/* ---- the stream ---- */
+
+static int garbage(const Client *c, const char *what, uint32_t value)
+{
+    log_msg(LOG_LEVEL_WARNING, c->conn.export, &c->conn, "closing the connection: %s 0x%x",
+            what, value);
+    return -EPROTO;
+}
+
+/* What is the matter with the request as such, before it has done anything. */
+static uint32_t verdict(const Request *req, uint64_t position, char *text)
+{
+    Client *c = req->client;
+
+    if (c->stopping && position >= c->serve_until) {
+        if (c->told_ns == 0) {
+            c->told_ns = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
+        }
+        strcpy(text, "the server is being shut down");
+        return NBD_ESHUTDOWN;
+    }
+    return request_check(req, text);
+}
+
+/* Reads the payload of a write; its verdict may become "no memory". -errno: the connection ends. */
+static int coroutine_fn take_write(Request *req, uint32_t *error, char *text)
+{
+    Client *c = req->client;
+    int ret = 0;
+
+    if (*error == NBD_SUCCESS) {
+        ret = receive_payload(req);
+        if (ret == 0) {
+            *error = NBD_ENOMEM;
+            strcpy(text, "out of memory");
+        }
+    } else if (req->len > DROP_MAX) {
+        return garbage(c, "a write of a length beyond reason:", req->len);
+    }
+    return ret == 0 ? conn_drop(&c->conn, req->len) : ret;
+}
+
+/* The header is complete: consumes it and the payload, and starts or refuses the request.
+ * -errno: the connection ends. */
+static int coroutine_fn take_request(Client *c, unsigned type, const struct nbd_request *wire)
+{
+    uint64_t position = c->rx.consumed;
+    char text[ERROR_TEXT_MAX];
+    uint32_t error;
+    Request *req = request_new(c);
+
+    if (!req) {
+        return -ENOMEM;
+    }
+    req->cmd = command_find(type);
+    req->cookie = wire->cookie;
+    req->flags = be16toh(wire->flags);
+    req->offset = be64toh(wire->offset);
+    req->len = be32toh(wire->len);
+    rx_consume(&c->rx, sizeof(*wire));
+    c->linger = true;
+    error = verdict(req, position, text);
+    if (type == NBD_CMD_WRITE) {
+        int ret = take_write(req, &error, text);
+
+        if (ret < 0) {
+            request_free(req);
+            return ret;
+        }
+    }
+    if (error != NBD_SUCCESS) {
+        request_reject(req, error, text);
+    } else {
+        request_start(req);
+    }
+    return 0;
+}
+
+/* Takes all requests that are in the buffer.  0: *need more bytes, counted from the position. */
+static int coroutine_fn take_requests(Client *c, size_t *need)
+{
+    for (;;) {
+        struct nbd_request wire;
+        unsigned type;
+        int ret;
+
+        *need = sizeof(wire);
+        if (rx_have(&c->rx) < *need) {
+            return 0;
+        }
+        memcpy(&wire, rx_data(&c->rx), sizeof(wire));
+        if (wire.magic != htobe32(NBD_REQUEST_MAGIC)) {
+            return garbage(c, "not a request, magic", be32toh(wire.magic));
+        }
+        type = be16toh(wire.type);
+        if (type == NBD_CMD_DISC) {
+            return -ESHUTDOWN;
+        }
+        if (type == NBD_CMD_WRITE && be32toh(wire.len) <= INLINE_PAYLOAD_MAX) {
+            *need += be32toh(wire.len);
+            if (rx_have(&c->rx) < *need) {
+                return 0;
+            }
+        }
+        if (!client_admit(c)) {
+            return c->error;
+        }
+        ret = take_request(c, type, &wire);
+        if (ret < 0) {
+            return ret;
+        }
+    }
+}
+
+/* Told of the stop long ago. */
+static bool is_deaf(const Client *c)
+{
+    return c->told_ns > 0 && qemu_clock_get_ns(QEMU_CLOCK_REALTIME) - c->told_ns > REFUSE_NS;
+}
+
+void coroutine_fn transmission_run(Conn *conn)
+{
+    Client *c = client_of(conn);
+    ssize_t ret;
+
+    do {
+        size_t need;
+
+        ret = take_requests(c, &need);
+        if (ret == 0) {
+            c->between_requests = rx_have(&c->rx) == 0;
+            ret = client_recv(c, NULL, 0, need);
+            c->between_requests = false;
+            if (ret == 0 && rx_have(&c->rx) > 0) {
+                ret = -ECONNRESET;
+            }
+        }
+    } while (ret > 0 && !is_deaf(c));
+    if (ret < 0 && ret != -ESHUTDOWN && ret != -ECANCELED && ret != -EPROTO) {
+        log_msg(LOG_LEVEL_INFO, conn->export, conn, "connection lost: %s", strerror((int)-ret));
+    }
+}

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Replies: how they look on the wire, and how they get there, as many as are
+ * ready with one sendmsg.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "common/byte-order.h"
+#include "common/nbd-protocol.h"
+#include "conn-int.h"
+#include "data-pool.h"
+
+#define SEND_IOV_MAX 256
+
+/* ---- on the wire ---- */
+
+static void out_add(Request *req, const void *base, size_t len)
+{
+    req->out[req->n_out++] = (struct iovec){ (void *)base, len };
+}
+
+static void out_start(Request *req, size_t head_len)
+{
+    req->out = req->out_inline;
+    req->n_out = 0;
+    out_add(req, req->head, head_len);
+}
+
+/* proto.md, "Simple reply message" */
+static size_t put_simple(uint8_t *head, uint64_t cookie, uint32_t error)
+{
+    struct nbd_simple_reply reply = {
+        .magic = htobe32(NBD_SIMPLE_REPLY_MAGIC),
+        .error = htobe32(error),
+        .cookie = cookie,
+    };
+
+    memcpy(head, &reply, sizeof(reply));
+    return sizeof(reply);
+}
+
+/* proto.md, "Structured reply chunk message" */
+static size_t put_chunk(uint8_t *head, uint64_t cookie, unsigned flags, unsigned type, size_t len)
+{
+    struct nbd_structured_reply chunk = {
+        .magic = htobe32(NBD_STRUCTURED_REPLY_MAGIC),
+        .flags = htobe16((uint16_t)flags),
+        .type = htobe16((uint16_t)type),
+        .cookie = cookie,
+        .len = htobe32((uint32_t)len),
+    };
+
+    memcpy(head, &chunk, sizeof(chunk));
+    return sizeof(chunk);
+}
+
+/* Structured replies are for reads, block status and errors: a plain success is shorter simple. */
+void reply_success(Request *req)
+{
+    out_start(req, put_simple(req->head, req->cookie, NBD_SUCCESS));
+}
+
+void reply_empty_read(Request *req)
+{
+    if (req->client->conn.structured) {
+        out_start(req, put_chunk(req->head, req->cookie, NBD_REPLY_FLAG_DONE,
+                                 NBD_REPLY_TYPE_NONE, 0));
+    } else {
+        reply_success(req);
+    }
+}
+
+void reply_error(Request *req, uint32_t nbd_error, const char *text)
+{
+    struct nbd_chunk_error body = { .error = htobe32(nbd_error) };
+    size_t text_len = strlen(text);
+    size_t len;
+
+    if (!req->client->conn.structured) {
+        out_start(req, put_simple(req->head, req->cookie, nbd_error));
+        return;
+    }
+    body.message_len = htobe16((uint16_t)text_len);
+    len = put_chunk(req->head, req->cookie, NBD_REPLY_FLAG_DONE, NBD_REPLY_TYPE_ERROR,
+                    sizeof(body) + text_len);
+    memcpy(req->head + len, &body, sizeof(body));
+    memcpy(req->head + len + sizeof(body), text, text_len);
+    out_start(req, len + sizeof(body) + text_len);
+}
+
+/* Header of a content chunk; hole_size 0: data follow. */
+static size_t put_content(uint8_t *head, const Request *req, unsigned flags, uint64_t offset,
+                          uint32_t len, bool hole)
+{
+    struct nbd_chunk_offset_hole body = { .offset = htobe64(offset), .hole_size = htobe32(len) };
+    size_t body_len = hole ? sizeof(body) : sizeof(struct nbd_chunk_offset_data);
+    size_t n = put_chunk(head, req->cookie, flags,
+                         hole ? NBD_REPLY_TYPE_OFFSET_HOLE : NBD_REPLY_TYPE_OFFSET_DATA,
+                         hole ? body_len : body_len + len);
+
+    memcpy(head + n, &body, body_len);
+    return n + body_len;
+}
+
+void reply_data(Request *req, const void *data)
+{
+    size_t n = req->client->conn.structured
+               ? put_content(req->head, req, NBD_REPLY_FLAG_DONE, req->offset, req->len, false)
+               : put_simple(req->head, req->cookie, NBD_SUCCESS);
+
+    out_start(req, n);
+    out_add(req, data, req->len);
+}
+
+/* proto.md, "Structured reply types", NBD_REPLY_TYPE_BLOCK_STATUS */
+void reply_extents(Request *req, const struct nbd_extent *extents, unsigned n)
+{
+    struct nbd_chunk_block_status body = {
+        .context_id = htobe32(req->client->conn.meta_context_id),
+    };
+    size_t bytes = n * sizeof(*extents);
+    size_t len = put_chunk(req->head, req->cookie, NBD_REPLY_FLAG_DONE,
+                           NBD_REPLY_TYPE_BLOCK_STATUS, sizeof(body) + bytes);
+
+    memcpy(req->head + len, &body, sizeof(body));
+    out_start(req, len + sizeof(body));
+    out_add(req, extents, bytes);
+}
+
+typedef struct PieceHeads {
+    struct iovec iov[2 * READ_PIECES_MAX];
+    uint8_t head[READ_PIECES_MAX]
+                [sizeof(struct nbd_structured_reply) + sizeof(struct nbd_chunk_offset_hole)];
+} PieceHeads;
+
+bool reply_pieces(Request *req, const ReadPiece *pieces, unsigned n, const uint8_t *data)
+{
+    PieceHeads *heads = malloc(sizeof(*heads));
+
+    if (!heads) {
+        return false;
+    }
+    req->pieces = heads;
+    req->out = heads->iov;
+    req->n_out = 0;
+    for (unsigned i = 0; i < n; i++) {
+        const ReadPiece *p = &pieces[i];
+
+        out_add(req, heads->head[i],
+                put_content(heads->head[i], req, i == n - 1 ? NBD_REPLY_FLAG_DONE : 0,
+                            p->offset, p->len, p->hole));
+        if (!p->hole) {
+            out_add(req, data + (p->offset - req->offset), p->len);
+        }
+    }
+    return true;
+}
+
+/* ---- the queue ---- */
+
+void reply_queue(Request *req)
+{
+    Client *c = req->client;
+
+    if (c->error) {
+        request_free(req);
+        return;
+    }
+    STAILQ_INSERT_TAIL(&c->replies, req, link);
+    /* The connection's coroutine sends before it waits; while it waits, the bottom half does. */
+    if (c->wait != WAIT_NONE && !c->tx_blocked) {
+        client_kick(c);
+    }
+}
+
+void reply_discard(Client *c)
+{
+    Request *req;
+
+    while ((req = STAILQ_FIRST(&c->replies))) {
+        STAILQ_REMOVE_HEAD(&c->replies, link);
+        if (req != c->repairing) {
+            request_free(req);
+        }
+    }
+    c->tx_blocked = false;
+}
+
+static _Thread_local struct iovec send_iov[SEND_IOV_MAX];
+
+/* As many pieces as one sendmsg takes; *bytes: their sum. */
+static unsigned gather(Client *c, size_t *bytes)
+{
+    unsigned n = 0;
+    Request *req;
+
+    *bytes = 0;
+    STAILQ_FOREACH(req, &c->replies, link) {
+        for (unsigned i = 0; i < req->n_out; i++) {
+            if (n == SEND_IOV_MAX) {
+                return n;
+            }
+            send_iov[n++] = req->out[i];
+            *bytes += req->out[i].iov_len;
+        }
+    }
+    return n;
+}
+
+/* `sent` bytes have gone: replies that are complete are done with. */
+static void advance(Client *c, size_t sent)
+{
+    Request *req;
+
+    while (sent > 0 && (req = STAILQ_FIRST(&c->replies))) {
+        req->reply_begun = true;
+        while (req->n_out > 0 && sent >= req->out->iov_len) {
+            sent -= req->out->iov_len;
+            req->out++;
+            req->n_out--;
+        }
+        if (req->n_out > 0) {
+            req->out->iov_base = (uint8_t *)req->out->iov_base + sent;
+            req->out->iov_len -= sent;
+            return;
+        }
+        STAILQ_REMOVE_HEAD(&c->replies, link);
+        request_free(req);
+    }
+}
+
+/* ---- a mapping that has lost its memory ---- */
+
+/* `base` in the request's mapping?  Then *offset is its place there. */
+static bool in_mapping(const Request *req, const struct iovec *iov, size_t *offset)
+{
+    uintptr_t base = (uintptr_t)iov->iov_base, start = (uintptr_t)req->map.data;
+
+    *offset = base - start;
+    return base >= start && *offset < req->len;
+}
+
+/* Reads what is left to send into memory of our own. */
+static int coroutine_fn replace_mapping(Request *req)
+{
+    int ret = 0;
+
+    budget_overdraw(&req->client->budget, req->len);
+    req->data_size = req->len;
+    req->data = data_get(req->len);
+    if (!req->data) {
+        budget_give(&req->client->budget, req->len);
+        return -ENOMEM;
+    }
+    for (unsigned i = 0; i < req->n_out && ret == 0; i++) {
+        struct iovec *iov = &req->out[i];
+        size_t offset;
+
+        if (in_mapping(req, iov, &offset)) {
+            QEMUIOVector qiov;
+
+            iov->iov_base = (uint8_t *)req->data + offset;
+            qemu_iovec_init_external(&qiov, iov, 1);
+            ret = blk_co_preadv(req->client->conn.export->blk, (int64_t)(req->offset + offset),
+                                (int64_t)iov->iov_len, &qiov, 0);
+        }
+    }
+    blk_unmap(&req->map);
+    req->mapped = false;
+    return ret;
+}
+
+static void coroutine_fn repair_co(void *opaque)
+{
+    Request *req = opaque;
+    Client *c = req->client;
+    int ret = replace_mapping(req);
+
+    c->repairing = NULL;
+    if (c->error) {
+        request_free(req);      /* it was taken off the queue meanwhile */
+    } else if (ret < 0 && req->reply_begun) {
+        /* proto.md, NBD_CMD_READ: an error after success was signalled ends the connection. */
+        client_fail(c, ret);
+    } else {
+        if (ret < 0) {
+            request_fill_error(req, ret);
+        }
+        client_kick(c);
+    }
+}
+
+/* The kernel could not read a piece.  Mappings that are not stable lose their memory when the
+ * file is cut or its disk fails: read anew, one reply after the other, until sending works. */
+static bool reply_repair(Client *c)
+{
+    Request *req;
+
+    STAILQ_FOREACH(req, &c->replies, link) {
+        if (req->mapped && !req->map.stable) {
+            c->repairing = req;
+            qemu_coroutine_enter(qemu_coroutine_create(repair_co), req);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- sending ---- */
+
+static void send_failed(Client *c, int error)
+{
+    if (error == EAGAIN || error == EWOULDBLOCK) {
+        c->tx_blocked = true;
+    } else if (error != EFAULT || !reply_repair(c)) {
+        client_fail(c, -error);
+    }
+}
+
+void reply_flush(Client *c)
+{
+    if (c->tx_busy || c->tx_blocked) {
+        return;
+    }
+    c->tx_busy = true;
+    while (!STAILQ_EMPTY(&c->replies) && !c->tx_blocked && !c->repairing) {
+        size_t bytes;
+        struct msghdr msg = { .msg_iov = send_iov, .msg_iovlen = gather(c, &bytes) };
+        ssize_t n = sendmsg(c->conn.fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+        if (n >= 0) {
+            advance(c, (size_t)n);
+        } else if (errno != EINTR) {
+            send_failed(c, errno);
+        }
+    }
+    c->tx_busy = false;
+}

@@ -1,0 +1,549 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What each command of the transmission phase means: one row and one function
+ * a command.  proto.md, "Request types"; errors: "Error values".
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/byte-order.h"
+#include "common/nbd-protocol.h"
+#include "conn-int.h"
+#include "data-pool.h"
+
+/* Zero writes and trims are passed on in pieces that end at multiples of this. */
+#define PIECE ((uint64_t)1 << 30)
+/* Reads from this size on answer holes as holes; below, looking for them costs more. */
+#define SPARSE_READ_MIN (64u << 10)
+/* A reply to block status: room for this many extents. */
+#define EXTENTS_MAX 8192
+#define EXTENTS_BYTES (EXTENTS_MAX * sizeof(struct nbd_extent))
+/* Status queries in a row before others get their turn. */
+#define QUERIES_A_TURN 64
+/* A cache request reads ahead so far; the rest of it is but a hint. */
+#define CACHE_MAX NBD_MAX_REQUEST
+#define CACHE_PIECE (1u << 20)
+/* A medium that has no mapping to lend is not asked again for some reads, at last so many. */
+#define MAPPING_PAUSE_MAX 1024
+
+enum { NO_ACCT = -1 };
+
+struct Command {
+    const char *name;           /* NULL: no such command */
+    uint16_t flags;             /* valid ones; FUA is valid everywhere */
+    bool ranged;                /* offset and length name a part of the export */
+    bool writes;
+    bool payload;               /* length counts bytes on the wire: bounded */
+    uint32_t past_end;          /* error for a range past the end */
+    int acct;                   /* enum BlockAcctType or NO_ACCT */
+    /* 0 or -errno; fills the reply if there is more to say than "done". */
+    int coroutine_fn (*run)(Request *req);
+};
+
+static BlockBackend *blk_of(const Request *req)
+{
+    return req->client->conn.export->blk;
+}
+
+/* Of values whose smaller one fits. */
+static uint32_t min_u32(uint64_t a, uint64_t b)
+{
+    return (uint32_t)(a < b ? a : b);
+}
+
+/* Lets the other coroutines and connections of this thread have a turn. */
+static void coroutine_fn give_way(Request *req)
+{
+    aio_co_schedule(req->client->conn.ctx, qemu_coroutine_self());
+    qemu_coroutine_yield();
+}
+
+/* Memory for the request's data, paid for. */
+static int coroutine_fn get_data(Request *req, size_t size)
+{
+    Budget *budget = &req->client->budget;
+
+    if (!budget_take(budget, size)) {
+        return -ESHUTDOWN;
+    }
+    req->data = data_get(size);
+    if (!req->data) {
+        budget_give(budget, size);
+        return -ENOMEM;
+    }
+    req->data_size = size;
+    return 0;
+}
+
+/* ---- READ ---- */
+
+/* Makes the request's bytes available at *data: lent by the medium, or not read yet. */
+static int coroutine_fn open_data(Request *req, const uint8_t **data)
+{
+    Client *c = req->client;
+    int ret;
+
+    if (c->skip_mapping > 0) {
+        c->skip_mapping--;
+    } else {
+        ret = blk_co_map_read(blk_of(req), (int64_t)req->offset, req->len, &req->map);
+        if (ret == 0) {
+            c->mapping_pause = 0;
+            req->mapped = true;
+            *data = req->map.data;
+            return 0;
+        }
+        if (ret != -ENOTSUP) {
+            return ret;
+        }
+        c->mapping_pause = min_u32(2 * c->mapping_pause + 1, MAPPING_PAUSE_MAX);
+        c->skip_mapping = c->mapping_pause;
+    }
+    ret = get_data(req, req->len);
+    *data = req->data;
+    return ret;
+}
+
+static int coroutine_fn read_part(Request *req, uint64_t offset, uint32_t len)
+{
+    struct iovec iov;
+    QEMUIOVector qiov;
+
+    if (req->mapped) {
+        return 0;
+    }
+    iov = (struct iovec){ (uint8_t *)req->data + (offset - req->offset), len };
+    qemu_iovec_init_external(&qiov, &iov, 1);
+    return blk_co_preadv(blk_of(req), (int64_t)offset, len, &qiov, 0);
+}
+
+/* Remembers a stretch of data: reads inside it need not look for holes. */
+static void remember_data(Client *c, uint64_t from, uint64_t to)
+{
+    bool touches = from <= c->data_to && to >= c->data_from;
+
+    c->data_from = touches && c->data_from < from ? c->data_from : from;
+    c->data_to = touches && c->data_to > to ? c->data_to : to;
+}
+
+/*
+ * Divides the read into data and holes; 0 if it is all data as far as we know.
+ * What is asked of the medium goes beyond the read: finding the end of a long
+ * stretch of data can be slow, and its answer serves the reads that follow.
+ */
+static unsigned coroutine_fn find_pieces(Request *req, ReadPiece *pieces)
+{
+    Client *c = req->client;
+    uint64_t offset = req->offset, end = req->offset + req->len;
+    bool holes = false;
+    unsigned n = 0;
+
+    while (offset < end && n < READ_PIECES_MAX) {
+        int64_t pnum = 0;
+        int ret = n == READ_PIECES_MAX - 1 || (offset >= c->data_from && end <= c->data_to)
+                  ? -ENOTSUP
+                  : blk_co_block_status(blk_of(req), (int64_t)offset,
+                                        min_u32(c->conn.export->size - offset, PIECE), &pnum);
+        bool hole = ret >= 0 && (ret & BDRV_BLOCK_ZERO);
+        uint32_t len = min_u32(end - offset, ret >= 0 && pnum > 0 ? (uint64_t)pnum : UINT32_MAX);
+
+        if (ret >= 0 && !hole) {
+            remember_data(c, offset, offset + (uint64_t)pnum);
+        }
+        if (n > 0 && pieces[n - 1].hole == hole) {
+            pieces[n - 1].len += len;
+        } else {
+            pieces[n++] = (ReadPiece){ .offset = offset, .len = len, .hole = hole };
+        }
+        holes |= hole;
+        offset += len;
+    }
+    return holes ? n : 0;
+}
+
+static int coroutine_fn read_sparse(Request *req, const ReadPiece *pieces, unsigned n)
+{
+    const uint8_t *data = NULL;
+    int ret = 0;
+
+    if (n > 1) {
+        ret = open_data(req, &data);
+    }
+    for (unsigned i = 0; i < n && ret == 0; i++) {
+        if (!pieces[i].hole) {
+            ret = read_part(req, pieces[i].offset, pieces[i].len);
+        }
+    }
+    if (ret == 0 && !reply_pieces(req, pieces, n, data)) {
+        ret = -ENOMEM;
+    }
+    return ret;
+}
+
+static int coroutine_fn run_read(Request *req)
+{
+    const uint8_t *data;
+    int ret;
+
+    if (req->len == 0) {
+        reply_empty_read(req);
+        return 0;
+    }
+    if (req->len >= SPARSE_READ_MIN && req->client->conn.structured &&
+        !(req->flags & NBD_CMD_FLAG_DF)) {
+        ReadPiece pieces[READ_PIECES_MAX];
+        unsigned n = find_pieces(req, pieces);
+
+        if (n > 0) {
+            return read_sparse(req, pieces, n);
+        }
+    }
+    ret = open_data(req, &data);
+    if (ret == 0) {
+        ret = read_part(req, req->offset, req->len);
+    }
+    if (ret == 0) {
+        reply_data(req, data);
+    }
+    return ret;
+}
+
+/* ---- WRITE, FLUSH, TRIM, WRITE_ZEROES ---- */
+
+static int coroutine_fn run_write(Request *req)
+{
+    int ret = 0;
+
+    if (req->len > 0) {
+        ret = blk_co_pwritev(blk_of(req), (int64_t)req->offset, req->len, &req->qiov,
+                             req->flags & NBD_CMD_FLAG_FUA ? BDRV_REQ_FUA : 0);
+    }
+    request_release_data(req);
+    return ret;
+}
+
+static int coroutine_fn run_flush(Request *req)
+{
+    return blk_co_flush(blk_of(req));
+}
+
+/* The part of [offset, end) up to the next multiple of PIECE. */
+static uint32_t next_piece(uint64_t offset, uint64_t end)
+{
+    return min_u32(end - offset, PIECE - offset % PIECE);
+}
+
+static int coroutine_fn run_trim(Request *req)
+{
+    uint64_t offset = req->offset, end = req->offset + req->len;
+    int ret = 0;
+
+    while (offset < end && ret == 0) {
+        uint32_t len = next_piece(offset, end);
+
+        ret = blk_co_pdiscard(blk_of(req), (int64_t)offset, len);
+        offset += len;
+        if (offset < end) {
+            give_way(req);
+        }
+    }
+    if (ret == 0 && req->len > 0 && (req->flags & NBD_CMD_FLAG_FUA)) {
+        ret = blk_co_flush(blk_of(req));
+    }
+    return ret;
+}
+
+static int coroutine_fn run_write_zeroes(Request *req)
+{
+    uint64_t offset = req->offset, end = req->offset + req->len;
+    bool single = next_piece(offset, end) == req->len;
+    bool fua = req->flags & NBD_CMD_FLAG_FUA;
+    int flags = (req->flags & NBD_CMD_FLAG_NO_HOLE ? 0 : BDRV_REQ_MAY_UNMAP) |
+                (req->flags & NBD_CMD_FLAG_FAST_ZERO ? BDRV_REQ_NO_FALLBACK : 0) |
+                (fua && single ? BDRV_REQ_FUA : 0);
+    int ret = 0;
+
+    while (offset < end && ret == 0) {
+        uint32_t len = next_piece(offset, end);
+
+        ret = blk_co_pwrite_zeroes(blk_of(req), (int64_t)offset, len, flags);
+        offset += len;
+        if (offset < end) {
+            give_way(req);
+        }
+    }
+    if (ret == 0 && fua && !single) {
+        ret = blk_co_flush(blk_of(req));
+    }
+    return ret;
+}
+
+/* ---- CACHE ---- */
+
+static int coroutine_fn run_cache(Request *req)
+{
+    uint64_t offset = req->offset, end = req->offset + min_u32(req->len, CACHE_MAX);
+    int ret = offset < end ? get_data(req, min_u32(end - offset, CACHE_PIECE)) : 0;
+
+    while (offset < end && ret == 0) {
+        struct iovec iov = { req->data, min_u32(end - offset, CACHE_PIECE) };
+        QEMUIOVector qiov;
+
+        qemu_iovec_init_external(&qiov, &iov, 1);
+        ret = blk_co_preadv(blk_of(req), (int64_t)offset, (int64_t)iov.iov_len, &qiov, 0);
+        offset += iov.iov_len;
+    }
+    request_release_data(req);
+    return ret;
+}
+
+/* ---- BLOCK_STATUS ---- */
+
+/* base:allocation */
+static uint32_t nbd_state(int status)
+{
+    return (status & BDRV_BLOCK_DATA ? 0 : NBD_STATE_HOLE) |
+           (status & BDRV_BLOCK_ZERO ? NBD_STATE_ZERO : 0);
+}
+
+/* Fills at most `max` extents, neighbours that differ; *n of them.  An error counts only if
+ * nothing was found out before it. */
+static int coroutine_fn find_extents(Request *req, struct nbd_extent *extents, unsigned max,
+                                     unsigned *n)
+{
+    uint64_t offset = req->offset, end = req->offset + req->len;
+    unsigned queries = 0;
+
+    *n = 0;
+    while (offset < end) {
+        struct nbd_extent *last = *n > 0 ? &extents[*n - 1] : NULL;
+        uint32_t state;
+        int64_t pnum;
+        int ret = blk_co_block_status(blk_of(req), (int64_t)offset, min_u32(end - offset, PIECE),
+                                      &pnum);
+
+        if (ret < 0 || pnum == 0) {
+            return last ? 0 : ret < 0 ? ret : -EIO;
+        }
+        state = htobe32(nbd_state(ret));
+        if (last && last->status == state) {
+            last->len = htobe32(be32toh(last->len) + (uint32_t)pnum);
+        } else if (*n == max) {
+            return 0;
+        } else {
+            extents[(*n)++] = (struct nbd_extent){ htobe32((uint32_t)pnum), state };
+        }
+        offset += (uint64_t)pnum;
+        if (++queries % QUERIES_A_TURN == 0) {
+            give_way(req);
+        }
+    }
+    return 0;
+}
+
+static int coroutine_fn run_block_status(Request *req)
+{
+    bool one = req->flags & NBD_CMD_FLAG_REQ_ONE;
+    unsigned n;
+    int ret = get_data(req, one ? sizeof(struct nbd_extent) : EXTENTS_BYTES);
+
+    if (ret == 0) {
+        ret = find_extents(req, req->data, one ? 1 : EXTENTS_MAX, &n);
+    }
+    if (ret == 0) {
+        reply_extents(req, req->data, n);
+    }
+    return ret;
+}
+
+/* ---- the table ---- */
+
+static const Command commands[] = {
+    [NBD_CMD_READ] = {
+        .name = "read", .flags = NBD_CMD_FLAG_DF, .ranged = true, .payload = true,
+        .past_end = NBD_EINVAL, .acct = BLOCK_ACCT_READ, .run = run_read,
+    },
+    [NBD_CMD_WRITE] = {
+        .name = "write", .ranged = true, .writes = true, .payload = true,
+        .past_end = NBD_ENOSPC, .acct = BLOCK_ACCT_WRITE, .run = run_write,
+    },
+    [NBD_CMD_FLUSH] = {
+        .name = "flush", .acct = BLOCK_ACCT_FLUSH, .run = run_flush,
+    },
+    [NBD_CMD_TRIM] = {
+        .name = "trim", .ranged = true, .writes = true,
+        .past_end = NBD_EINVAL, .acct = NO_ACCT, .run = run_trim,
+    },
+    [NBD_CMD_CACHE] = {
+        .name = "cache", .ranged = true,
+        .past_end = NBD_EINVAL, .acct = NO_ACCT, .run = run_cache,
+    },
+    [NBD_CMD_WRITE_ZEROES] = {
+        .name = "write zeroes", .flags = NBD_CMD_FLAG_NO_HOLE | NBD_CMD_FLAG_FAST_ZERO,
+        .ranged = true, .writes = true,
+        .past_end = NBD_ENOSPC, .acct = BLOCK_ACCT_WRITE, .run = run_write_zeroes,
+    },
+    [NBD_CMD_BLOCK_STATUS] = {
+        .name = "block status", .flags = NBD_CMD_FLAG_REQ_ONE, .ranged = true,
+        .past_end = NBD_EINVAL, .acct = NO_ACCT, .run = run_block_status,
+    },
+};
+
+static const Command unknown_command = { .acct = NO_ACCT };
+
+const Command *command_find(unsigned type)
+{
+    return type < sizeof(commands) / sizeof(commands[0]) && commands[type].name
+           ? &commands[type] : &unknown_command;
+}
+
+/* ---- checks: arithmetic only ---- */
+
+#define REFUSE(error, ...) \
+    do { \
+        snprintf(text, ERROR_TEXT_MAX, __VA_ARGS__); \
+        return (error); \
+    } while (0)
+
+static uint32_t check_range(const Command *cmd, const Export *export, uint64_t offset,
+                            uint32_t len, bool structured, char *text)
+{
+    if (offset > export->size || len > export->size - offset) {
+        REFUSE(cmd->past_end, "%s past the end of the export: offset %" PRIu64 " length %" PRIu32
+               " size %" PRIu64, cmd->name, offset, len, export->size);
+    }
+    if (cmd->payload && len > export->max_block) {
+        /* A reader that knows EOVERFLOW tries again with less: "Structured replies". */
+        REFUSE(cmd->writes || !structured ? NBD_EINVAL : NBD_EOVERFLOW,
+               "%s of %" PRIu32 " bytes: the maximum is %" PRIu32, cmd->name, len,
+               export->max_block);
+    }
+    if ((offset | len) & (export->min_block - 1)) {
+        REFUSE(NBD_EINVAL, "%s not aligned to the minimum block size %" PRIu32 ": offset %" PRIu64
+               " length %" PRIu32, cmd->name, export->min_block, offset, len);
+    }
+    return NBD_SUCCESS;
+}
+
+uint32_t request_check(const Request *req, char *text)
+{
+    const Command *cmd = req->cmd;
+    const Conn *conn = &req->client->conn;
+    unsigned valid = cmd->flags | NBD_CMD_FLAG_FUA;
+
+    if (!cmd->run) {
+        REFUSE(NBD_EINVAL, "unknown command");
+    }
+    if (!conn->structured) {
+        valid &= ~NBD_CMD_FLAG_DF;
+    }
+    if (req->flags & ~valid) {
+        REFUSE(NBD_EINVAL, "%s with invalid flags 0x%x", cmd->name, req->flags & ~valid);
+    }
+    if (cmd->writes && conn->export->read_only) {
+        REFUSE(NBD_EPERM, "%s: the export is read-only", cmd->name);
+    }
+    if (cmd->run == run_block_status && !conn->base_allocation) {
+        REFUSE(NBD_EINVAL, "%s: no meta context was negotiated", cmd->name);
+    }
+    if (cmd->run == run_block_status && req->len == 0) {
+        REFUSE(NBD_EINVAL, "%s of length 0", cmd->name);
+    }
+    if (!cmd->ranged) {
+        if (req->offset || req->len) {
+            REFUSE(NBD_EINVAL, "%s: offset and length must be 0", cmd->name);
+        }
+        return NBD_SUCCESS;
+    }
+    return check_range(cmd, conn->export, req->offset, req->len, conn->structured, text);
+}
+
+/* ---- from the header to the reply ---- */
+
+static uint32_t nbd_errno(int ret, const Request *req)
+{
+    switch (-ret) {
+    case EPERM:
+    case EROFS:
+        return NBD_EPERM;
+    case EIO:
+    case ENOMEDIUM:
+        return NBD_EIO;
+    case ENOMEM:
+        return NBD_ENOMEM;
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+        return NBD_ENOSPC;
+    case ESHUTDOWN:
+        return NBD_ESHUTDOWN;
+    case ENOTSUP:
+        return req->flags & NBD_CMD_FLAG_FAST_ZERO ? NBD_ENOTSUP : NBD_EINVAL;
+    default:
+        return NBD_EINVAL;
+    }
+}
+
+void request_fill_error(Request *req, int ret)
+{
+    const Conn *conn = &req->client->conn;
+    char text[ERROR_TEXT_MAX], reason[64];
+
+    snprintf(text, sizeof(text), "%s failed: offset %" PRIu64 " length %" PRIu32 ": %s",
+             req->cmd->name, req->offset, req->len, strerror_r(-ret, reason, sizeof(reason)));
+    log_msg(LOG_LEVEL_DEBUG, conn->export, conn, "%s", text);
+    reply_error(req, nbd_errno(ret, req), text);
+}
+
+void request_reject(Request *req, uint32_t nbd_error, const char *text)
+{
+    const Conn *conn = &req->client->conn;
+
+    if (req->cmd->acct != NO_ACCT) {
+        block_acct_invalid(blk_get_stats(blk_of(req)), (enum BlockAcctType)req->cmd->acct);
+    }
+    log_msg(LOG_LEVEL_DEBUG, conn->export, conn, "refused: %s", text);
+    reply_error(req, nbd_error, text);
+    reply_queue(req);
+}
+
+/* The one place that counts (rule R13: the library does not). */
+static int coroutine_fn run_counted(Request *req)
+{
+    BlockAcctStats *stats;
+    int ret;
+
+    if (req->cmd->acct == NO_ACCT) {
+        return req->cmd->run(req);
+    }
+    stats = blk_get_stats(blk_of(req));
+    block_acct_start(stats, &req->acct, req->len, (enum BlockAcctType)req->cmd->acct);
+    ret = req->cmd->run(req);
+    if (ret < 0) {
+        block_acct_failed(stats, &req->acct);
+    } else {
+        block_acct_done(stats, &req->acct);
+    }
+    return ret;
+}
+
+static void coroutine_fn request_co(void *opaque)
+{
+    Request *req = opaque;
+    int ret = run_counted(req);
+
+    if (ret < 0) {
+        request_release_data(req);
+        request_fill_error(req, ret);
+    } else if (req->n_out == 0) {
+        reply_success(req);
+    }
+    reply_queue(req);
+}
+
+void request_start(Request *req)
+{
+    qemu_coroutine_enter(qemu_coroutine_create(request_co), req);
+}

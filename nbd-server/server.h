@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * nbd-export from the inside: who owns what.
+ *
+ *   main thread        listens, accepts, signals, configuration; owns Server and Exports
+ *   I/O threads (N)    each runs one AioContext; a Conn lives in one of them from its
+ *                      first byte to its last
+ *
+ * Each field names its owner: [main] main thread only, [conn] the connection's
+ * thread only, [const] never changes after set-up, [atomic] anyone.
+ */
+#ifndef NBD_EXPORT_SERVER_H
+#define NBD_EXPORT_SERVER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/uio.h>
+
+#include <blkbackend/block-backend.h>
+
+typedef struct Server Server;
+typedef struct Export Export;
+typedef struct Conn Conn;
+typedef struct IoThread IoThread;
+typedef struct Request Request;
+typedef struct Config Config;
+typedef struct ExportConfig ExportConfig;
+
+/* ---- log.c: the only place that prints ---- */
+
+enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+void log_set_level(enum log_level level);
+bool log_enabled(enum log_level level);
+/* One line to stderr: nbd-export: [export "NAME":] [client ADDR:] message.  Both may be NULL. */
+void log_msg(enum log_level level, const Export *export, const Conn *conn, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+/* The error's message and its hint as lines of level ERROR; frees err. */
+void log_error_free(Error *err);
+/* For blkbackend_set_log_fn(). */
+void log_library_message(void *opaque, const char *message);
+/* From now on to the system's log instead of stderr. */
+void log_to_syslog(void);
+
+/* ---- config.c, config-keys.c: command line to Config (config.h), by one table ---- */
+
+struct ExportConfig {
+    char *name;               /* "" is the default export */
+    char *description;        /* NULL: none */
+    char *image;              /* file name, or option string with image_opts */
+    char *format;             /* NULL: probe */
+    bool image_opts;
+    bool read_only;
+    unsigned max_clients;     /* --shared: 0 = no limit */
+    unsigned cache, discard;  /* as given; open_flags says what they mean */
+    int open_flags;           /* BDRV_O_* from cache, aio, discard, read-only */
+    STAILQ_ENTRY(ExportConfig) link;
+};
+
+/* Cuts the next "key=value" (value NULL if there is no "=") off a list with commas, where ",,"
+ * stands for a comma.  Both strings are the caller's to free.  False at the end of the list. */
+bool option_list_next(const char **cursor, char **key, char **value);
+
+/* ---- export.c ---- */
+
+struct Export {
+    char *name, *description;       /* [const] */
+    BlockBackend *blk;              /* [const] one reference */
+    uint64_t size;                  /* [const] bytes */
+    uint16_t flags;                 /* [const] transmission flags without per-connection bits */
+    uint32_t min_block, pref_block, max_block;  /* [const] bytes: INFO_BLOCK_SIZE */
+    bool read_only;                 /* [const] */
+    unsigned max_clients;           /* [const] 0: no limit */
+    atomic_uint clients;            /* [atomic] */
+    TAILQ_ENTRY(Export) link;       /* [main] while starting, [const] afterwards */
+};
+
+Export *export_new(const ExportConfig *cfg, Error **errp);   /* main thread */
+void export_free(Export *export);
+Export *export_find(Server *server, const char *name, size_t len);
+/* Takes a client's place in the export; false if it is full. */
+bool export_get(Export *export);
+void export_put(Export *export);
+
+/* ---- conn.c: one client, its socket, its buffers ---- */
+
+/* Bounds.  Past them the socket is not read until replies have gone out. */
+#define CONN_MAX_IN_FLIGHT 256            /* requests a connection */
+#define CONN_MAX_MEMORY (64u << 20)       /* bytes a connection: data of requests, unsent replies */
+#define NBD_MAX_REQUEST (32u << 20)       /* bytes a request: announced as the maximum block size */
+
+struct Conn {
+    Server *server;                 /* [const] */
+    IoThread *thread;               /* [const] */
+    AioContext *ctx;                /* [const] */
+    int fd;                         /* [conn] */
+    char peer[96];                  /* [const] printable: "127.0.0.1:4711", "unix pid 12 uid 0" */
+    Export *export;                 /* [conn] set by the handshake; holds a place in it */
+    bool structured;                /* [conn] structured replies negotiated */
+    bool no_zeroes;                 /* [conn] */
+    bool base_allocation;           /* [conn] meta context selected for `export` */
+    uint32_t meta_context_id;       /* [conn] */
+    TAILQ_ENTRY(Conn) link;         /* [conn's thread's list] */
+    /* the rest (receive buffer, reply queue, counters) is conn.c's: conn-int.h */
+};
+
+/*
+ * Reads and writes for the handshake, in the connection's coroutine; they yield
+ * as needed.  0, or -errno: -ESHUTDOWN the peer closed between messages,
+ * -ECONNRESET it closed inside one, -ETIMEDOUT, -ECANCELED the server stops.
+ */
+int coroutine_fn conn_read(Conn *conn, void *buf, size_t len);
+int coroutine_fn conn_drop(Conn *conn, size_t len);           /* read and forget */
+int coroutine_fn conn_write(Conn *conn, const struct iovec *iov, int niov);
+
+/*
+ * Reads and writes fail with -ETIMEDOUT once qemu_clock_get_ns(QEMU_CLOCK_REALTIME)
+ * is past deadline_ns; 0: no deadline.  The handshake sets it and takes it away again.
+ */
+void conn_set_deadline(Conn *conn, int64_t deadline_ns);
+
+/*
+ * The rest of a connection's life, for iothread.c; all in the connection's thread.
+ * conn_new() takes over fd; NULL: no memory, and fd is closed.  conn_start() runs the
+ * connection's coroutine: handshake, transmission, then iothread_conn_gone() as its last use
+ * of conn, which conn.c frees right after: conn may be dead when conn_start() returns.
+ */
+Conn *conn_new(Server *server, IoThread *thread, AioContext *ctx, int fd, const char *peer);
+void conn_start(Conn *conn);
+/* New requests get ESHUTDOWN, requests in flight are answered, then the connection ends;
+ * a handshake that waits for its client ends at once. */
+void conn_shutdown(Conn *conn);
+/* Ends the connection without waiting for anything but its own requests to the images. */
+void conn_abort(Conn *conn);
+
+/* ---- handshake.c ---- */
+
+/* Runs the handshake.  0: conn->export and the negotiated fields are set, transmission begins.
+ * Negative: close the connection (the reason is logged already). */
+int coroutine_fn handshake_run(Conn *conn);
+
+/* ---- request.c: transmission ---- */
+
+/* Serves requests until the client leaves, misbehaves or the server stops. */
+void coroutine_fn transmission_run(Conn *conn);
+
+/* ---- iothread.c ---- */
+
+/* Hands an accepted socket to the thread with the fewest connections.  [main] */
+void server_add_client(Server *server, int fd, const char *peer);
+/* A connection is over: takes it off its thread's list.  [conn's thread] */
+void iothread_conn_gone(Conn *conn);
+
+bool iothreads_start(Server *server, Error **errp);     /* [main] config->threads of them */
+unsigned iothreads_connections(Server *server);         /* [any] clients of all threads */
+void iothreads_shutdown_conns(Server *server);          /* [main] conn_shutdown() for each */
+void iothreads_abort_conns(Server *server);             /* [main] conn_abort() for each */
+void iothreads_stop(Server *server);                    /* [main] once no connection is left */
+
+/* ---- listen.c: addresses, accept ---- */
+
+bool listen_start(Server *server, Error **errp);        /* [main] all of config's addresses */
+void listen_client_left(Server *server);                /* [main] there may be room again */
+void listen_stop(Server *server);                       /* [main] closes, removes unix sockets */
+
+/* ---- main.c ---- */
+
+typedef struct Listener Listener;
+
+struct Server {
+    const Config *config;                 /* [const] */
+    TAILQ_HEAD(ExportList, Export) exports;         /* [const] once listening */
+    Export *default_export;               /* [const] what "" stands for; may be NULL */
+    IoThread **threads;                   /* [const] */
+    unsigned n_threads;                   /* [const] */
+    STAILQ_HEAD(, Listener) listeners;    /* [main] */
+    QEMUTimer *accept_timer;              /* [main] pending: out of descriptors, not accepting */
+    atomic_bool stopping;                 /* [atomic] SIGTERM was seen: requests get ESHUTDOWN */
+    _Atomic int64_t memory;               /* [atomic] bytes held for all clients */
+    int64_t max_memory;                   /* [const] */
+};
+
+/* A client is gone.  [main] */
+void server_client_left(Server *server);
+
+#endif
