@@ -34,6 +34,7 @@ static struct TestDisk {
     /* What goes wrong. */
     int write_error, flush_error, zero_error, discard_error;
     bool hold;               /* writes wait for disk_release() */
+    bool yield;              /* reads and writes let others run meanwhile */
 
     uint8_t data[DISK_SIZE];
     pthread_mutex_t lock;    /* the log; the rest where only one thread goes */
@@ -49,7 +50,7 @@ static inline void disk_reset(void)
 {
     memset(&disk.limits, 0, sizeof(disk.limits));
     disk.length = DISK_SIZE;
-    disk.read_only_only = disk.hold = false;
+    disk.read_only_only = disk.hold = disk.yield = false;
     disk.write_error = disk.flush_error = disk.zero_error = disk.discard_error = 0;
     memset(disk.data, 0, sizeof(disk.data));
     disk.n_log = disk.n_held = disk.opened = disk.closed = disk.open_flags = 0;
@@ -149,6 +150,19 @@ static inline int64_t coroutine_fn disk_getlength(BlockDriverState *bs)
     return disk.length;
 }
 
+static inline void disk_wake(void *opaque)
+{
+    aio_co_wake(opaque);
+}
+
+static inline void coroutine_fn disk_wait(void)
+{
+    if (disk.yield) {
+        aio_bh_schedule_oneshot(qemu_get_current_aio_context(), disk_wake, qemu_coroutine_self());
+        qemu_coroutine_yield();
+    }
+}
+
 static inline int coroutine_fn disk_preadv(BlockDriverState *bs, int64_t offset, int64_t bytes,
                                            QEMUIOVector *qiov, int flags)
 {
@@ -156,6 +170,7 @@ static inline int coroutine_fn disk_preadv(BlockDriverState *bs, int64_t offset,
     disk_log('r', offset, bytes, qiov->niov, flags);
     disk_check(offset, bytes, qiov);
     qemu_iovec_from_buf(qiov, 0, disk.data + offset, bytes);
+    disk_wait();
     return 0;
 }
 
@@ -174,6 +189,7 @@ static inline int coroutine_fn disk_pwritev(BlockDriverState *bs, int64_t offset
     disk_log('w', offset, bytes, qiov->niov, flags);
     disk_check(offset, bytes, qiov);
     disk_wait_while_held();
+    disk_wait();
     if (disk.write_error) {
         return disk.write_error;
     }

@@ -558,6 +558,36 @@ static void probed_raw_refuses_a_foreign_header(void **state)
     bdrv_unref(bs);
 }
 
+/* Formats that we have no driver of, but others have. */
+static void probed_raw_refuses_headers_that_name_files(void **state)
+{
+    static const char *const headers[] = {
+        "QFI\xfb\0\0\0\3", "QED", "KDMV", "COWD", "conectix", "vhdxfile", "version=1\n",
+        "# Disk DescriptorFile\n\n  \r\n  # more\nversion=3\r\n",
+    };
+    static const char *const harmless[] = {
+        "", "QFI", "QEDx", "VERSION=1", "# only\n# comments\n", "\n\nx\nversion=1", " version=1",
+        "# to the end",
+    };
+    BlockDriverState *bs = open_raw(true, RW);
+    char sector[512];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
+        memset(sector, 0, sizeof(sector));
+        strcpy(sector, headers[i]);
+        assert_int_equal(bdrv_pwrite(bs, 0, 512, sector), -EPERM);
+    }
+    for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++) {
+        memset(sector, 0, sizeof(sector));
+        strcpy(sector, harmless[i]);
+        assert_int_equal(bdrv_pwrite(bs, 0, 512, sector), 0);
+    }
+    memset(sector, '\n', sizeof(sector));
+    assert_int_equal(bdrv_pwrite(bs, 0, 512, sector), 0);
+    bdrv_unref(bs);
+}
+
 /* Each half alone is harmless. */
 static void two_half_headers_do_not_pass_together(void **state)
 {
@@ -703,11 +733,13 @@ static void run_against_model(unsigned seed)
             assert_memory_equal(buf, model + offset, bytes);
             continue;
         }
-        memset(buf, value, bytes);
         memset(model + offset, value, bytes);
-        assert_int_equal(value == 0 && i % 2 ? run_zero(bs, offset, bytes, 0)
-                                             : run_write(bs, offset, bytes, buf, i % 2 ? BDRV_REQ_FUA : 0),
-                         0);
+        if (value == 0 && i % 2) {
+            assert_int_equal(run_zero(bs, offset, bytes, 0), 0);
+        } else {
+            memset(buf, value, bytes);
+            assert_int_equal(run_write(bs, offset, bytes, buf, i % 2 ? BDRV_REQ_FUA : 0), 0);
+        }
     }
     assert_memory_equal(disk.data, model, DISK_SIZE);
     bdrv_unref(bs);
@@ -750,6 +782,7 @@ int main(void)
         TEST(closing_flushes),
         TEST(discard_is_a_hint),
         TEST(probed_raw_refuses_a_foreign_header),
+        TEST(probed_raw_refuses_headers_that_name_files),
         TEST(two_half_headers_do_not_pass_together),
         TEST(raw_window_hides_the_rest),
         TEST(status_without_answer_is_data),
