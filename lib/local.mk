@@ -79,7 +79,10 @@ libblkbackend_la_SOURCES = \
 	lib/backend/properties.c \
 	lib/backend/request.c \
 	lib/backend/request.h \
-	lib/backend/root-state.c
+	lib/backend/root-state.c \
+	lib/backend/throttle-group.c \
+	lib/backend/throttle.c \
+	lib/backend/throttle.h
 if HAVE_LIBURING
 libblkbackend_la_SOURCES += lib/aio/engine-uring.c
 endif

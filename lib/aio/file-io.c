@@ -33,6 +33,13 @@ static int file_blocking(void *opaque)
     return ret < 0 ? -errno : (int)ret;
 }
 
+bool aio_co_has_ring(void)
+{
+    AioContext *ctx = qemu_get_current_aio_context();
+
+    return ctx->ops->queue_file || ctx->private_to_thread;
+}
+
 static int coroutine_fn file_request(AioFileRequest *req)
 {
     AioContext *ctx = qemu_get_current_aio_context();

@@ -17,4 +17,7 @@ ssize_t coroutine_fn aio_co_pwritev(int fd, const struct iovec *iov, int niov, i
 int coroutine_fn aio_co_fdatasync(int fd);
 int coroutine_fn aio_co_fallocate(int fd, int mode, int64_t offset, int64_t len);
 
+/* Reads that the page cache can answer are done in place: by a ring, or because we may block. */
+bool aio_co_has_ring(void);
+
 #endif

@@ -3,6 +3,7 @@
 #ifndef BLKBACKEND_BACKEND_H
 #define BLKBACKEND_BACKEND_H
 
+#include "backend/throttle.h"
 #include "graph/graph.h"
 
 /*
@@ -41,6 +42,7 @@ struct BlockBackend {
     CoMutex gate_lock;                  /* guards waiting requests: gate_queue */
     CoQueue gate_queue;
     atomic_int plug;                    /* blk_io_plug() depth */
+    ThrottleMember throttle;            /* own locks, see throttle.h */
     atomic_bool root_plugged;           /* the root's driver was told of it */
     BlockAcctStats stats;               /* counters atomic (accounting.c) */
 

@@ -39,6 +39,7 @@ BlockBackend *blk_new(Error **errp)
     blk->refcnt = 1;
     qemu_co_mutex_init(&blk->gate_lock);
     qemu_co_queue_init(&blk->gate_queue);
+    blk_throttle_init(blk);
     notifier_list_init(&blk->remove_bs_notifiers);
     notifier_list_init(&blk->insert_bs_notifiers);
     LIST_INIT(&blk->aio_notifiers);
@@ -103,6 +104,7 @@ static void blk_delete(BlockBackend *blk)
                      notifier_list_empty(&blk->insert_bs_notifiers) &&
                      LIST_EMPTY(&blk->aio_notifiers),
                      "the last reference went while a notifier is registered");
+    blk_throttle_cleanup(blk);
     block_acct_cleanup(&blk->stats);
     blk->dead = true;
     blk_free_if_dead(blk);

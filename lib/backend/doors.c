@@ -140,6 +140,12 @@ int blk_read(BlockBackend *blk, int64_t sector_num, uint8_t *buf, int nb_sectors
                                            SECTOR_RANGE(sector_num, nb_sectors) }, buf);
 }
 
+int blk_read_unthrottled(BlockBackend *blk, int64_t sector_num, uint8_t *buf, int nb_sectors)
+{
+    return (int)sync_linear(&(BlkRequest){ .blk = blk, .op = blk_op_read, .unthrottled = true,
+                                           SECTOR_RANGE(sector_num, nb_sectors) }, buf);
+}
+
 int blk_write(BlockBackend *blk, int64_t sector_num, const uint8_t *buf, int nb_sectors)
 {
     return (int)sync_linear(&(BlkRequest){ .blk = blk, .op = blk_op_write,

@@ -29,7 +29,9 @@ void blk_drain(BlockBackend *blk)
         aio_bh_schedule_oneshot(qemu_get_current_aio_context(), drain_bh, &waiter);
         qemu_coroutine_yield();
     } else {
+        blk_throttle_drain_begin(blk);
         bdrv_wait_while(blk_get_aio_context(blk), busy, blk);
+        blk_throttle_drain_end(blk);
     }
 }
 

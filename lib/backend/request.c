@@ -3,7 +3,8 @@
  * THE request path.  Every form of every request of the API comes through
  * blk_request():
  *
- *     count in ─▶ gate (drained section?) ─▶ checks (R1, R2) ─▶ node (R6..R11) ─▶ count out
+ *     count in ─▶ gate (drained section?) ─▶ checks (R1, R2) ─▶ limits (§3.1) ─▶ node (R6..R11)
+ *       ─▶ count out
  *
  * A request runs in a coroutine, in the context of the thread that submitted
  * it (AIO: in the backend's), and stays there.  Counting is what the main
@@ -95,6 +96,7 @@ static void gate_close(void *opaque)
     BlockBackend *blk = opaque;
 
     atomic_fetch_add(&blk->gate, 1);
+    blk_throttle_drain_begin(blk);
 }
 
 static void coroutine_fn gate_open_co(void *opaque)
@@ -110,6 +112,7 @@ static void gate_open(void *opaque)
 {
     BlockBackend *blk = opaque;
 
+    blk_throttle_drain_end(blk);
     if (atomic_fetch_sub(&blk->gate, 1) == 1) {
         qemu_coroutine_enter(qemu_coroutine_create(gate_open_co), blk);
     }
@@ -211,40 +214,64 @@ int64_t coroutine_fn blk_op_read(BlkRequest *r)
 {
     int ret = check_range(r->blk, r->offset, r->bytes);
 
-    return ret < 0 ? ret : bdrv_co_preadv(blk_root(r->blk), r->offset, r->bytes, r->qiov, r->flags);
+    if (ret < 0) {
+        return ret;
+    }
+    blk_throttle(r, false);
+    return bdrv_co_preadv(blk_root(r->blk), r->offset, r->bytes, r->qiov, r->flags);
 }
 
 int64_t coroutine_fn blk_op_map_read(BlkRequest *r)
 {
     int ret = check_range(r->blk, r->offset, r->bytes);
 
-    return ret < 0 ? ret : bdrv_co_map_read(blk_root(r->blk), r->offset, r->bytes, r->arg);
+    if (ret == 0) {
+        ret = bdrv_co_map_read(blk_root(r->blk), r->offset, r->bytes, r->arg);
+    }
+    /* Not before: who cannot map reads instead, and that counts. */
+    if (ret == 0) {
+        blk_throttle(r, false);
+    }
+    return ret;
 }
 
 /* D38: the flags that a user may set; ZERO_WRITE is ignored. */
 #define WRITE_FLAGS (BDRV_REQ_FUA | BDRV_REQ_ZERO_WRITE)
 #define ZERO_WRITE_FLAGS (WRITE_FLAGS | BDRV_REQ_MAY_UNMAP | BDRV_REQ_NO_FALLBACK)
 
-int64_t coroutine_fn blk_op_write(BlkRequest *r)
+/* The node would refuse the write too, but only after it had used up some of the limits. */
+static int coroutine_fn check_write(BlkRequest *r, int known_flags)
 {
     int ret = check_range(r->blk, r->offset, r->bytes);
 
-    if (ret == 0 && (r->flags & ~WRITE_FLAGS)) {
+    if (ret == 0 && (r->flags & ~known_flags)) {
         ret = -EINVAL;
     }
-    return ret < 0 ? ret : bdrv_co_pwritev(blk_root(r->blk), r->offset, r->bytes, r->qiov,
-                                           r->flags & ~BDRV_REQ_ZERO_WRITE);
+    return ret < 0 ? ret : bdrv_check_writable(blk_root(r->blk));
+}
+
+int64_t coroutine_fn blk_op_write(BlkRequest *r)
+{
+    int ret = check_write(r, WRITE_FLAGS);
+
+    if (ret < 0) {
+        return ret;
+    }
+    blk_throttle(r, true);
+    return bdrv_co_pwritev(blk_root(r->blk), r->offset, r->bytes, r->qiov,
+                           r->flags & ~BDRV_REQ_ZERO_WRITE);
 }
 
 int64_t coroutine_fn blk_op_write_zeroes(BlkRequest *r)
 {
-    int ret = check_range(r->blk, r->offset, r->bytes);
+    int ret = check_write(r, ZERO_WRITE_FLAGS);
 
-    if (ret == 0 && (r->flags & ~ZERO_WRITE_FLAGS)) {
-        ret = -EINVAL;
+    if (ret < 0) {
+        return ret;
     }
-    return ret < 0 ? ret : bdrv_co_pwrite_zeroes(blk_root(r->blk), r->offset, r->bytes,
-                                                 r->flags & ~BDRV_REQ_ZERO_WRITE);
+    blk_throttle(r, true);
+    return bdrv_co_pwrite_zeroes(blk_root(r->blk), r->offset, r->bytes,
+                                 r->flags & ~BDRV_REQ_ZERO_WRITE);
 }
 
 int64_t coroutine_fn blk_op_discard(BlkRequest *r)

@@ -16,6 +16,7 @@ struct BlkRequest {
     int64_t offset, bytes;
     QEMUIOVector *qiov;
     int flags;              /* BdrvRequestFlags */
+    bool unthrottled;       /* neither waits for I/O limits nor counts against them */
     unsigned long ioctl;
     void *arg;              /* int64_t *pnum, BlockMapping *, ioctl's buffer */
 };
@@ -24,6 +25,20 @@ struct BlkRequest {
 BlkOp blk_op_read, blk_op_map_read, blk_op_write, blk_op_write_zeroes, blk_op_discard,
       blk_op_flush, blk_op_ioctl, blk_op_getlength, blk_op_geometry, blk_op_block_status,
       blk_op_truncate;
+
+/*
+ * R6.2 and R7.4: once a request has passed its checks, before the node sees it.  Relaxed: who
+ * sets the first limits does not care on which side of them a request in flight is.
+ */
+static inline void coroutine_fn blk_throttle(BlkRequest *r, bool is_write)
+{
+    BlockBackend *blk = r->blk;
+
+    if (__builtin_expect(atomic_load_explicit(&blk->throttle.group, memory_order_relaxed) != NULL,
+                         false) && !r->unthrottled) {
+        blk_throttle_wait(blk, (uint64_t)r->bytes, is_write);
+    }
+}
 
 /* R3: sectors to bytes.  An impossible range becomes one that R2 answers with -EIO, whatever
  * the medium: bytes -1. */

@@ -229,37 +229,46 @@ static void timer_cb(void *opaque)
 
 /* ---- requests ---- */
 
-/* (group locked) Counts a request that may go now; false if it has to queue up. */
-static bool try_to_go(ThrottleState *group, const ThrottleWaiter *w)
+/* (group locked) When a new request may go: not later than now, or at a time to come. */
+static int64_t due_time(ThrottleState *group, const ThrottleWaiter *w, int64_t now)
 {
-    int64_t now = now_ns();
-    bool free_to_go = atomic_load(&w->blk->throttle.off) > 0 ||
-                      (!group->armed[w->is_write] &&
-                       throttle_wait_ns(&group->buckets, w->is_write, now) == 0);
-
-    if (free_to_go) {
-        throttle_account(&group->buckets, w->is_write, w->bytes, now);
+    if (atomic_load(&w->blk->throttle.off) > 0) {
+        return now;
     }
-    return free_to_go;
+    if (group->armed[w->is_write]) {
+        return INT64_MAX;       /* it will learn that when its turn comes */
+    }
+    return now + throttle_wait_ns(&group->buckets, w->is_write, now);
+}
+
+/* (group locked) Counts w, if it may go; or else puts it into its queue. */
+static bool must_wait(ThrottleState *group, ThrottleWaiter *w)
+{
+    int64_t now = now_ns(), due = due_time(group, w, now);
+
+    if (due <= now) {
+        throttle_account(&group->buckets, w->is_write, w->bytes, now);
+        return false;
+    }
+    TAILQ_INSERT_TAIL(&w->blk->throttle.waiting[w->is_write], w, link);
+    if (!group->armed[w->is_write]) {
+        arm(group, w, due);
+    }
+    return true;
 }
 
 void coroutine_fn blk_throttle_wait(BlockBackend *blk, uint64_t bytes, bool is_write)
 {
-    ThrottleWaiter w = { .blk = blk, .bytes = bytes, .is_write = is_write };
+    ThrottleWaiter w = {
+        .blk = blk, .co = qemu_coroutine_self(), .bytes = bytes, .is_write = is_write,
+    };
     ThrottleState *group = lock_group(&blk->throttle);
     bool wait;
 
     if (!group) {
         return;
     }
-    wait = !try_to_go(group, &w);
-    if (wait) {
-        w.co = qemu_coroutine_self();
-        TAILQ_INSERT_TAIL(&blk->throttle.waiting[is_write], &w, link);
-        if (!group->armed[is_write]) {
-            arm(group, &w, now_ns() + throttle_wait_ns(&group->buckets, is_write, now_ns()));
-        }
-    }
+    wait = must_wait(group, &w);
     pthread_mutex_unlock(&group->lock);
     if (wait) {
         qemu_coroutine_yield();
@@ -305,6 +314,11 @@ void blk_throttle_drain_end(BlockBackend *blk)
 static ThrottleState *group_of(BlockBackend *blk)
 {
     return atomic_load(&blk->throttle.group);
+}
+
+bool blk_is_throttled(BlockBackend *blk)
+{
+    return group_of(blk) != NULL;
 }
 
 static ThrottleState *group_of_member(BlockBackend *blk, const char *func)

@@ -57,6 +57,8 @@ void coroutine_fn blk_throttle_wait(BlockBackend *blk, uint64_t bytes, bool is_w
 void blk_throttle_drain_begin(BlockBackend *blk);
 void blk_throttle_drain_end(BlockBackend *blk);
 
+bool blk_is_throttled(BlockBackend *blk);    /* is in a group */
+
 /* [main] F88 and F89: the group's name and a reference to it in the root state. */
 void blk_throttle_remember(BlockBackend *blk);
 void blk_throttle_restore(BlockBackend *blk);

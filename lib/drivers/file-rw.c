@@ -20,29 +20,87 @@
 
 /* ---- system calls ---- */
 
+static ssize_t write_in_place(BDRVFileState *s, QEMUIOVector *qiov, int64_t offset)
+{
+    ssize_t ret = qiov->niov == 1
+                  ? pwrite(s->fd, qiov->iov->iov_base, qiov->iov->iov_len, offset)
+                  : pwritev(s->fd, qiov->iov, qiov->niov, offset);
+
+    return ret < 0 ? -errno : ret;
+}
+
+static ssize_t read_in_place(BDRVFileState *s, QEMUIOVector *qiov, int64_t offset, int rw_flags)
+{
+    ssize_t ret = qiov->niov == 1 && !rw_flags
+                  ? pread(s->fd, qiov->iov->iov_base, qiov->iov->iov_len, offset)
+                  : preadv2(s->fd, qiov->iov, qiov->niov, offset, rw_flags);
+
+    return ret < 0 ? -errno : ret;
+}
+
+/*
+ * A read that the page cache can answer: a ring does it in place by itself; for
+ * the thread pool we try, and hand over what would have to wait.
+ */
 static ssize_t coroutine_fn file_call_read(BDRVFileState *s, QEMUIOVector *qiov, int64_t offset)
 {
     ssize_t ret;
 
-    if (!s->inline_io) {
-        return aio_co_preadv(s->fd, qiov->iov, qiov->niov, offset);
+    if (s->inline_io) {
+        return read_in_place(s, qiov, offset, 0);
     }
-    ret = qiov->niov == 1 ? pread(s->fd, qiov->iov->iov_base, qiov->iov->iov_len, offset)
-                          : preadv(s->fd, qiov->iov, qiov->niov, offset);
-    return ret < 0 ? -errno : ret;
+    if (!s->direct && !aio_co_has_ring()) {
+        ret = read_in_place(s, qiov, offset, RWF_NOWAIT);
+        if (ret == (ssize_t)qiov->size) {
+            return ret;
+        }
+    }
+    return aio_co_preadv(s->fd, qiov->iov, qiov->niov, offset);
+}
+
+/*
+ * A write into the page cache is a copy, which takes less time than handing it
+ * to a worker; and that is what a ring does with each.  So it is done in place,
+ * as long as it is quick.  A write that had to wait (for room, for the
+ * journal, for the rest of a page) stalls all that this thread serves; after
+ * one, workers write for a while, and for twice as long after the next.
+ */
+#define QUICK_WRITE_MAX (256u << 10)               /* bytes */
+#define QUICK_WRITE_NS (500 * (int64_t)SCALE_US)
+#define SLOW_MIN_NS (1000 * (int64_t)SCALE_MS)
+#define SLOW_MAX_NS (32 * SLOW_MIN_NS)
+
+static ssize_t write_quickly(BDRVFileState *s, QEMUIOVector *qiov, int64_t offset, int64_t now)
+{
+    ssize_t ret = write_in_place(s, qiov, offset);
+    int64_t end = qemu_clock_get_ns(QEMU_CLOCK_REALTIME), slow_for;
+
+    if (end - now > QUICK_WRITE_NS) {
+        slow_for = 2 * atomic_load(&s->slow_for_ns);
+        slow_for = slow_for < SLOW_MIN_NS ? SLOW_MIN_NS : slow_for;
+        slow_for = slow_for > SLOW_MAX_NS ? SLOW_MAX_NS : slow_for;
+        atomic_store(&s->slow_for_ns, slow_for);
+        atomic_store(&s->slow_until_ns, end + slow_for);
+    } else if (now - atomic_load_explicit(&s->slow_until_ns, memory_order_relaxed) > SLOW_MAX_NS) {
+        atomic_store_explicit(&s->slow_for_ns, 0, memory_order_relaxed);
+    }
+    return ret;
 }
 
 static ssize_t coroutine_fn file_call_write(BDRVFileState *s, QEMUIOVector *qiov, int64_t offset,
                                             int rw_flags)
 {
-    ssize_t ret;
-
-    if (!s->inline_io) {
-        return aio_co_pwritev(s->fd, qiov->iov, qiov->niov, offset, rw_flags);
+    if (s->inline_io) {
+        return write_in_place(s, qiov, offset);
     }
-    ret = qiov->niov == 1 ? pwrite(s->fd, qiov->iov->iov_base, qiov->iov->iov_len, offset)
-                          : pwritev(s->fd, qiov->iov, qiov->niov, offset);
-    return ret < 0 ? -errno : ret;
+    if (!s->direct && !rw_flags && qiov->size <= QUICK_WRITE_MAX) {
+        int64_t now = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
+
+        if (now >= atomic_load_explicit(&s->slow_until_ns, memory_order_relaxed)) {
+            return write_quickly(s, qiov, offset, now);
+        }
+    }
+    return aio_co_pwritev(s->fd, qiov->iov, qiov->niov, offset, rw_flags);
 }
 
 /* ---- all of a request, however often the kernel stops short ---- */

@@ -45,6 +45,8 @@ typedef struct BDRVFileState {
 
     /* Any thread. */
     atomic_int flush_error;        /* positive errno: data was lost, no flush may succeed */
+    _Atomic int64_t slow_until_ns; /* monotonic: until then buffered writes go to workers ... */
+    _Atomic int64_t slow_for_ns;   /* ... because one had to wait; for how long, the last time */
     atomic_bool no_zero_range;     /* the medium turned these down: don't ask again */
     atomic_bool no_punch_hole;
     atomic_bool no_discard;

@@ -111,6 +111,7 @@ void bdrv_wait_while(AioContext *ctx, bool (*cond)(void *opaque), void *opaque);
 void bdrv_wait_kick(void);
 
 /* io.c: callers have done the range check; flags as in BdrvRequestFlags */
+int bdrv_check_writable(BlockDriverState *bs);           /* 0, or -EPERM: read-only or inactive */
 int coroutine_fn bdrv_co_pwritev_compressed(BlockDriverState *bs, int64_t offset, int64_t bytes,
                                             QEMUIOVector *qiov);
 

@@ -28,7 +28,7 @@ static int check_request(BlockDriverState *bs, int64_t offset, int64_t bytes)
     return 0;
 }
 
-static int check_writable(BlockDriverState *bs)
+int bdrv_check_writable(BlockDriverState *bs)
 {
     return bs->read_only || (bdrv_get_flags(bs) & BDRV_O_INACTIVE) ? -EPERM : 0;
 }
@@ -37,7 +37,7 @@ static int check_write(BlockDriverState *bs, int64_t offset, int64_t bytes)
 {
     int ret = check_request(bs, offset, bytes);
 
-    return ret < 0 ? ret : check_writable(bs);
+    return ret < 0 ? ret : bdrv_check_writable(bs);
 }
 
 static bool is_aligned(BlockDriverState *bs, int64_t offset, int64_t bytes)
@@ -503,7 +503,7 @@ int coroutine_fn bdrv_co_pwritev_compressed(BlockDriverState *bs, int64_t offset
         ret = -ENOTSUP;
     }
     if (ret == 0) {
-        ret = check_writable(bs);
+        ret = bdrv_check_writable(bs);
     }
     if (ret < 0) {
         return ret;
