@@ -36,6 +36,16 @@ libblkbackend_la_SOURCES = \
 	lib/aio/file-io.h \
 	lib/aio/thread-pool.c \
 	lib/aio/timer.c \
+	lib/drivers/blkdebug-breaks.c \
+	lib/drivers/blkdebug-log.c \
+	lib/drivers/blkdebug-rules.c \
+	lib/drivers/blkdebug.c \
+	lib/drivers/blkdebug.h \
+	lib/drivers/blkdebug-breaks.c \
+	lib/drivers/blkdebug-log.c \
+	lib/drivers/blkdebug-rules.c \
+	lib/drivers/blkdebug.c \
+	lib/drivers/blkdebug.h \
 	lib/drivers/file-limits.c \
 	lib/drivers/file-lock.c \
 	lib/drivers/file-map.c \
@@ -69,6 +79,7 @@ libblkbackend_la_SOURCES = \
 	lib/backend/backend.h \
 	lib/backend/block-backend.c \
 	lib/backend/context.c \
+	lib/backend/debug.c \
 	lib/backend/doors.c \
 	lib/backend/drain.c \
 	lib/backend/hooks.c \

@@ -122,6 +122,7 @@ struct AioContext {
 /* context.c */
 void aio_handler_set_dirty(AioContext *ctx, AioHandler *handler);
 int aio_handler_wanted(AioContext *ctx, const AioHandler *handler);  /* POLLIN | POLLOUT */
+void aio_handler_free(AioContext *ctx, AioHandler *handler);
 bool aio_handler_dispatch(AioContext *ctx, AioHandler *handler, int events);
 void aio_drain_event_fd(AioContext *ctx);
 /* Around giving ctx work: NULL if this thread runs it, which needs no waking. */

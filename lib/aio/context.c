@@ -193,11 +193,10 @@ void aio_context_ref(AioContext *ctx)
 
 static void free_handlers(AioContext *ctx)
 {
-    AioHandler *h, *next;
+    AioHandler *h;
 
-    for (h = TAILQ_FIRST(&ctx->handlers); h; h = next) {
-        next = TAILQ_NEXT(h, link);
-        free(h);
+    while ((h = TAILQ_FIRST(&ctx->handlers))) {
+        aio_handler_free(ctx, h);
     }
 }
 
@@ -327,16 +326,22 @@ static AioHandler *find_handler(AioContext *ctx, int fd)
     AioHandler *h;
 
     TAILQ_FOREACH(h, &ctx->handlers, link) {
-        if (h->fd == fd) {
+        if (h->fd == fd && !h->deleted) {
             return h;
         }
     }
     return NULL;
 }
 
-static void remove_handler(AioContext *ctx, AioHandler *h)
+void aio_handler_free(AioContext *ctx, AioHandler *h)
 {
     TAILQ_REMOVE(&ctx->handlers, h, link);
+    free(h);
+}
+
+/* It stays in the list until the engine has let go of it. */
+static void remove_handler(AioContext *ctx, AioHandler *h)
+{
     if (h->dirty) {
         h->dirty = false;
         TAILQ_REMOVE(&ctx->dirty, h, dirty_link);
@@ -398,7 +403,7 @@ static void update_external(AioContext *ctx)
     if (off != ctx->external_off) {
         ctx->external_off = off;
         TAILQ_FOREACH(h, &ctx->handlers, link) {
-            if (h->is_external) {
+            if (h->is_external && !h->deleted) {
                 aio_handler_set_dirty(ctx, h);
             }
         }

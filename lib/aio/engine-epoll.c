@@ -91,7 +91,7 @@ static void epoll_forget(AioContext *ctx, AioHandler *h)
         }
     }
     if (h->outstanding == 0) {
-        free(h);
+        aio_handler_free(ctx, h);
     }
 }
 
@@ -141,7 +141,7 @@ static bool dispatch_handler(AioContext *ctx, AioHandler *h, unsigned ready)
     h->outstanding++;
     progress = aio_handler_dispatch(ctx, h, events);
     if (--h->outstanding == 0 && h->deleted) {
-        free(h);
+        aio_handler_free(ctx, h);
     }
     return progress;
 }

@@ -149,7 +149,7 @@ static void uring_forget(AioContext *ctx, AioHandler *h)
         disarm(e, h, TAG_POLL_OUT);
     }
     if (h->outstanding == 0) {
-        free(h);
+        aio_handler_free(ctx, h);
     } else {
         /* At once: the armed poll keeps the file open, and its owner is about to close it. */
         io_uring_submit(&e->ring);
@@ -220,7 +220,7 @@ static bool poll_completed(AioContext *ctx, AioHandler *h, int event, int res)
     h->outstanding--;
     if (h->deleted) {
         if (h->outstanding == 0) {
-            free(h);
+            aio_handler_free(ctx, h);
         }
         return false;
     }

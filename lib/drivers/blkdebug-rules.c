@@ -290,12 +290,11 @@ void debug_rules_free(DebugRules *rules)
 
 static bool touches(const DebugRule *rule, const DebugRequest *req)
 {
-    int64_t apart = req->offset - rule->offset;
-
     if (rule->offset < 0) {
         return true;
     }
-    return apart >= 0 ? apart < rule->length && req->bytes > 0 : -apart < req->bytes;
+    return req->bytes > 0 && rule->offset < req->offset + req->bytes &&
+           req->offset - rule->offset < rule->length;
 }
 
 static bool chooses(DebugRule *rule, const DebugRequest *req, int64_t state)

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include <blkbackend/block-driver.h>
 
@@ -78,5 +79,19 @@ void debug_log_close(DebugLog *log);
 int debug_log_arrival(DebugLog *log, const DebugRequest *req);
 /* passed: bytes that were handed on. */
 int debug_log_end(DebugLog *log, const DebugRequest *req, int64_t passed, int64_t result);
+
+/* ---- blkdebug-breaks.c; likewise ---- */
+
+typedef struct DebugBreak DebugBreak;
+typedef STAILQ_HEAD(DebugBreaks, DebugBreak) DebugBreaks;
+
+/* event: as for debug_ops_of_word(); 0 or -EINVAL. */
+int debug_breaks_add(DebugBreaks *breaks, const char *event, const char *tag);
+/* True if the calling coroutine, whose request this is, has to yield until it is resumed. */
+bool coroutine_fn debug_breaks_hit(DebugBreaks *breaks, const DebugRequest *req);
+/* The request under that tag, taken out of the list; NULL if there is none. */
+Coroutine *debug_breaks_take(DebugBreaks *breaks, const char *tag);
+bool debug_breaks_suspended(DebugBreaks *breaks, const char *tag);
+void debug_breaks_free(DebugBreaks *breaks);
 
 #endif

@@ -28,6 +28,15 @@ static bool has_magic(const uint8_t *buf, int buf_size, size_t offset, const voi
     return (size_t)buf_size >= offset + len && memcmp(buf + offset, magic, len) == 0;
 }
 
+#define FOREIGN_FORMAT(id, name)                \
+    static BlockDriver foreign_##id = {         \
+        .format_name = name,                    \
+        .has_file_child = true,                 \
+        .bdrv_probe = probe_##id,               \
+        .bdrv_open = foreign_open,              \
+    };                                          \
+    BLOCK_DRIVER(foreign_##id)
+
 /* `magic` is a string literal; it stands at `offset` of the image.  The longer, the surer. */
 #define FOREIGN(id, name, offset, magic)                                                \
     static int probe_##id(const uint8_t *buf, int buf_size, const char *filename)       \
@@ -36,20 +45,13 @@ static bool has_magic(const uint8_t *buf, int buf_size, size_t offset, const voi
         return has_magic(buf, buf_size, offset, magic, sizeof(magic) - 1)               \
                ? 50 + (int)sizeof(magic) : 0;                                           \
     }                                                                                   \
-    static BlockDriver foreign_##id = {                                                 \
-        .format_name = name,                                                            \
-        .has_file_child = true,                                                         \
-        .bdrv_probe = probe_##id,                                                       \
-        .bdrv_open = foreign_open,                                                      \
-    };                                                                                  \
-    BLOCK_DRIVER(foreign_##id)
+    FOREIGN_FORMAT(id, name)
 
 FOREIGN(qcow, "qcow", 0, "QFI\xfb\0\0\0\1")
 FOREIGN(qcow2, "qcow2", 0, "QFI\xfb")
 FOREIGN(qed, "qed", 0, "QED\0")
 FOREIGN(vmdk, "vmdk", 0, "KDMV")
 FOREIGN(vmdk_cowd, "vmdk", 0, "COWD")
-FOREIGN(vmdk_text, "vmdk", 0, "# Disk DescriptorFile")
 FOREIGN(vdi, "vdi", 0x40, "\x7f\x10\xda\xbe")
 FOREIGN(vhdx, "vhdx", 0, "vhdxfile")
 FOREIGN(vpc, "vpc", 0, "conectix")
@@ -58,3 +60,35 @@ FOREIGN(parallels, "parallels", 0, "WithoutFreeSpace")
 FOREIGN(parallels_ext, "parallels", 0, "WithouFreSpacExt")
 FOREIGN(bochs, "bochs", 0, "Bochs Virtual HD Image")
 FOREIGN(cloop, "cloop", 0, "#!/bin/sh\n#V2.0 Format\nmodprobe cloop")
+
+/* A vmdk in words: comments and empty lines, then its version. */
+static bool is_vmdk_descriptor(const char *text, const char *end)
+{
+    static const char version[] = "version=";
+    const int len = sizeof(version) - 1;
+
+    while (text < end) {
+        const char *line = text;
+
+        while (text < end && *text == ' ') {
+            text++;
+        }
+        if (text < end && *text != '#' && *text != '\r' && *text != '\n') {
+            return end - line >= len && memcmp(line, version, len) == 0;
+        }
+        text = memchr(text, '\n', end - text);
+        if (!text) {
+            return false;
+        }
+        text++;
+    }
+    return false;
+}
+
+static int probe_vmdk_text(const uint8_t *buf, int buf_size, const char *filename)
+{
+    (void)filename;
+    return is_vmdk_descriptor((const char *)buf, (const char *)buf + buf_size) ? 50 : 0;
+}
+
+FOREIGN_FORMAT(vmdk_text, "vmdk")

@@ -33,9 +33,6 @@ void bdrv_detach_driver(BlockDriverState *bs);    /* after its close, or its fai
 const BlockDriver *bdrv_find_protocol(const char *filename, bool allow_prefix, Error **errp);
 /* The format that the first `size` bytes of an image show; raw if they show none. */
 const BlockDriver *bdrv_guess_format(const uint8_t *buf, int size, const char *filename);
-/* Whether an image of drv that starts so would be taken for another format, by us or by others. */
-bool bdrv_looks_like_another_format(const BlockDriver *drv, const uint8_t *buf, int size,
-                                    const char *filename);
 /* What follows "proto:" in filename; NULL if it does not start with that. */
 const char *bdrv_strip_protocol(const char *filename, const char *protocol_name);
 

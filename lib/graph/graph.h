@@ -62,6 +62,7 @@ struct BlockDriverState {
     bool probed_raw;                   /* format guessed: sector 0 is guarded */
     bool sg;
     bool encrypted;
+    bool native_fua;                   /* the driver honours BDRV_REQ_FUA itself */
 
     /* Shared, atomic. */
     atomic_int open_flags;
@@ -112,8 +113,6 @@ void bdrv_wait_kick(void);
 
 /* io.c: callers have done the range check; flags as in BdrvRequestFlags */
 int bdrv_check_writable(BlockDriverState *bs);           /* 0, or -EPERM: read-only or inactive */
-int coroutine_fn bdrv_co_pwritev_compressed(BlockDriverState *bs, int64_t offset, int64_t bytes,
-                                            QEMUIOVector *qiov);
 
 /* block-status.c: one answer for the chain from bs down to, but without, base (NULL: all of it).
  * DATA, ZERO or both, plus ALLOCATED if bs itself decides; 0: base decides.

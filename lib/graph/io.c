@@ -396,7 +396,7 @@ static int coroutine_fn write_guarded(BlockDriverState *bs, int64_t offset, int6
         memset(sector + offset, 0, n);
     }
     if (ret == 0 &&
-        bdrv_looks_like_another_format(bs->drv, sector, sizeof(sector), bdrv_filename(bs))) {
+        bdrv_guess_format(sector, sizeof(sector), bdrv_filename(bs)) != bs->drv) {
         ret = -EPERM;
     }
     if (ret == 0 && qiov) {
@@ -415,7 +415,7 @@ static int coroutine_fn write_guarded(BlockDriverState *bs, int64_t offset, int6
 /* Whether the driver is to make this write stable by itself. */
 static bool uses_native_fua(BlockDriverState *bs, int flags)
 {
-    return (flags & BDRV_REQ_FUA) && bs->drv->native_fua && atomic_load(&bs->enable_write_cache) &&
+    return (flags & BDRV_REQ_FUA) && bs->native_fua && atomic_load(&bs->enable_write_cache) &&
            !(bdrv_get_flags(bs) & BDRV_O_NO_FLUSH);
 }
 

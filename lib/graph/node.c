@@ -72,7 +72,7 @@ void bdrv_detach_driver(BlockDriverState *bs)
     bs->opaque = NULL;
     free(bs->filename);
     bs->filename = NULL;
-    bs->sg = bs->encrypted = bs->probed_raw = bs->read_only = false;
+    bs->sg = bs->encrypted = bs->probed_raw = bs->read_only = bs->native_fua = false;
     atomic_store(&bs->length, 0);
     atomic_store(&bs->open_flags, 0);
     atomic_store(&bs->enable_write_cache, false);
@@ -294,6 +294,11 @@ void bdrv_set_read_only(BlockDriverState *bs)
 void bdrv_set_sg(BlockDriverState *bs, bool sg)
 {
     bs->sg = sg;
+}
+
+void bdrv_set_native_fua(BlockDriverState *bs, bool native_fua)
+{
+    bs->native_fua = native_fua;
 }
 
 void bdrv_set_enable_write_cache(BlockDriverState *bs, bool wce)

@@ -196,6 +196,7 @@ static int open_driver(OpenJob *job, Error **errp)
     bs->drv = (BlockDriver *)job->drv;
     bs->opaque = bdrv_alloc(bs->drv->instance_size + 1);
     bs->read_only = !(job->flags & BDRV_O_RDWR);
+    bs->native_fua = bs->drv->native_fua;
     atomic_store(&bs->open_flags, job->flags);
     atomic_store(&bs->enable_write_cache, (job->flags & BDRV_O_CACHE_WB) != 0);
     if (bs->drv->is_passthrough && bs->file) {
@@ -280,12 +281,30 @@ static int no_file_error(const OpenJob *job, Error **errp)
     return -EINVAL;
 }
 
+/* "file", or the driver's own word for it if the options use that. */
+static const char *file_option(const OpenJob *job)
+{
+    const char *own = job->drv ? job->drv->file_option : NULL;
+    const char *key;
+    QObject *value;
+
+    json_object_foreach(job->options, key, value) {
+        size_t len = own ? strlen(own) : 0;
+
+        if (own && strncmp(key, own, len) == 0 && (key[len] == '\0' || key[len] == '.')) {
+            return own;
+        }
+    }
+    return "file";
+}
+
 /* The file child from "file", "file.*" or the file name. */
 static int open_file(OpenJob *job, BlockDriverState **file, Error **errp)
 {
-    QDict *options = bdrv_options_extract(job->options, "file");
+    const char *key = file_option(job);
+    QDict *options = bdrv_options_extract(job->options, key);
     char *reference = NULL;
-    int ret = bdrv_options_take_str(job->options, "file", &reference, errp);
+    int ret = bdrv_options_take_str(job->options, key, &reference, errp);
 
     if (ret == 0 && !reference && !job->filename && qdict_size(options) == 0) {
         ret = no_file_error(job, errp);
