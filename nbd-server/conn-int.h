@@ -90,6 +90,7 @@ struct Client {
 
     bool stopping;                  /* conn_shutdown() was called */
     bool linger;                    /* the client was busy when the stop came */
+    int64_t heard_ns;               /* when something was received last */
     uint64_t serve_until;           /* position in the stream that had reached us at the stop */
     int64_t told_ns;                /* when it was first told of the stop; 0: not yet */
 

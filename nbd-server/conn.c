@@ -20,8 +20,12 @@
 
 /* A busy connection gives way to the others of its thread after so many recvs in a row. */
 #define GREEDY_MAX 4
-/* At a stop, how long a client that was busy must be quiet before we close. */
+/* At a stop, how long a client that was busy must be quiet before we close: its next request
+ * may be on the way already. */
 #define LINGER_NS (100 * (int64_t)SCALE_MS)
+/* At a stop, how long a client may pause within a request before we take it that the rest of
+ * it will not come. */
+#define STALL_NS (1000 * (int64_t)SCALE_MS)
 
 static _Thread_local unsigned n_clients;   /* of this thread: the last one empties its pools */
 
@@ -226,22 +230,25 @@ static ssize_t recv_once(Client *c, void *first, size_t first_len)
 static void received(Client *c)
 {
     c->greedy++;
+    c->heard_ns = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
     if (c->stopping) {
         c->timed_out = false;
         timer_del(c->timer);
     }
 }
 
-/* At a stop, between two messages, with nothing to read: has the client got all it waits for? */
+/* At a stop, with nothing to read: is there nothing more to come?  Else looks again later. */
 static bool all_said(Client *c)
 {
-    if (!c->stopping || !c->between_requests || c->in_flight > 0) {
+    int64_t patience = c->between_requests ? LINGER_NS : STALL_NS;
+
+    if (!c->stopping || (c->between_requests && c->in_flight > 0)) {
         return false;
     }
-    if (!c->linger || c->timed_out) {
+    if (c->timed_out || (c->between_requests && !c->linger)) {
         return true;
     }
-    timer_mod_ns(c->timer, qemu_clock_get_ns(QEMU_CLOCK_REALTIME) + LINGER_NS);
+    timer_mod_ns(c->timer, qemu_clock_get_ns(QEMU_CLOCK_REALTIME) + patience);
     return false;
 }
 
@@ -460,7 +467,8 @@ void conn_shutdown(Conn *conn)
     c->stopping = true;
     c->timed_out = false;
     c->serve_until = c->rx.consumed + rx_have(&c->rx) + (uint64_t)unread;
-    c->linger = c->in_flight > 0 || c->serve_until > c->rx.consumed;
+    c->linger = c->in_flight > 0 || c->serve_until > c->rx.consumed ||
+                qemu_clock_get_ns(QEMU_CLOCK_REALTIME) - c->heard_ns < LINGER_NS;
     client_kick(c);
 }
 

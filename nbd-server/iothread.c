@@ -20,7 +20,7 @@ struct IoThread {
     pthread_t id;                  /* [const] */
     atomic_uint n_conns;           /* [atomic] given to it and not yet gone */
     bool stop;                     /* [thread] leave the loop */
-    bool winding_down;             /* [thread] new connections come too late */
+    atomic_bool winding_down;      /* [atomic] set by the thread: new connections come too late */
     TAILQ_HEAD(, Conn) conns;      /* [thread] */
 };
 
@@ -205,8 +205,9 @@ static void shutdown_conns(void *opaque)
 {
     IoThread *thread = opaque;
 
-    thread->winding_down = true;
     for_each_conn(thread, conn_shutdown);
+    atomic_store(&thread->winding_down, true);
+    aio_notify(qemu_get_aio_context());     /* the main thread waits for the flag */
 }
 
 static void abort_conns(void *opaque)
@@ -224,6 +225,16 @@ static void call_in_threads(Server *server, QEMUBHFunc *call)
 void iothreads_shutdown_conns(Server *server)
 {
     call_in_threads(server, shutdown_conns);
+}
+
+bool iothreads_winding_down(Server *server)
+{
+    for (unsigned i = 0; i < server->n_threads; i++) {
+        if (!atomic_load(&server->threads[i]->winding_down)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 void iothreads_abort_conns(Server *server)

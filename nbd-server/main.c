@@ -154,8 +154,12 @@ static bool wait_for_clients(int64_t timeout_ns)
 
 static void drain_clients(void)
 {
-    listen_stop(&server);
+    /* In this order: who finds nobody listening any more gets ESHUTDOWN where he is connected. */
     iothreads_shutdown_conns(&server);
+    while (!iothreads_winding_down(&server)) {
+        main_loop_wait(false);
+    }
+    listen_stop(&server);
     if (wait_for_clients((int64_t)server.config->drain_timeout * 1000000000)) {
         return;
     }

@@ -141,7 +141,7 @@ void conn_abort(Conn *conn);
  * Negative: close the connection (the reason is logged already). */
 int coroutine_fn handshake_run(Conn *conn);
 
-/* ---- request.c: transmission ---- */
+/* ---- receive.c: transmission ---- */
 
 /* Serves requests until the client leaves, misbehaves or the server stops. */
 void coroutine_fn transmission_run(Conn *conn);
@@ -156,6 +156,7 @@ void iothread_conn_gone(Conn *conn);
 bool iothreads_start(Server *server, Error **errp);     /* [main] config->threads of them */
 unsigned iothreads_connections(Server *server);         /* [any] clients of all threads */
 void iothreads_shutdown_conns(Server *server);          /* [main] conn_shutdown() for each */
+bool iothreads_winding_down(Server *server);         /* it has reached every thread */
 void iothreads_abort_conns(Server *server);             /* [main] conn_abort() for each */
 void iothreads_stop(Server *server);                    /* [main] once no connection is left */
 

@@ -80,16 +80,17 @@ void file_unlock(int fd)
 }
 
 /* An exclusive lock, only asked for, meets all the shared ones of others. */
-static int check_byte(int fd, int byte, const char *what, const char *perm_name, Error **errp)
+static int check_byte(int fd, int byte, const char *conflict, const char *perm_name, Error **errp)
 {
     short found;
     int ret = lock_byte(fd, F_OFD_GETLK, F_WRLCK, byte, &found);
 
     if (ret == 0 && found != F_UNLCK) {
-        error_setg(errp, "Failed to get %s\"%s\" lock", what, perm_name);
+        error_setg(errp, "Could not lock the image: another process %s \"%s\"", conflict,
+                   perm_name);
         ret = -EAGAIN;
     } else if (ret < 0) {
-        error_setg_errno(errp, -ret, "Failed to get %s\"%s\" lock", what, perm_name);
+        error_setg_errno(errp, -ret, "Could not look for locks on the image");
     }
     return ret;
 }
@@ -100,12 +101,12 @@ static int check_others(int fd, unsigned held, unsigned denied, Error **errp)
 
     for (int perm = 0; perm < PERM_COUNT && ret == 0; perm++) {
         if (held >> perm & 1) {
-            ret = check_byte(fd, DENIED_BASE + perm, "", perm_names[perm], errp);
+            ret = check_byte(fd, DENIED_BASE + perm, "does not share", perm_names[perm], errp);
         }
     }
     for (int perm = 0; perm < PERM_COUNT && ret == 0; perm++) {
         if (denied >> perm & 1) {
-            ret = check_byte(fd, HELD_BASE + perm, "shared ", perm_names[perm], errp);
+            ret = check_byte(fd, HELD_BASE + perm, "uses it for", perm_names[perm], errp);
         }
     }
     return ret;
@@ -135,7 +136,8 @@ int file_lock(BDRVFileState *s, int fd, bool writable, const char *filename, Err
     }
     ret = check_others(fd, held, PERMS_DENIED, errp);
     if (ret < 0) {
-        error_append_hint(errp, "Is another process using the image [%s]?\n", filename);
+        error_append_hint(errp, "Stop what uses '%s' first (fuser shows it).  locking=off opens it "
+                          "regardless, at the risk of its data.\n", filename);
         file_unlock(fd);
         return ret;
     }

@@ -85,7 +85,12 @@ static const char *backend_name(void *opaque)
     return opaque;
 }
 
-static const BdrvParentOps backend_ops = { nothing, never_busy, nothing, backend_name };
+static const BdrvParentOps backend_ops = {
+    .drained_begin = nothing,
+    .drained_poll = never_busy,
+    .drained_end = nothing,
+    .name = backend_name,
+};
 
 static void backends_name_comes_first(void **state)
 {

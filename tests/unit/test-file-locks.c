@@ -5,6 +5,9 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#define IN_USE     "Could not lock the image: another process uses it for \"write\""
+#define NOT_SHARED "Could not lock the image: another process does not share \"write\""
+
 #define OPTIONS "'driver':'file','filename':'%s'"
 
 static void second_writer_is_refused(void **state)
@@ -17,10 +20,10 @@ static void second_writer_is_refused(void **state)
     test_file_make(&file, ON_DISK, MIB);
     blk = open_file(&file, RDWR);
     assert_null(open_options(RDWR, &err, OPTIONS, file.path));
-    assert_string_equal(error_get_pretty(err), "Failed to get \"write\" lock");
+    assert_string_equal(error_get_pretty(err), NOT_SHARED);
     assert_non_null(strstr(error_get_hint(err), file.path));
     error_free(err);
-    assert_open_fails("Failed to get shared \"write\" lock", 0, OPTIONS, file.path);
+    assert_open_fails(IN_USE, 0, OPTIONS, file.path);
     blk_unref(blk);
     blk_unref(open_file(&file, RDWR));     /* gone with its holder */
     test_file_remove(&file);
@@ -35,9 +38,9 @@ static void readers_share_and_keep_writers_out(void **state)
     test_file_make(&file, ON_DISK, MIB);
     one = open_file(&file, 0);
     two = open_file(&file, 0);
-    assert_open_fails("Failed to get \"write\" lock", RDWR, OPTIONS, file.path);
+    assert_open_fails(NOT_SHARED, RDWR, OPTIONS, file.path);
     blk_unref(one);
-    assert_open_fails("Failed to get \"write\" lock", RDWR, OPTIONS, file.path);
+    assert_open_fails(NOT_SHARED, RDWR, OPTIONS, file.path);
     blk_unref(two);
     blk_unref(open_file(&file, RDWR));
     test_file_remove(&file);
@@ -91,7 +94,7 @@ static void reopen_changes_the_lock_or_keeps_it(void **state)
     assert_int_equal(reopen(one, 0, &error_abort), 0);
     two = open_file(&file, 0);
     assert_int_equal(reopen(one, RDWR, &err), -EAGAIN);
-    assert_string_equal(error_get_pretty(err), "Failed to get \"write\" lock");
+    assert_string_equal(error_get_pretty(err), NOT_SHARED);
     error_free(err);
     blk_unref(two);
     assert_open_fails("lock", RDWR, OPTIONS, file.path);   /* still a reader */
@@ -189,8 +192,8 @@ static void qemus_image_is_refused(void **state)
     need_qemu_io();
     test_file_make(&file, ON_DISK, MIB);
     assert_true(qemu_io_start(&io, file.path, NULL));
-    assert_open_fails("Failed to get shared \"write\" lock", RDWR, OPTIONS, file.path);
-    assert_open_fails("Failed to get shared \"write\" lock", 0, OPTIONS, file.path);
+    assert_open_fails(IN_USE, RDWR, OPTIONS, file.path);
+    assert_open_fails(IN_USE, 0, OPTIONS, file.path);
     assert_int_equal(qemu_io_stop(&io), 0);
     blk_unref(open_file(&file, RDWR));
     test_file_remove(&file);

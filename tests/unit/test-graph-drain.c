@@ -36,7 +36,12 @@ static const char *above_name(void *opaque)
     return "";
 }
 
-static const BdrvParentOps above_ops = { above_begin, above_busy, above_end, above_name };
+static const BdrvParentOps above_ops = {
+    .drained_begin = above_begin,
+    .drained_poll = above_busy,
+    .drained_end = above_end,
+    .name = above_name,
+};
 
 static void above_init(Above *above)
 {
