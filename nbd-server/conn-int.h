@@ -78,6 +78,7 @@ struct Client {
     bool reads_on, writes_on;       /* watching the socket for input, for room */
     bool drained;                   /* the last recv left the socket empty */
     unsigned greedy;                /* recvs in a row without giving way to the loop */
+    uint64_t turn_work;             /* weight of the requests started since it gave way */
 
     RxBuffer rx;
     Budget budget;
@@ -115,8 +116,8 @@ static inline Client *client_of(Conn *conn)
 ssize_t coroutine_fn client_recv(Client *c, void *first, size_t first_len, size_t need);
 /* False: the connection ends.  Sends what is queued before it waits. */
 bool coroutine_fn client_take_memory(Client *c, size_t bytes);
-/* Waits until one more request may start; false: the connection ends. */
-bool coroutine_fn client_admit(Client *c);
+/* Waits until one more request, of `len` bytes, may start; false: the connection ends. */
+bool coroutine_fn client_admit(Client *c, uint32_t len);
 /* Ends the connection: no reply is sent any more, the coroutine stops at its next wait. */
 void client_fail(Client *c, int error);
 /* Has the bottom half look what may go on. */
@@ -127,6 +128,7 @@ void client_update_handlers(Client *c);
 /* ---- receive.c ---- */
 
 void receive_pool_release(void);   /* frees this thread's unused Requests */
+unsigned requests_in_thread(void); /* in flight, of all its clients */
 Request *request_new(Client *c);
 void request_free(Request *req);
 /* The request holds its own data no longer (a write that is done needs no payload). */

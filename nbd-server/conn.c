@@ -18,8 +18,11 @@
 #include "conn-int.h"
 #include "data-pool.h"
 
-/* A busy connection gives way to the others of its thread after so many recvs in a row. */
+/* A busy connection gives way to the others of its thread after so many recvs in a row ... */
 #define GREEDY_MAX 4
+/* ... and after starting requests of so much weight: bytes, and a constant for each request. */
+#define TURN_WORK_MAX (16u << 20)
+#define REQUEST_WORK 4096
 /* At a stop, how long a client that was busy must be quiet before we close: its next request
  * may be on the way already. */
 #define LINGER_NS (100 * (int64_t)SCALE_MS)
@@ -83,10 +86,12 @@ static void coroutine_fn client_wait(Client *c, enum client_wait wait)
     c->wait = WAIT_NONE;
 }
 
-/* No further request may start. */
+/* No further request may start.  Who waits has one in flight, whose end lets him look again. */
 static bool is_full(const Client *c)
 {
-    return c->in_flight >= CONN_MAX_IN_FLIGHT || budget_has_waiters(&c->budget);
+    return c->in_flight >= CONN_MAX_IN_FLIGHT || budget_has_waiters(&c->budget) ||
+           (c->in_flight > 0 &&
+            requests_in_thread() >= SERVER_MAX_IN_FLIGHT / c->conn.server->n_threads);
 }
 
 static bool may_go_on(const Client *c)
@@ -153,8 +158,21 @@ bool coroutine_fn client_take_memory(Client *c, size_t bytes)
     return ok;
 }
 
-bool coroutine_fn client_admit(Client *c)
+/* One turn of the loop for the thread's other clients. */
+static void coroutine_fn give_way(Client *c)
 {
+    c->turn_work = 0;
+    reply_flush(c);
+    aio_co_schedule(c->conn.ctx, c->co);
+    qemu_coroutine_yield();
+}
+
+bool coroutine_fn client_admit(Client *c, uint32_t len)
+{
+    c->turn_work += REQUEST_WORK + len;
+    if (c->turn_work > TURN_WORK_MAX) {
+        give_way(c);
+    }
     while (!c->error && is_full(c)) {
         reply_flush(c);
         if (!c->error && is_full(c)) {
@@ -282,6 +300,7 @@ ssize_t coroutine_fn client_recv(Client *c, void *first, size_t first_len, size_
         }
         client_wait(c, WAIT_INPUT);
         c->greedy = 0;
+        c->turn_work = 0;
         wait_first = false;
     }
 }

@@ -13,6 +13,7 @@
 #include <libgen.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
@@ -107,8 +109,13 @@ static bool accept_one(Listener *l)
     struct sockaddr_storage addr;
     socklen_t len = sizeof(addr);
     char peer[PEER_LEN];
-    int fd = accept4(l->fd, (struct sockaddr *)&addr, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd;
 
+    if (iothreads_connections(l->server) >= SERVER_MAX_CLIENTS) {
+        pause_accepting(l->server, EUSERS);
+        return false;
+    }
+    fd = accept4(l->fd, (struct sockaddr *)&addr, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
         switch (errno) {
         case EAGAIN:
@@ -163,6 +170,23 @@ static int lock_folder(const char *path)
     return fd;
 }
 
+/*
+ * Somebody accepted the connection; is it a living process?  The kernel may take
+ * a moment to close the socket of a killed one.  Sets errno to 0 if it is dead.
+ */
+static bool listener_lives(int fd)
+{
+    struct ucred peer;
+    socklen_t len = sizeof(peer);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 || peer.pid <= 0 ||
+        kill(peer.pid, 0) == 0 || errno != ESRCH) {
+        return true;
+    }
+    errno = 0;
+    return false;
+}
+
 /* Makes way for a new socket at addr's path, where there may be nothing or what a dead server
  * left. */
 static bool remove_stale_socket(const struct sockaddr_un *addr, Error **errp)
@@ -188,12 +212,13 @@ static bool remove_stale_socket(const struct sockaddr_un *addr, Error **errp)
         error_setg_errno(errp, errno, "unix socket \"%s\"", path);
         return false;
     }
-    if (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0 || errno == EAGAIN) {
+    if (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0 ? listener_lives(fd)
+                                                                       : errno == EAGAIN) {
         error_setg(errp, "unix socket \"%s\" is in use by a running server", path);
         error_append_hint(errp, "Stop that server, or choose another path.\n");
         return false;
     }
-    if (errno != ECONNREFUSED && errno != ENOENT) {
+    if (errno != 0 && errno != ECONNREFUSED && errno != ENOENT) {
         error_setg_errno(errp, errno, "unix socket \"%s\": cannot tell whether it is in use", path);
         return false;
     }
@@ -289,6 +314,22 @@ static int open_tcp(const struct addrinfo *ai)
     return take_fd(&fd);
 }
 
+/*
+ * The kernel may take a moment to free the port of a server that was killed, and
+ * who starts the next one at once should not have to try twice.
+ */
+static int open_tcp_patiently(const struct addrinfo *ai)
+{
+    const struct timespec pause = { .tv_nsec = 50 * SCALE_MS };
+    int fd = open_tcp(ai);
+
+    for (int tries = 1; fd == -EADDRINUSE && tries < 20; tries++) {
+        nanosleep(&pause, NULL);
+        fd = open_tcp(ai);
+    }
+    return fd;
+}
+
 /* Tells where fd listens (the kernel may have picked the port); the port. */
 static unsigned report_tcp(int fd)
 {
@@ -349,7 +390,7 @@ static bool listen_tcp(Server *server, const ListenAddress *address, bool *expos
         int fd;
 
         set_port(ai->ai_addr, port);
-        fd = open_tcp(ai);
+        fd = open_tcp_patiently(ai);
         if (fd < 0) {
             error = -fd;
             if (error != EAFNOSUPPORT && error != EADDRNOTAVAIL) {

@@ -27,6 +27,12 @@
 
 static _Thread_local Request *free_requests;   /* last in, first out */
 static _Thread_local unsigned n_free;
+static _Thread_local unsigned n_in_flight;
+
+unsigned requests_in_thread(void)
+{
+    return n_in_flight;
+}
 
 Request *request_new(Client *c)
 {
@@ -50,6 +56,7 @@ Request *request_new(Client *c)
     req->n_out = 0;
     qemu_iovec_init_external(&req->qiov, req->in, 0);
     c->in_flight++;
+    n_in_flight++;
     return req;
 }
 
@@ -82,6 +89,7 @@ void request_free(Request *req)
         free(req);
     }
     c->in_flight--;
+    n_in_flight--;
     if (c->wait == WAIT_ROOM || (c->in_flight == 0 && (c->wait == WAIT_QUIET || c->stopping))) {
         client_kick(c);
     }
@@ -278,7 +286,7 @@ static int coroutine_fn take_requests(Client *c, size_t *need)
                 return 0;
             }
         }
-        if (!client_admit(c)) {
+        if (!client_admit(c, be32toh(wire.len))) {
             return c->error;
         }
         ret = take_request(c, type, &wire);

@@ -90,6 +90,10 @@ void export_put(Export *export);
 #define CONN_MAX_IN_FLIGHT 256            /* requests a connection */
 #define CONN_MAX_MEMORY (64u << 20)       /* bytes a connection: data of requests, unsent replies */
 #define NBD_MAX_REQUEST (32u << 20)       /* bytes a request: announced as the maximum block size */
+/* All together, or the kernel has no more mappings for the coroutines' stacks.  A client may have
+ * one request in flight whatever the others have. */
+#define SERVER_MAX_IN_FLIGHT 8192
+#define SERVER_MAX_CLIENTS 10000
 
 struct Conn {
     Server *server;                 /* [const] */
