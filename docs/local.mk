@@ -2,12 +2,30 @@
 # The manual: POD pages, made into man pages; the tarball carries both.
 
 dist_man1_MANS += docs/nbd-export.1
-EXTRA_DIST += docs/nbd-export.pod
+# The library: a page a group of functions.
+dist_man3_MANS = \
+	docs/blk_aio.3 \
+	docs/blk_co.3 \
+	docs/blk_context.3 \
+	docs/blk_driver.3 \
+	docs/blk_errors.3 \
+	docs/blk_helpers.3 \
+	docs/blk_media.3 \
+	docs/blk_new.3 \
+	docs/blk_read.3 \
+	docs/blk_stats.3 \
+	docs/blk_throttle.3 \
+	docs/libblkbackend.3
+EXTRA_DIST += docs/blkdebug.md $(dist_man1_MANS:.1=.pod) $(dist_man3_MANS:.3=.pod)
 
-SUFFIXES = .pod .1
+make_page = $(MKDIR_P) $(@D) && page=$$(basename $@) && \
+	$(POD2MAN) --utf8 --errors=die --name="$${page%.*}" --section="$${page\#\#*.}" \
+	    --center='blkbackend' --release='$(PACKAGE_STRING)' $< $@.new && \
+	mv $@.new $@
+
+SUFFIXES = .pod .1 .3
 .pod.1:
-	$(AM_V_GEN)$(MKDIR_P) $(@D)
-	$(AM_V_at)$(POD2MAN) --utf8 --errors=die --section=1 --name="$$(basename $@ .1)" --center='blkbackend' \
-	    --release='$(PACKAGE_STRING)' $< $@.new
-	$(AM_V_at)mv $@.new $@
-MAINTAINERCLEANFILES = docs/nbd-export.1
+	$(AM_V_GEN)$(make_page)
+.pod.3:
+	$(AM_V_GEN)$(make_page)
+MAINTAINERCLEANFILES = $(dist_man1_MANS) $(dist_man3_MANS)

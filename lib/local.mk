@@ -41,11 +41,6 @@ libblkbackend_la_SOURCES = \
 	lib/drivers/blkdebug-rules.c \
 	lib/drivers/blkdebug.c \
 	lib/drivers/blkdebug.h \
-	lib/drivers/blkdebug-breaks.c \
-	lib/drivers/blkdebug-log.c \
-	lib/drivers/blkdebug-rules.c \
-	lib/drivers/blkdebug.c \
-	lib/drivers/blkdebug.h \
 	lib/drivers/file-limits.c \
 	lib/drivers/file-lock.c \
 	lib/drivers/file-map.c \
@@ -59,19 +54,26 @@ libblkbackend_la_SOURCES = \
 	lib/drivers/options.c \
 	lib/drivers/options.h \
 	lib/drivers/raw.c \
+	lib/graph/backing.c \
 	lib/graph/block-status.c \
 	lib/graph/blockers.c \
+	lib/graph/commit.c \
+	lib/graph/copy-on-read.c \
+	lib/graph/copy-range.c \
 	lib/graph/drain.c \
 	lib/graph/graph-int.h \
 	lib/graph/graph.h \
+	lib/graph/invalidate.c \
 	lib/graph/io.c \
 	lib/graph/node.c \
 	lib/graph/open.c \
 	lib/graph/options.c \
 	lib/graph/registry.c \
+	lib/graph/reopen.c \
 	lib/graph/sync.c \
 	lib/graph/tracker.c \
 	lib/graph/transfer.c \
+	lib/graph/vmstate.c \
 	lib/graph/zero.c \
 	lib/backend/accounting.c \
 	lib/backend/aio.c \
@@ -82,6 +84,7 @@ libblkbackend_la_SOURCES = \
 	lib/backend/debug.c \
 	lib/backend/doors.c \
 	lib/backend/drain.c \
+	lib/backend/histogram.c \
 	lib/backend/hooks.c \
 	lib/backend/media.c \
 	lib/backend/multiwrite.c \
@@ -91,6 +94,7 @@ libblkbackend_la_SOURCES = \
 	lib/backend/request.c \
 	lib/backend/request.h \
 	lib/backend/root-state.c \
+	lib/backend/special.c \
 	lib/backend/throttle-group.c \
 	lib/backend/throttle.c \
 	lib/backend/throttle.h
@@ -104,7 +108,7 @@ libblkbackend_la_LDFLAGS = $(AM_LDFLAGS) $(STRICT_LDFLAGS) -no-undefined \
 	-version-info $(LIBRARY_VERSION) \
 	-Wl,--version-script=$(top_srcdir)/lib/libblkbackend.syms
 libblkbackend_la_LIBADD = $(JANSSON_LIBS) $(LIBURING_LIBS)
-libblkbackend_la_DEPENDENCIES = lib/libblkbackend.syms
+EXTRA_libblkbackend_la_DEPENDENCIES = lib/libblkbackend.syms
 EXTRA_DIST += lib/libblkbackend.syms
 
 pkgconfig_DATA = lib/blkbackend.pc

@@ -8,7 +8,8 @@
 #include "budget.h"
 #include "server.h"
 
-#define OWN_BYTES ((size_t)1 << 20)   /* each client's, not counted in the server's sum */
+/* Each client's, not counted in the server's sum: a request of 1 MiB and two receive buffers. */
+#define OWN_BYTES ((size_t)3 << 19)
 #define STEP ((size_t)1 << 20)        /* taken from the server at a time */
 
 struct BudgetWaiter {
@@ -25,6 +26,11 @@ static atomic_uint line_length;
 
 /* ---- the server's sum ---- */
 
+bool budget_is_short(void)
+{
+    return atomic_load(&line_length) > 0;
+}
+
 static bool server_try(Server *server, size_t bytes)
 {
     int64_t want = (int64_t)bytes;
@@ -40,7 +46,7 @@ static bool server_try(Server *server, size_t bytes)
 
 static void line_wake_first(void)
 {
-    if (atomic_load(&line_length) > 0) {
+    if (budget_is_short()) {
         Budget *first;
 
         pthread_mutex_lock(&line_lock);
@@ -75,14 +81,16 @@ static bool server_take_in_turn(Budget *b, size_t bytes)
 {
     bool ok;
 
-    if (!b->in_line && atomic_load(&line_length) == 0 && server_try(b->server, bytes)) {
+    if (!b->in_line && !budget_is_short() && server_try(b->server, bytes)) {
         return true;
     }
     pthread_mutex_lock(&line_lock);
     if (!b->in_line) {
         TAILQ_INSERT_TAIL(&line, b, line);
         b->in_line = true;
-        atomic_fetch_add(&line_length, 1);
+        if (atomic_fetch_add(&line_length, 1) == 0) {
+            aio_bh_schedule_oneshot(qemu_get_aio_context(), server_memory_short, b->server);
+        }
     }
     /* Asked once more after joining: what was given back before that woke nobody. */
     ok = TAILQ_FIRST(&line) == b && server_try(b->server, bytes);
@@ -122,6 +130,9 @@ static bool budget_take_now(Budget *b, size_t bytes)
     size_t need = grant_for(used);
 
     if (used > CONN_MAX_MEMORY && b->used > 0) {
+        if (b->in_line) {
+            line_leave(b);     /* its turn has come too early: it must not hold up the others */
+        }
         return false;
     }
     if (need > b->granted) {

@@ -3,9 +3,11 @@
  * Bytes that a client makes us hold, within two bounds: its own
  * (CONN_MAX_MEMORY) and the server's for all clients together.
  *
- * The first MiB of each client is its own and not counted in the server's
- * sum: so small requests touch no shared counter, and a client can be served
- * whatever others hold.  Beyond it the budget takes from the server in steps.
+ * The first 1.5 MiB of each client are its own and not counted in the server's
+ * sum: so small requests touch no shared counter, and a request of 1 MiB can be
+ * served whatever others hold.  Beyond it the budget takes from the server in
+ * steps.  When somebody must wait for that, the clients that hold it are pressed
+ * (server_memory_short()).
  *
  * A budget belongs to its connection's thread; only the server's sum and the
  * line of those who wait for it are shared.
@@ -45,6 +47,9 @@ bool coroutine_fn budget_take(Budget *b, size_t bytes);
 /* Without asking: for what keeps a promise that was made already. */
 void budget_overdraw(Budget *b, size_t bytes);
 void budget_give(Budget *b, size_t bytes);
+
+/* [any thread] Somebody waits for the server's memory. */
+bool budget_is_short(void);
 
 static inline bool budget_has_waiters(const Budget *b)
 {

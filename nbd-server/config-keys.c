@@ -193,7 +193,19 @@ static const struct key_choice aio_choices[] = {
 #define EXPORT(field) .scope = KEY_EXPORT, .offset = offsetof(ExportConfig, field)
 #define ONE_EXPORT(field) .scope = KEY_ONE_EXPORT, .offset = offsetof(ExportConfig, field)
 #define IN_LIST(field) .scope = KEY_IN_LIST, .offset = offsetof(ExportConfig, field)
+#define LIMIT(field) .scope = KEY_LIMIT, .offset = offsetof(ExportConfig, field)
 #define SPECIAL(function) .scope = KEY_SERVER, .type = KEY_SPECIAL, .set = (function)
+
+/* A rate, that of its bursts, and their length. */
+#define RATES(rate_type, unit, key, bucket, text)                                                \
+    { key, 0, unit, LIMIT(limits.buckets[bucket].avg), .type = (rate_type),                      \
+      .max = THROTTLE_VALUE_MAX, .help = (text) },                                               \
+    { key "-max", 0, unit, LIMIT(limits.buckets[bucket].max), .type = (rate_type),               \
+      .max = THROTTLE_VALUE_MAX },                                                               \
+    { key "-max-length", 0, "SECONDS", LIMIT(limits.buckets[bucket].burst_length),               \
+      .type = KEY_NUMBER, .min = 1, .max = UINT_MAX }
+#define BYTE_RATES(...) RATES(KEY_BYTE_RATE, "SIZE", __VA_ARGS__)
+#define OPERATION_RATES(...) RATES(KEY_RATE, "NUM", __VA_ARGS__)
 
 const ConfigKey config_keys[] = {
     /* Where to listen. */
@@ -228,6 +240,20 @@ const ConfigKey config_keys[] = {
       .def = "writeback", .help = "host cache and write cache" },
     { "discard", 0, "MODE", EXPORT(discard), .type = KEY_CHOICE, .choices = discard_choices,
       .def = "ignore", .help = "whether a client's trim frees space in the image" },
+    { "throttle", 0, "LIST", EXPORT(limits), .type = KEY_LIMITS,
+      .help = "limit reads and writes: KEY=VALUE,KEY=VALUE,..." },
+
+    /* Limits. */
+    BYTE_RATES("bps-total", THROTTLE_BPS_TOTAL, "bytes of reads and writes together"),
+    BYTE_RATES("bps-read", THROTTLE_BPS_READ, "bytes of reads"),
+    BYTE_RATES("bps-write", THROTTLE_BPS_WRITE, "bytes of writes"),
+    OPERATION_RATES("iops-total", THROTTLE_OPS_TOTAL, "reads and writes together"),
+    OPERATION_RATES("iops-read", THROTTLE_OPS_READ, "reads"),
+    OPERATION_RATES("iops-write", THROTTLE_OPS_WRITE, "writes"),
+    { "iops-size", 0, "SIZE", LIMIT(limits.op_size), .type = KEY_SIZE,
+      .max = THROTTLE_VALUE_MAX, .help = "a larger read or write counts as several" },
+    { "group", 0, "NAME", LIMIT(throttle_group), .type = KEY_STRING, .min = 1, .max = 255,
+      .help = "exports of one group share its limits" },
 
     /* How to work. */
     { "aio", 0, "ENGINE", SERVER(aio), .type = KEY_CHOICE, .choices = aio_choices,
@@ -433,6 +459,40 @@ static bool set_size(const ConfigKey *key, int64_t *field, const char *value, Er
     return true;
 }
 
+static bool set_rate(const ConfigKey *key, double *field, const char *value, Error **errp)
+{
+    unsigned long long max = (unsigned long long)key->max;
+    int64_t rate;
+
+    if (key->type == KEY_RATE && !parse_number(value, key->min, key->max, &rate)) {
+        error_setg(errp, "\"%s\" should be a number from 0 to %llu", value, max);
+        return false;
+    }
+    if (key->type == KEY_BYTE_RATE && (human_size_parse(value, &rate) < 0 || rate > key->max)) {
+        error_setg(errp, "\"%s\" should be a size from 0 to %llu, like 500000, 64k or 1G",
+                   value, max);
+        return false;
+    }
+    *field = (double)rate;
+    return true;
+}
+
+static bool set_limits(Config *config, void *base, const char *value, Error **errp)
+{
+    char *name, *setting;
+
+    while (option_list_next(&value, &name, &setting)) {
+        bool ok = config_key_set_in_list(config, base, name, KEY_LIMIT, "", setting, errp);
+
+        free(name);
+        free(setting);
+        if (!ok) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* "a, b or c"; the caller frees it. */
 static char *list_choices(const struct key_choice *choices)
 {
@@ -478,10 +538,34 @@ bool config_key_set(const ConfigKey *key, Config *config, void *base, const char
         return set_size(key, field, value, errp);
     case KEY_CHOICE:
         return set_choice(key, field, value, errp);
+    case KEY_RATE:
+    case KEY_BYTE_RATE:
+        return set_rate(key, field, value, errp);
+    case KEY_LIMITS:
+        return set_limits(config, base, value, errp);
     case KEY_SPECIAL:
         return key->set(config, value, errp);
     }
     return false;
+}
+
+bool config_key_set_in_list(Config *config, void *base, const char *name, unsigned scopes,
+                            const char *prefix, const char *value, Error **errp)
+{
+    const ConfigKey *key = config_key_find(name, scopes, prefix, errp);
+
+    if (!key) {
+        return false;
+    }
+    if (!value && key->argument) {
+        error_setg(errp, "%s%s needs a value: %s%s=%s", prefix, name, prefix, name, key->argument);
+        return false;
+    }
+    if (!config_key_set(key, config, base, value, errp)) {
+        error_prepend(errp, "%s%s: ", prefix, name);
+        return false;
+    }
+    return true;
 }
 
 static unsigned count_processors(void)
@@ -501,6 +585,7 @@ void config_set_defaults(Config *config)
             config_key_set(key, config, base, key->def, &error_abort);
         }
     }
+    throttle_config_init(&config->defaults.limits);
     config->threads = count_processors();
     config->ready_fd = -1;
 }
@@ -538,7 +623,7 @@ static void print_keys(const char *title, unsigned scopes, bool in_list)
 {
     printf("\n%s:\n", title);
     for (const ConfigKey *key = config_keys; key < config_keys + n_config_keys; key++) {
-        if (key->scope & scopes) {
+        if ((key->scope & scopes) && key->help) {
             print_key(key, in_list);
         }
     }
@@ -555,5 +640,8 @@ void config_print_help(void)
     print_keys("Options of the export of IMAGE", KEY_ONE_EXPORT, false);
     print_keys("Keys of --export (KEY=VALUE,KEY=VALUE,...; write a comma in a value twice)",
                KEY_IN_LIST | KEY_EXPORT, true);
+    print_keys("Keys of --throttle: what may pass in a second; with KEY-max in a second of a burst,\n"
+               "and with KEY-max-length so many seconds long.  In --export: throttle.KEY=VALUE",
+               KEY_LIMIT, true);
     printf("\nThe manual, nbd-export(1), tells more.\n");
 }

@@ -16,6 +16,7 @@
 
 #define COMMAND_LINE_SCOPES (KEY_SERVER | KEY_EXPORT | KEY_ONE_EXPORT)
 #define LIST_SCOPES (KEY_EXPORT | KEY_IN_LIST)
+#define LIMIT_PREFIX "throttle."
 
 /* ---- lists with commas ---- */
 
@@ -60,6 +61,7 @@ static void clear_export(ExportConfig *export)
     free(export->description);
     free(export->image);
     free(export->format);
+    free(export->throttle_group);
 }
 
 static void free_export(ExportConfig *export)
@@ -77,6 +79,7 @@ static ExportConfig *copy_defaults(const Config *config)
     export->description = xstrdup(config->defaults.description);
     export->image = xstrdup(config->defaults.image);
     export->format = xstrdup(config->defaults.format);
+    export->throttle_group = xstrdup(config->defaults.throttle_group);
     return export;
 }
 
@@ -95,6 +98,41 @@ static int open_flags(const Config *config, const ExportConfig *export)
     flags |= export->discard == DISCARD_UNMAP ? BDRV_O_UNMAP : 0;
     flags |= config->aio == AIO_NATIVE ? BDRV_O_NATIVE_AIO : 0;
     return flags;
+}
+
+static bool same_limits(const ThrottleConfig *a, const ThrottleConfig *b)
+{
+    for (int i = 0; i < BUCKETS_COUNT; i++) {
+        const LeakyBucket *x = &a->buckets[i], *y = &b->buckets[i];
+
+        if (x->avg != y->avg || x->max != y->max || x->burst_length != y->burst_length) {
+            return false;
+        }
+    }
+    return a->op_size == b->op_size;
+}
+
+/* A group has one set of limits; an export that names none of its own takes the group's. */
+static bool check_limits(Config *config, ExportConfig *export, Error **errp)
+{
+    ExportConfig *other;
+
+    if (!throttle_is_valid(&export->limits, errp)) {
+        error_prepend(errp, "--throttle: ");
+        return false;
+    }
+    STAILQ_FOREACH(other, &config->exports, link) {
+        if (other != export && export->throttle_group && other->throttle_group &&
+            strcmp(other->throttle_group, export->throttle_group) == 0 &&
+            throttle_enabled(&other->limits) && throttle_enabled(&export->limits) &&
+            !same_limits(&other->limits, &export->limits)) {
+            error_setg(errp, "exports \"%s\" and \"%s\" have different limits for throttle group "
+                       "\"%s\"", other->name, export->name, export->throttle_group);
+            error_append_hint(errp, "Give the limits of a group once, or alike everywhere.\n");
+            return false;
+        }
+    }
+    return true;
 }
 
 /* The checks that need more than one setting; takes over export. */
@@ -122,26 +160,19 @@ static bool add_export(Config *config, ExportConfig *export, Error **errp)
         }
     }
     export->open_flags = open_flags(config, export);
-    return true;
+    return check_limits(config, export, errp);
 }
 
 static bool set_in_list(Config *config, ExportConfig *export, const char *name,
                         const char *value, Error **errp)
 {
-    const ConfigKey *key = config_key_find(name, LIST_SCOPES, "", errp);
+    size_t len = strlen(LIMIT_PREFIX);
 
-    if (!key) {
-        return false;
+    if (strncmp(name, LIMIT_PREFIX, len) == 0) {
+        return config_key_set_in_list(config, export, name + len, KEY_LIMIT, LIMIT_PREFIX, value,
+                                      errp);
     }
-    if (!value && key->argument) {
-        error_setg(errp, "%s needs a value: %s=%s", name, name, key->argument);
-        return false;
-    }
-    if (!config_key_set(key, config, export, value, errp)) {
-        error_prepend(errp, "%s: ", name);
-        return false;
-    }
-    return true;
+    return config_key_set_in_list(config, export, name, LIST_SCOPES, "", value, errp);
 }
 
 static bool parse_export_text(Config *config, const char *text, Error **errp)

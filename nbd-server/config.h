@@ -64,6 +64,9 @@ enum key_type {
     KEY_NUMBER,      /* unsigned, min to max */
     KEY_SIZE,        /* int64_t bytes, min to max */
     KEY_CHOICE,      /* unsigned: a value of `choices` */
+    KEY_RATE,        /* double: whole units a second */
+    KEY_BYTE_RATE,   /* double: a size a second */
+    KEY_LIMITS,      /* several keys of KEY_LIMIT as a list */
     KEY_SPECIAL,     /* `set` knows */
 };
 
@@ -72,6 +75,7 @@ enum key_scope {
     KEY_EXPORT = 2,  /* command line: for every export; and a key of --export */
     KEY_ONE_EXPORT = 4, /* command line: for the export of IMAGE */
     KEY_IN_LIST = 8, /* a key of --export */
+    KEY_LIMIT = 16,  /* a key of --throttle; and, after "throttle.", of --export */
 };
 
 struct key_choice {
@@ -91,7 +95,7 @@ typedef struct ConfigKey {
     /* KEY_SPECIAL; value is NULL if the command line had none. */
     bool (*set)(Config *config, const char *value, Error **errp);
     const char *def;                   /* in words, for the help; NULL: nothing worth saying */
-    const char *help;
+    const char *help;                  /* NULL: it is told with another key's */
 } ConfigKey;
 
 extern const ConfigKey config_keys[];
@@ -105,6 +109,9 @@ const ConfigKey *config_key_find_short(char short_name);
 /* base: the Config or the ExportConfig that the key's offset is meant for. */
 bool config_key_set(const ConfigKey *key, Config *config, void *base, const char *value,
                     Error **errp);
+/* A key of a list: found by its name among `scopes` and set.  errp names it. */
+bool config_key_set_in_list(Config *config, void *base, const char *name, unsigned scopes,
+                            const char *prefix, const char *value, Error **errp);
 void config_set_defaults(Config *config);
 void config_print_help(void);
 

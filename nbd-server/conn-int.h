@@ -88,6 +88,10 @@ struct Client {
     bool tx_blocked;                /* the socket is full */
     bool tx_busy;                   /* reply_flush() is at work */
     Request *repairing;             /* reads again what its mapping has lost */
+    uint64_t sent;                  /* bytes of replies, ever */
+
+    int64_t pace_ns;                /* since when others wait for what it holds ... */
+    uint64_t pace_moved;            /* ... and the bytes it had moved by then */
 
     bool stopping;                  /* conn_shutdown() was called */
     bool linger;                    /* the client was busy when the stop came */

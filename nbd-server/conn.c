@@ -30,6 +30,10 @@
  * it will not come. */
 #define STALL_NS (1000 * (int64_t)SCALE_MS)
 
+/* While others wait for memory, a client that keeps some must move so much in each period. */
+#define PACE_NS (5000 * (int64_t)SCALE_MS)
+#define PACE_BYTES (256u << 10)
+
 static _Thread_local unsigned n_clients;   /* of this thread: the last one empties its pools */
 
 /* ---- waiting ---- */
@@ -494,4 +498,39 @@ void conn_shutdown(Conn *conn)
 void conn_abort(Conn *conn)
 {
     client_fail(client_of(conn), -ECANCELED);
+}
+
+/* ---- memory that is short ---- */
+
+static uint64_t bytes_moved(const Client *c)
+{
+    return c->rx.consumed + c->sent;
+}
+
+/* Holds shared memory until its client takes a reply, or sends the rest of a request. */
+static bool keeps_memory(const Client *c)
+{
+    return c->transmitting && c->budget.granted > 0 &&
+           (c->tx_blocked || (c->wait == WAIT_INPUT && !c->between_requests));
+}
+
+void conn_watch(Conn *conn)
+{
+    Client *c = client_of(conn);
+
+    c->pace_ns = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
+    c->pace_moved = bytes_moved(c);
+}
+
+void conn_press(Conn *conn)
+{
+    Client *c = client_of(conn);
+
+    if (c->pace_ns == 0 || !keeps_memory(c) || bytes_moved(c) - c->pace_moved >= PACE_BYTES) {
+        conn_watch(conn);
+    } else if (qemu_clock_get_ns(QEMU_CLOCK_REALTIME) - c->pace_ns >= PACE_NS) {
+        log_msg(LOG_LEVEL_WARNING, conn->export, conn, "cut off: others wait for memory, and it "
+                "neither takes its replies nor goes on with its request");
+        client_fail(c, -ETIMEDOUT);
+    }
 }

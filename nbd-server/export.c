@@ -142,6 +142,27 @@ static bool describe(Export *export, Error **errp)
     return true;
 }
 
+static void throttle(Export *export, const ExportConfig *cfg)
+{
+    ThrottleConfig limits = cfg->limits;
+
+    export->throttled = cfg->throttle_group || throttle_enabled(&limits);
+    if (export->throttled) {
+        blk_io_limits_enable(export->blk, cfg->throttle_group);
+    }
+    if (throttle_enabled(&limits)) {
+        blk_set_io_limits(export->blk, &limits);
+    }
+}
+
+void export_unthrottle(Export *export)
+{
+    if (export->throttled) {
+        blk_io_limits_disable(export->blk);
+        export->throttled = false;
+    }
+}
+
 Export *export_new(const ExportConfig *cfg, Error **errp)
 {
     Export *export = xcalloc(1, sizeof(*export));
@@ -156,6 +177,7 @@ Export *export_new(const ExportConfig *cfg, Error **errp)
         export_free(export);
         return NULL;
     }
+    throttle(export, cfg);
     warn_if_guessed(export, cfg);
     return export;
 }

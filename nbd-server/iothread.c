@@ -237,6 +237,26 @@ bool iothreads_winding_down(Server *server)
     return true;
 }
 
+static void watch_conns(void *opaque)
+{
+    for_each_conn(opaque, conn_watch);
+}
+
+static void press_conns(void *opaque)
+{
+    for_each_conn(opaque, conn_press);
+}
+
+void iothreads_watch_conns(Server *server)
+{
+    call_in_threads(server, watch_conns);
+}
+
+void iothreads_press_conns(Server *server)
+{
+    call_in_threads(server, press_conns);
+}
+
 void iothreads_abort_conns(Server *server)
 {
     call_in_threads(server, abort_conns);

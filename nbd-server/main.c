@@ -15,12 +15,16 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "budget.h"
 #include "common/cleanup.h"
 #include "daemon.h"
 
 /* A client that is cut off at the drain timeout still gets this long for its requests to the
  * images; then the storage hangs, and waiting for it would never end. */
 #define ABORT_GRACE_NS INT64_C(5000000000)
+
+/* How often we look who keeps memory that others wait for. */
+#define PRESS_NS INT64_C(1000000000)
 
 static Server server;
 static int signal_fd = -1;    /* watched to the very end: a second signal must always work */
@@ -67,6 +71,26 @@ static bool catch_signals(Error **errp)
     }
     aio_set_fd_handler(qemu_get_aio_context(), signal_fd, false, signal_ready, NULL, NULL);
     return true;
+}
+
+/* ---- memory that is short ---- */
+
+static void press(void *opaque)
+{
+    (void)opaque;
+    if (budget_is_short()) {
+        iothreads_press_conns(&server);
+        timer_mod_ns(server.press_timer, qemu_clock_get_ns(QEMU_CLOCK_REALTIME) + PRESS_NS);
+    }
+}
+
+void server_memory_short(void *s)
+{
+    (void)s;
+    if (!timer_pending(server.press_timer)) {
+        iothreads_watch_conns(&server);
+        timer_mod_ns(server.press_timer, qemu_clock_get_ns(QEMU_CLOCK_REALTIME) + PRESS_NS);
+    }
 }
 
 /* ---- exports ---- */
@@ -154,12 +178,18 @@ static bool wait_for_clients(int64_t timeout_ns)
 
 static void drain_clients(void)
 {
+    Export *export;
+
     /* In this order: who finds nobody listening any more gets ESHUTDOWN where he is connected. */
     iothreads_shutdown_conns(&server);
     while (!iothreads_winding_down(&server)) {
         main_loop_wait(false);
     }
     listen_stop(&server);
+    /* No new requests are taken: limits would only make the last ones late. */
+    TAILQ_FOREACH(export, &server.exports, link) {
+        export_unthrottle(export);
+    }
     if (wait_for_clients((int64_t)server.config->drain_timeout * 1000000000)) {
         return;
     }
@@ -185,8 +215,12 @@ static bool start(const Config *config, Error **errp)
         error_append_hint(errp, "Use --aio=auto or --aio=threads.\n");
         return false;
     }
-    return qemu_init_main_loop(errp) >= 0 && catch_signals(errp) &&
-           open_exports(config, errp) && iothreads_start(&server, errp) &&
+    if (qemu_init_main_loop(errp) < 0 || !catch_signals(errp)) {
+        return false;
+    }
+    server.press_timer = aio_timer_new(qemu_get_aio_context(), QEMU_CLOCK_REALTIME, SCALE_NS,
+                                       press, NULL);
+    return open_exports(config, errp) && iothreads_start(&server, errp) &&
            listen_start(&server, errp) && daemon_ready(config, errp);
 }
 
@@ -212,6 +246,7 @@ static int serve(const Config *config)
         listen_stop(&server);
     }
     iothreads_stop(&server);
+    timer_free(server.press_timer);
     close_exports();
     daemon_remove_pid_file(config);
     return ok ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -332,6 +332,7 @@ void reply_flush(Client *c)
         ssize_t n = sendmsg(c->conn.fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 
         if (n >= 0) {
+            c->sent += (size_t)n;
             advance(c, (size_t)n);
         } else if (errno != EINTR) {
             send_failed(c, errno);

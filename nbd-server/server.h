@@ -56,6 +56,8 @@ struct ExportConfig {
     unsigned max_clients;     /* --shared: 0 = no limit */
     unsigned cache, discard;  /* as given; open_flags says what they mean */
     int open_flags;           /* BDRV_O_* from cache, aio, discard, read-only */
+    ThrottleConfig limits;    /* --throttle */
+    char *throttle_group;     /* NULL: shares its limits with none */
     STAILQ_ENTRY(ExportConfig) link;
 };
 
@@ -73,12 +75,15 @@ struct Export {
     uint32_t min_block, pref_block, max_block;  /* [const] bytes: INFO_BLOCK_SIZE */
     bool read_only;                 /* [const] */
     unsigned max_clients;           /* [const] 0: no limit */
+    bool throttled;                 /* [main] has I/O limits */
     atomic_uint clients;            /* [atomic] */
     TAILQ_ENTRY(Export) link;       /* [main] while starting, [const] afterwards */
 };
 
 Export *export_new(const ExportConfig *cfg, Error **errp);   /* main thread */
 void export_free(Export *export);
+/* Lets the requests go that wait because of --throttle, and those to come.  [main] */
+void export_unthrottle(Export *export);
 Export *export_find(Server *server, const char *name, size_t len);
 /* Takes a client's place in the export; false if it is full. */
 bool export_get(Export *export);
@@ -138,6 +143,10 @@ void conn_start(Conn *conn);
 void conn_shutdown(Conn *conn);
 /* Ends the connection without waiting for anything but its own requests to the images. */
 void conn_abort(Conn *conn);
+/* For as long as others wait for memory: conn_watch() once, then conn_press() again and again,
+ * which ends the connection if its client keeps memory and does not move. */
+void conn_watch(Conn *conn);
+void conn_press(Conn *conn);
 
 /* ---- handshake.c ---- */
 
@@ -162,6 +171,8 @@ unsigned iothreads_connections(Server *server);         /* [any] clients of all 
 void iothreads_shutdown_conns(Server *server);          /* [main] conn_shutdown() for each */
 bool iothreads_winding_down(Server *server);         /* it has reached every thread */
 void iothreads_abort_conns(Server *server);             /* [main] conn_abort() for each */
+void iothreads_watch_conns(Server *server);             /* [main] conn_watch() for each */
+void iothreads_press_conns(Server *server);             /* [main] conn_press() for each */
 void iothreads_stop(Server *server);                    /* [main] once no connection is left */
 
 /* ---- listen.c: addresses, accept ---- */
@@ -185,9 +196,12 @@ struct Server {
     atomic_bool stopping;                 /* [atomic] SIGTERM was seen: requests get ESHUTDOWN */
     _Atomic int64_t memory;               /* [atomic] bytes held for all clients */
     int64_t max_memory;                   /* [const] */
+    QEMUTimer *press_timer;               /* [main] pending: clients wait for memory */
 };
 
 /* A client is gone.  [main] */
 void server_client_left(Server *server);
+/* A client must wait for memory that others hold.  [main] */
+void server_memory_short(void *server);
 
 #endif

@@ -9,10 +9,13 @@ unit_tests = \
 	tests/unit/test-backend-life \
 	tests/unit/test-backend-names \
 	tests/unit/test-backend-root \
+	tests/unit/test-backing \
+	tests/unit/test-blkdebug \
 	tests/unit/test-blockers \
 	tests/unit/test-clock \
 	tests/unit/test-colock \
 	tests/unit/test-coroutine \
+	tests/unit/test-detect-zeroes \
 	tests/unit/test-device-ops \
 	tests/unit/test-driver-file \
 	tests/unit/test-driver-host-device \
@@ -26,6 +29,7 @@ unit_tests = \
 	tests/unit/test-graph-drain \
 	tests/unit/test-graph-io \
 	tests/unit/test-graph-open \
+	tests/unit/test-io-errors \
 	tests/unit/test-io-status \
 	tests/unit/test-iov \
 	tests/unit/test-media \
@@ -33,11 +37,29 @@ unit_tests = \
 	tests/unit/test-op-blockers-blk \
 	tests/unit/test-properties \
 	tests/unit/test-qdict \
+	tests/unit/test-request-matrix \
 	tests/unit/test-root-state \
-	tests/unit/test-serialising
+	tests/unit/test-serialising \
+	tests/unit/test-thread-pool \
+	tests/unit/test-throttle-group \
+	tests/unit/test-throttle \
+	tests/unit/test-write-cache \
+	tests/unit/test-throttle-threads
 
-# The library as a stranger's program sees it (cmocka): linked with libblkbackend.so.
-lib_tests =
+# The library as a stranger's program sees it: each links with libblkbackend.la alone.
+lib_tests = \
+	tests/lib/api-check \
+	tests/lib/straight-path
+tests_lib_api_check_LDADD = libblkbackend.la $(JANSSON_LIBS)
+tests_lib_straight_path_LDADD = libblkbackend.la $(JANSSON_LIBS)
+
+# The examples do what they say.
+example_tests = \
+	tests/lib/example-copy-image.sh \
+	tests/lib/example-event-loop.sh \
+	tests/lib/example-hot-swap.sh \
+	tests/lib/example-own-driver.sh \
+	tests/lib/example-throttle.sh
 
 # Bytes on a socket, and libnbd's Python.
 protocol_tests = \
@@ -46,13 +68,17 @@ protocol_tests = \
 	tests/protocol/block-size-constraint-is-kept.py \
 	tests/protocol/block-status-any-range.py \
 	tests/protocol/block-status-by-export-name.py \
+	tests/protocol/block-status-of-a-huge-hole.py \
 	tests/protocol/block-status-req-one.py \
 	tests/protocol/block-status-tells-the-holes.py \
 	tests/protocol/block-status-without-context-is-einval.py \
 	tests/protocol/cache-changes-nothing.py \
 	tests/protocol/client-that-reads-late.py \
 	tests/protocol/client-that-reads-no-replies.py \
+	tests/protocol/client-vanishes.py \
+	tests/protocol/connections-leave-nothing-behind.py \
 	tests/protocol/cookie-comes-back.py \
+	tests/protocol/costly-requests-leave-others-their-turn.py \
 	tests/protocol/df-without-structured-is-einval.py \
 	tests/protocol/disc-answers-what-is-in-flight.py \
 	tests/protocol/export-name-124-zeroes.py \
@@ -66,12 +92,15 @@ protocol_tests = \
 	tests/protocol/go-malformed-is-invalid.py \
 	tests/protocol/go-unknown-export.py \
 	tests/protocol/go-without-no-zeroes-has-no-padding.py \
+	tests/protocol/half-sent-writes-do-not-starve-others.py \
 	tests/protocol/handshake-client-flags-unknown.py \
 	tests/protocol/handshake-client-without-fixed-newstyle.py \
 	tests/protocol/handshake-greeting.py \
 	tests/protocol/handshake-in-one-packet.py \
 	tests/protocol/handshake-left-anywhere.py \
 	tests/protocol/handshake-one-byte-at-a-time.py \
+	tests/protocol/handshake-timeout.py \
+	tests/protocol/hoarders-do-not-starve-others.py \
 	tests/protocol/info-and-go-agree.py \
 	tests/protocol/info-stays-in-haggling.py \
 	tests/protocol/list-names-every-export.py \
@@ -114,6 +143,7 @@ protocol_tests = \
 	tests/protocol/structured-read-sends-holes.py \
 	tests/protocol/structured-reply-twice.py \
 	tests/protocol/structured-reply-with-data-is-invalid.py \
+	tests/protocol/thousands-of-requests-in-flight.py \
 	tests/protocol/transmission-flags.py \
 	tests/protocol/trim-punches-with-discard-unmap.py \
 	tests/protocol/unaligned-end-of-image.py \
@@ -133,6 +163,10 @@ server_tests = \
 	tests/server/common.sh \
 	tests/server/export-key-errors.sh \
 	tests/server/exports-by-name.sh \
+	tests/server/fault-errors-reach-the-client.sh \
+	tests/server/fault-failing-flush.sh \
+	tests/server/fault-log-shows-what-clients-ask.sh \
+	tests/server/fault-slow-request-holds-up-no-other.sh \
 	tests/server/fio-verify.sh \
 	tests/server/flush-reaches-the-disk.sh \
 	tests/server/fork-and-pid-file.sh \
@@ -161,15 +195,20 @@ server_tests = \
 # The source itself, and what `make install` makes of it.
 code_tests = \
 	tests/code/arrows.sh \
+	tests/code/examples-installed.sh \
 	tests/code/exported-symbols.sh \
 	tests/code/headers.sh \
 	tests/code/includes.sh \
 	tests/code/install.sh \
+	tests/code/listed.sh \
+	tests/code/manual-lists-every-option.sh \
+	tests/code/manual-names-every-function.sh \
 	tests/code/shell.sh \
 	tests/code/spelling.sh \
 	tests/code/style.sh
 
-TESTS += $(protocol_tests) $(server_tests) $(code_tests)
+TESTS += $(lib_tests) $(example_tests) $(protocol_tests) $(server_tests) $(code_tests)
+check_PROGRAMS += $(lib_tests)
 
 # tests/run asks it what this machine can do.
 check_PROGRAMS += tests/has-engine
@@ -177,13 +216,13 @@ tests_has_engine_LDADD = libblkbackend.la
 tests_has_engine_LDFLAGS = $(AM_LDFLAGS) -no-install
 
 if HAVE_CMOCKA
-check_PROGRAMS += $(unit_tests) $(lib_tests)
-TESTS += $(unit_tests) $(lib_tests)
+check_PROGRAMS += $(unit_tests)
+TESTS += $(unit_tests)
 endif
 
-EXTRA_DIST += $(protocol_tests) $(server_tests) $(code_tests) \
+EXTRA_DIST += $(example_tests) $(protocol_tests) $(server_tests) $(code_tests) \
 	tests/code/header-symbols tests/functions.sh tests/nbdtest.py tests/protocol/rawnbd.py \
-	tests/run tests/tsan.supp tests/unit/blk-test.h tests/unit/driver-test.h \
+	tests/run tests/tsan.supp tests/unit/blk-test.h tests/unit/blkdebug-test.h tests/unit/driver-test.h \
 	tests/unit/graph-test.h tests/unit/unit.h
 
 # For every program that says nothing else: the unit tests.

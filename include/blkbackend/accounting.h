@@ -48,6 +48,9 @@ struct BlockAcctTimedStats {
     BlockAcctTimedStats *next;                /* older; see block_acct_interval_next() */
 };
 
+/* How many operations took how long; see block_latency_histogram_set(). */
+typedef struct BlockLatencyHistogram BlockLatencyHistogram;
+
 typedef struct BlockAcctStats {
     uint64_t nr_bytes[BLOCK_MAX_IOTYPE];       /* successful operations only */
     uint64_t nr_ops[BLOCK_MAX_IOTYPE];
@@ -59,6 +62,8 @@ typedef struct BlockAcctStats {
     BlockAcctTimedStats *intervals;            /* newest first; see block_acct_interval_next() */
     bool account_invalid;
     bool account_failed;
+    BlockLatencyHistogram *histograms[BLOCK_MAX_IOTYPE];  /* see block_latency_histogram_set() */
+    BlockLatencyHistogram *retired_histograms;
 } BlockAcctStats;
 
 typedef struct BlockAcctCookie {
@@ -97,6 +102,21 @@ void block_acct_merge_done(BlockAcctStats *stats, enum BlockAcctType type, int n
 int64_t block_acct_idle_time_ns(BlockAcctStats *stats);
 /* Average number of operations in flight: sum of latencies over time elapsed in the window. */
 double block_acct_queue_depth(BlockAcctTimedStats *stats, enum BlockAcctType type);
+
+/*
+ * Counts operations of a type by their latency, from now on.  The n boundaries
+ * (ns, rising, the first above 0) make n + 1 bins: [0, b0), [b0, b1) ... [bn-1,
+ * for ever).  What total_time_ns counts is counted here.  n 0: none any more.
+ * 0, or -EINVAL if the boundaries do not rise; then nothing changes.
+ */
+int block_latency_histogram_set(BlockAcctStats *stats, enum BlockAcctType type,
+                                const uint64_t *boundaries, unsigned n);
+/* Ends the counting of all types. */
+void block_latency_histograms_clear(BlockAcctStats *stats);
+/* The number of boundaries (0: none set).  Copies the first max of them and the first max + 1 bins;
+ * either may be NULL. */
+unsigned block_latency_histogram_get(BlockAcctStats *stats, enum BlockAcctType type,
+                                     uint64_t *boundaries, uint64_t *bins, unsigned max);
 
 /* Answers about the window as it is now; 0 if nothing happened in it. */
 uint64_t timed_average_min(TimedAverage *ta);

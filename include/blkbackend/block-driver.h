@@ -47,9 +47,9 @@ typedef struct HDGeometry {
 } HDGeometry;
 
 typedef enum {
-    BDRV_REQ_COPY_ON_READ   = 0x1,   /* internal: this read also fills the node from its backing file */
+    BDRV_REQ_COPY_ON_READ   = 0x1,   /* internal: this read also fills the node */
     BDRV_REQ_ZERO_WRITE     = 0x2,   /* internal: write zeroes, no buffer */
-    BDRV_REQ_MAY_UNMAP      = 0x4,   /* zero write may deallocate if the range still reads as zeroes */
+    BDRV_REQ_MAY_UNMAP      = 0x4,   /* zero write may deallocate what then reads as zeroes */
     BDRV_REQ_NO_SERIALISING = 0x8,   /* internal: read without waiting for serialising requests */
     BDRV_REQ_FUA            = 0x10,  /* on stable storage before it completes */
     BDRV_REQ_NO_FALLBACK    = 0x100, /* zero write: fail with -ENOTSUP rather than write data */
@@ -78,11 +78,12 @@ typedef struct BlockLimits {
     int64_t max_pdiscard;              /* 0: no limit */
 } BlockLimits;
 
-/* Read-only view of a medium's own memory, see bdrv_co_map_read. */
+/* Read-only view of a medium's own memory, see blk_co_map_read() and bdrv_co_map_read.  The kernel
+ * may read it (EFAULT if it went away); user space must not touch it unless it is `stable`. */
 typedef struct BlockMapping {
-    const void *data;                        /* `bytes` bytes; the kernel may read it (EFAULT if it went away), */
-    void (*release)(struct BlockMapping *);  /*  user space must not touch it unless `stable` */
-    void *opaque;
+    const void *data;                        /* as many bytes as were asked for */
+    void (*release)(struct BlockMapping *);  /* any thread; for blk_unmap() */
+    void *opaque;                            /* the driver's */
     bool stable;                             /* private memory: cannot vanish under the reader */
 } BlockMapping;
 
@@ -92,6 +93,7 @@ struct BlockDriver {
     const char *protocol_name;   /* "proto" of "proto:rest"; NULL for formats */
     size_t instance_size;        /* bdrv_state(): zeroed before open */
     bool has_file_child;         /* a format or filter: the graph opens its "file" child first */
+    const char *file_option;     /* another name of its option ("image"); NULL: "file" only */
     bool is_passthrough;         /* one offset here is one offset there: limits, alignment and
                                     serialising are the file child's business (raw) */
     bool has_variable_length;    /* length may change behind our back: asked each time */
@@ -123,13 +125,15 @@ struct BlockDriver {
     int coroutine_fn (*bdrv_co_pwrite_zeroes)(BlockDriverState *bs, int64_t offset, int64_t bytes,
                                               int flags);
     int coroutine_fn (*bdrv_co_pdiscard)(BlockDriverState *bs, int64_t offset, int64_t bytes);
+    /* Bytes that copy-on-read fills at once; absent: request_alignment. */
+    int64_t (*bdrv_get_cluster_size)(BlockDriverState *bs);
     int coroutine_fn (*bdrv_co_flush_to_os)(BlockDriverState *bs);
     int coroutine_fn (*bdrv_co_flush_to_disk)(BlockDriverState *bs);
     int coroutine_fn (*bdrv_co_truncate)(BlockDriverState *bs, int64_t offset, Error **errp);
     /* Status of [offset, offset + *pnum), 0 < *pnum <= bytes; returns bits or -errno. */
     int coroutine_fn (*bdrv_co_block_status)(BlockDriverState *bs, int64_t offset, int64_t bytes,
                                              int64_t *pnum, int64_t *map, BlockDriverState **file);
-    /* Lends the medium's memory for reading; -ENOTSUP where there is none (the caller then reads). */
+    /* Lends the medium's memory for reading; -ENOTSUP where there is none: the caller reads. */
     int coroutine_fn (*bdrv_co_map_read)(BlockDriverState *bs, int64_t offset, int64_t bytes,
                                          BlockMapping *map);
     int coroutine_fn (*bdrv_co_pwritev_compressed)(BlockDriverState *bs, int64_t offset,
@@ -150,14 +154,19 @@ struct BlockDriver {
     void (*bdrv_io_unplug)(BlockDriverState *bs);
     void (*bdrv_detach_aio_context)(BlockDriverState *bs);
     void (*bdrv_attach_aio_context)(BlockDriverState *bs, AioContext *new_context);
+    /* Test filters: breakpoints, see blk_debug_breakpoint(). */
+    int (*bdrv_debug_breakpoint)(BlockDriverState *bs, const char *event, const char *tag);
+    int (*bdrv_debug_resume)(BlockDriverState *bs, const char *tag);
+    bool (*bdrv_debug_is_suspended)(BlockDriverState *bs, const char *tag);
     /* Same object, other flags (read-only <-> read-write, cache bits). */
     int (*bdrv_reopen)(BlockDriverState *bs, int flags, Error **errp);
 
     const BlockDriver *next;     /* the registry's */
 };
 
+/* Main thread, before the first open that needs it; drv stays the caller's, for good. */
 void bdrv_register(BlockDriver *drv);
-BlockDriver *bdrv_find_format(const char *format_name);
+BlockDriver *bdrv_find_format(const char *format_name);   /* or NULL */
 /* Iterates all drivers; NULL starts and ends. */
 const BlockDriver *bdrv_next_driver(const BlockDriver *drv);
 
@@ -165,7 +174,7 @@ const BlockDriver *bdrv_next_driver(const BlockDriver *drv);
 #define BLOCK_DRIVER(table)                                             \
     static void __attribute__((constructor)) register_##table(void) { bdrv_register(&(table)); }
 
-/* ---- what a driver may ask of its node ---- */
+/* ---- what a driver may ask of its node (any thread); strings and nodes are lent ---- */
 
 void *bdrv_state(BlockDriverState *bs);               /* instance_size bytes */
 BlockDriverState *bdrv_file(BlockDriverState *bs);    /* file child or NULL */
@@ -176,32 +185,46 @@ const char *bdrv_filename(BlockDriverState *bs);      /* as given, "" if none */
 int bdrv_get_flags(BlockDriverState *bs);             /* open flags now */
 bool bdrv_is_read_only(BlockDriverState *bs);
 const BlockLimits *bdrv_limits(BlockDriverState *bs);
-size_t bdrv_opt_mem_align(BlockDriverState *bs);
+size_t bdrv_opt_mem_align(BlockDriverState *bs);      /* bytes: buffers so aligned suit best */
 /* Marks the node as a SCSI-generic device (open time only). */
 void bdrv_set_sg(BlockDriverState *bs, bool sg);
 /* Opens the node read-only although read-write was asked (open time only, with auto-read-only). */
 void bdrv_set_read_only(BlockDriverState *bs);
+/* What the image's header says about its backing file (open time only): the graph opens it,
+ * unless the options name another.  A relative name starts at the image's directory; format may
+ * be NULL: guessed. */
+void bdrv_set_backing_file(BlockDriverState *bs, const char *filename, const char *format);
+/* For a driver whose nodes differ in it (open time only); otherwise its native_fua holds. */
+void bdrv_set_native_fua(BlockDriverState *bs, bool native_fua);
 
-/* ---- requests to a node (usually the file child); any thread ---- */
+/* ---- requests to a node (usually the file child); any thread ----
+ * Bytes, any alignment; 0 or -errno.  The range is the caller's business: reads past the end give
+ * zeroes, writes grow the node if its driver can. */
 
 int coroutine_fn bdrv_co_preadv(BlockDriverState *bs, int64_t offset, int64_t bytes,
                                 QEMUIOVector *qiov, int flags);
 int coroutine_fn bdrv_co_pwritev(BlockDriverState *bs, int64_t offset, int64_t bytes,
                                  QEMUIOVector *qiov, int flags);
-int coroutine_fn bdrv_co_pwrite_zeroes(BlockDriverState *bs, int64_t offset, int64_t bytes, int flags);
+int coroutine_fn bdrv_co_pwrite_zeroes(BlockDriverState *bs, int64_t offset, int64_t bytes,
+                                       int flags);
 int coroutine_fn bdrv_co_pdiscard(BlockDriverState *bs, int64_t offset, int64_t bytes);
 int coroutine_fn bdrv_co_flush(BlockDriverState *bs);
 int coroutine_fn bdrv_co_truncate(BlockDriverState *bs, int64_t offset, Error **errp);
 int64_t coroutine_fn bdrv_co_getlength(BlockDriverState *bs);   /* bytes, a multiple of 512 */
+/* BDRV_BLOCK_* of this node alone, or -errno; *file is lent. */
 int coroutine_fn bdrv_co_block_status(BlockDriverState *bs, int64_t offset, int64_t bytes,
                                       int64_t *pnum, int64_t *map, BlockDriverState **file);
 int coroutine_fn bdrv_co_map_read(BlockDriverState *bs, int64_t offset, int64_t bytes,
                                   BlockMapping *map);
 int coroutine_fn bdrv_co_ioctl(BlockDriverState *bs, unsigned long req, void *buf);
+/* -ENOTSUP where the node's driver cannot compress. */
+int coroutine_fn bdrv_co_pwritev_compressed(BlockDriverState *bs, int64_t offset, int64_t bytes,
+                                            QEMUIOVector *qiov);
 /* Linear buffers; inside a coroutine in place, outside it they poll (rule R4). 0 or -errno. */
 int bdrv_pread(BlockDriverState *bs, int64_t offset, int64_t bytes, void *buf);
 int bdrv_pwrite(BlockDriverState *bs, int64_t offset, int64_t bytes, const void *buf);
-int bdrv_pwrite_sync(BlockDriverState *bs, int64_t offset, int64_t bytes, const void *buf); /* and flushes */
+/* Writes and flushes. */
+int bdrv_pwrite_sync(BlockDriverState *bs, int64_t offset, int64_t bytes, const void *buf);
 int bdrv_flush(BlockDriverState *bs);
 int64_t bdrv_getlength(BlockDriverState *bs);
 int bdrv_truncate(BlockDriverState *bs, int64_t offset, Error **errp);
@@ -214,13 +237,23 @@ void bdrv_unref(BlockDriverState *bs);     /* NULL is fine; the last one closes 
  * (options: reference taken over, also on failure).  0 or -errno with errp. */
 int bdrv_open(BlockDriverState **pbs, const char *filename, const char *reference,
               QDict *options, int flags, Error **errp);
-BlockDriverState *bdrv_find_node(const char *node_name);
-AioContext *bdrv_get_aio_context(BlockDriverState *bs);
+/* Changes BDRV_O_RDWR and the cache bits to those of flags, for the node and what it opened below
+ * it.  -EACCES: not opened to become writable; -EINVAL: the write cache, under a device;
+ * -ENOTSUP; or the driver's error.  Then nothing has changed. */
+int bdrv_reopen(BlockDriverState *bs, int flags, Error **errp);
+/* Copy-on-read: what is read from the backing file is stored in bs too.  Counted; a read-only
+ * node does it as soon as it is writable. */
+void bdrv_enable_copy_on_read(BlockDriverState *bs);
+void bdrv_disable_copy_on_read(BlockDriverState *bs);
+BlockDriverState *bdrv_find_node(const char *node_name);     /* or NULL; takes no reference */
+AioContext *bdrv_get_aio_context(BlockDriverState *bs);      /* any thread */
 /* Between begin and end no request is in flight and none starts; nestable. */
 void bdrv_drained_begin(BlockDriverState *bs);
 void bdrv_drained_end(BlockDriverState *bs);
 
-void *qemu_try_memalign(size_t alignment, size_t size);   /* NULL for lack of memory; size 0 is fine */
+/* ---- aligned memory (any thread); the caller frees it ---- */
+
+void *qemu_try_memalign(size_t alignment, size_t size);   /* NULL: no memory; size 0 is fine */
 void qemu_vfree(void *ptr);                               /* NULL is fine */
 
 #ifdef __cplusplus

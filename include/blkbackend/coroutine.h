@@ -5,6 +5,9 @@
  * A coroutine belongs to the AioContext it last ran in; wake-ups bring it back
  * there, whichever thread sends them.  coroutine_fn marks functions that may
  * only be called inside one.
+ *
+ * Threads: create in any; enter only in the thread that runs the coroutine's
+ * context; the locks work across threads.  Nothing here fails.
  */
 #ifndef BLKBACKEND_COROUTINE_H
 #define BLKBACKEND_COROUTINE_H
@@ -23,11 +26,12 @@ extern "C" {
 typedef struct Coroutine Coroutine;
 typedef void coroutine_fn CoroutineEntry(void *opaque);
 
+/* A coroutine frees itself when entry returns; one that was made must be entered. */
 Coroutine *qemu_coroutine_create(CoroutineEntry *entry);
 /* Runs co (a new one gets `opaque`) until it yields or ends; then returns.
  * Only in the thread of its AioContext; from another use aio_co_wake(). */
 void qemu_coroutine_enter(Coroutine *co, void *opaque);
-void coroutine_fn qemu_coroutine_yield(void);
+void coroutine_fn qemu_coroutine_yield(void);   /* until somebody enters or wakes it */
 Coroutine *qemu_coroutine_self(void);   /* outside a coroutine: NULL */
 bool qemu_in_coroutine(void);
 
@@ -45,7 +49,7 @@ typedef struct CoMutex {
     CoWaiterList waiters;
 } CoMutex;
 
-void qemu_co_mutex_init(CoMutex *mutex);
+void qemu_co_mutex_init(CoMutex *mutex);   /* not recursive */
 void coroutine_fn qemu_co_mutex_lock(CoMutex *mutex);
 void coroutine_fn qemu_co_mutex_unlock(CoMutex *mutex);
 
@@ -72,6 +76,7 @@ typedef struct CoRwlock {
     CoWaiterList waiters; /* readers and writers in order of arrival */
 } CoRwlock;
 
+/* Many readers or one writer; a reader waits behind a writer that came before it. */
 void qemu_co_rwlock_init(CoRwlock *lock);
 void coroutine_fn qemu_co_rwlock_rdlock(CoRwlock *lock);
 void coroutine_fn qemu_co_rwlock_wrlock(CoRwlock *lock);

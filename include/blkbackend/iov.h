@@ -22,12 +22,13 @@ typedef struct QEMUIOVector {
     size_t size;  /* bytes: sum of all lengths */
 } QEMUIOVector;
 
-void qemu_iovec_init(QEMUIOVector *qiov, int alloc_hint);
+void qemu_iovec_init(QEMUIOVector *qiov, int alloc_hint);  /* empty, with an array of its own */
+/* Over niov elements of the caller's array, which stays his. */
 void qemu_iovec_init_external(QEMUIOVector *qiov, struct iovec *iov, int niov);
-void qemu_iovec_add(QEMUIOVector *qiov, void *base, size_t len);
+void qemu_iovec_add(QEMUIOVector *qiov, void *base, size_t len);   /* not if external */
 /* Appends `bytes` of src from byte `soffset` on (the data is shared, not copied). */
 void qemu_iovec_concat(QEMUIOVector *dst, QEMUIOVector *src, size_t soffset, size_t bytes);
-bool qemu_iovec_is_zero(QEMUIOVector *qiov);
+bool qemu_iovec_is_zero(QEMUIOVector *qiov);   /* all data is zero bytes */
 void qemu_iovec_destroy(QEMUIOVector *qiov);   /* frees the array, not the data */
 void qemu_iovec_reset(QEMUIOVector *qiov);     /* empties, keeps the capacity */
 /* The next three return the number of bytes moved: less than asked at the vector's end. */

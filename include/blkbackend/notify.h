@@ -24,7 +24,7 @@ typedef struct NotifierList {
 
 void notifier_list_init(NotifierList *list);
 void notifier_list_add(NotifierList *list, Notifier *notifier);  /* newest is called first */
-void notifier_remove(Notifier *notifier);
+void notifier_remove(Notifier *notifier);                        /* it must be registered */
 /* Calls all; a notifier may remove itself while it runs. */
 void notifier_list_notify(NotifierList *list, void *data);
 bool notifier_list_empty(const NotifierList *list);

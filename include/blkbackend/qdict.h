@@ -26,6 +26,7 @@ typedef json_t QObject;
 #define QDECREF(obj) json_decref(obj)          /* NULL is fine */
 
 QDict *qdict_new(void);
+/* Replaces what is under key. */
 void qdict_put(QDict *qdict, const char *key, QObject *value);
 bool qdict_haskey(const QDict *qdict, const char *key);
 void qdict_del(QDict *qdict, const char *key);   /* absent key: no-op */
@@ -33,7 +34,7 @@ size_t qdict_size(const QDict *qdict);
 /* The string stored under key, NULL if absent or not a string. Lives as long as the entry. */
 const char *qdict_get_try_str(const QDict *qdict, const char *key);
 
-QObject *qstring_from_str(const char *str);
+QObject *qstring_from_str(const char *str);      /* copies str */
 QObject *qint_from_int(int64_t value);
 QObject *qbool_from_bool(bool value);
 

@@ -3,8 +3,8 @@
  * Worker threads for what would block: file I/O without a ring, ioctls.
  *
  * One pool for the process.  Jobs live on the stacks of the coroutines that
- * wait for them.  A worker is started when there is a job and nobody idle, and
- * ends when it has had nothing to do for a while.
+ * wait for them.  A worker is started when there are more jobs than idle ones,
+ * and ends when it has had nothing to do for a while.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -27,7 +27,7 @@ typedef struct Job {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t work = PTHREAD_COND_INITIALIZER;
 static STAILQ_HEAD(, Job) jobs = STAILQ_HEAD_INITIALIZER(jobs);
-static int workers, idle;
+static int workers, idle, waiting_jobs;
 
 /* The next job, or NULL after IDLE_SECONDS without one.  Called with the lock held. */
 static Job *next_job(void)
@@ -46,6 +46,7 @@ static Job *next_job(void)
     job = STAILQ_FIRST(&jobs);
     if (job) {
         STAILQ_REMOVE_HEAD(&jobs, link);
+        waiting_jobs--;
     }
     return job;
 }
@@ -72,7 +73,8 @@ static bool enqueue(Job *job)
     bool queued = true;
 
     pthread_mutex_lock(&lock);
-    if (idle == 0 && workers < MAX_WORKERS) {
+    /* An idle worker that was woken for an earlier job counts until it has taken it. */
+    if (waiting_jobs >= idle && workers < MAX_WORKERS) {
         pthread_t thread;
         pthread_attr_t attr;
 
@@ -87,6 +89,7 @@ static bool enqueue(Job *job)
     }
     if (queued) {
         STAILQ_INSERT_TAIL(&jobs, job, link);
+        waiting_jobs++;
         pthread_cond_signal(&work);
     }
     pthread_mutex_unlock(&lock);

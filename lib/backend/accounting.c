@@ -154,6 +154,7 @@ void block_acct_cleanup(BlockAcctStats *stats)
         }
         free(s);
     }
+    block_histograms_cleanup(stats);
 }
 
 double block_acct_queue_depth(BlockAcctTimedStats *stats, enum BlockAcctType type)
@@ -195,6 +196,7 @@ static void note_latency(BlockAcctStats *stats, const BlockAcctCookie *cookie)
     BlockAcctTimedStats *s = NULL;
 
     count(&stats->total_time_ns[cookie->type], latency);
+    block_histogram_account(stats, cookie->type, latency);
     note_access(stats, now);
     while ((s = block_acct_interval_next(stats, s))) {
         timed_average_account(&s->latency[cookie->type], now, latency);

@@ -15,8 +15,8 @@
 typedef struct BlkAio {
     BlockAIOCB common;
     BlkRequest req;
-    BlkShard *shard;        /* NULL: not counted yet, the gate was closed */
-    AioContext *ctx;
+    _Atomic(AioContext *) ctx;          /* a parked one's may change */
+    TAILQ_ENTRY(BlkAio) parked_link;
     int ret;
 } BlkAio;
 
@@ -113,7 +113,7 @@ static void complete_bh(void *opaque)
     /* Dead by our callback's own doing, or by nobody's as long as we are counted in; not
      * counted any more, we may look at blk only if it waits for us to free it. */
     dead = blk->dead;
-    blk_dec_in_flight(a->shard);
+    blk_dec_in_flight(a->req.shard);
     if (dead) {
         blk_free_if_dead(blk);
     }
@@ -124,9 +124,6 @@ static void coroutine_fn aio_entry(void *opaque)
 {
     BlkAio *a = opaque;
 
-    if (!a->shard) {
-        a->shard = blk_request_begin(a->req.blk);
-    }
     a->ret = (int)a->req.op(&a->req);
     aio_bh_schedule_oneshot(a->ctx, complete_bh, a);
 }
@@ -136,17 +133,63 @@ static BlkAio *aio_new(const BlkRequest *req, BlockCompletionFunc *cb, void *opa
     BlkAio *a = blk_aio_get(&blk_aiocb_info, req->blk, cb, opaque);
 
     a->req = *req;
-    a->shard = blk_request_try_begin(req->blk);
-    a->ctx = blk_get_aio_context(req->blk);
+    atomic_init(&a->ctx, blk_get_aio_context(req->blk));
     a->ret = 0;
     return a;
+}
+
+/* False: the gate has opened meanwhile. */
+static bool park(BlkAio *a)
+{
+    BlockBackend *blk = a->req.blk;
+    bool closed;
+
+    pthread_mutex_lock(&blk->parked_lock);
+    closed = atomic_load(&blk->gate) > 0;    /* else whoever opened it has emptied the list */
+    if (closed) {
+        TAILQ_INSERT_TAIL(&blk->parked, a, parked_link);
+    }
+    pthread_mutex_unlock(&blk->parked_lock);
+    return closed;
+}
+
+/*
+ * A request that finds the gate closed does not wait in a context: when the
+ * gate opens, that may not be the backend's any more.
+ */
+static void start(BlkAio *a)
+{
+    BlockBackend *blk = a->req.blk;
+
+    while (!(a->req.shard = blk_request_try_begin(blk))) {
+        if (park(a)) {
+            return;
+        }
+    }
+    /* Counted in: the context stays. */
+    atomic_store(&a->ctx, blk_get_aio_context(blk));
+    aio_co_start(a->ctx, qemu_coroutine_create(aio_entry), a);
+}
+
+void blk_aio_unpark(BlockBackend *blk)
+{
+    TAILQ_HEAD(, BlkAio) all = TAILQ_HEAD_INITIALIZER(all);
+    BlkAio *a;
+
+    pthread_mutex_lock(&blk->parked_lock);
+    TAILQ_CONCAT(&all, &blk->parked, parked_link);
+    pthread_mutex_unlock(&blk->parked_lock);
+    while ((a = TAILQ_FIRST(&all))) {
+        TAILQ_REMOVE(&all, a, parked_link);
+        start(a);
+    }
 }
 
 BlockAIOCB *blk_aio_submit(const BlkRequest *req, BlockCompletionFunc *cb, void *opaque)
 {
     BlkAio *a = aio_new(req, cb, opaque);
 
-    aio_co_start(a->ctx, qemu_coroutine_create(aio_entry), a);
+    start(a);
     return &a->common;
 }
 

@@ -24,6 +24,8 @@ typedef struct AioContextNotifier {
     LIST_ENTRY(AioContextNotifier) link;
 } AioContextNotifier;
 
+struct BlkAio;
+
 struct BlockBackend {
     /* Changed in the main thread while drained; read by requests that are counted in. */
     _Atomic(BlockDriverState *) root;
@@ -41,9 +43,13 @@ struct BlockBackend {
     atomic_int on_read_error, on_write_error;   /* BlockdevOnError */
     CoMutex gate_lock;                  /* guards waiting requests: gate_queue */
     CoQueue gate_queue;
+    pthread_mutex_t parked_lock;
+    TAILQ_HEAD(, BlkAio) parked;        /* AIO requests that wait at the gate */
     atomic_int plug;                    /* blk_io_plug() depth */
     ThrottleMember throttle;            /* own locks, see throttle.h */
-    atomic_bool root_plugged;           /* the root's driver was told of it */
+    atomic_int plug_suspended;          /* > 0: somebody waits for requests */
+    pthread_mutex_t plug_lock;          /* recursive; guards root_plugged */
+    bool root_plugged;                  /* the root's driver was told of it */
     BlockAcctStats stats;               /* counters atomic (accounting.c) */
 
     /* Main thread only. */
@@ -98,9 +104,19 @@ static inline void blk_look_end(BlkShard *shard)
     blk_dec_in_flight(shard);
 }
 
-/* plug.c: tell the root's driver, unless it knows */
-void blk_plug_root(BlockBackend *blk, BlockDriverState *root);
-void blk_unplug_root(BlockBackend *blk, BlockDriverState *root);
+/* plug.c: tell the root's driver how things are; that it is not ours any more */
+void blk_plug_update(BlockBackend *blk, BlockDriverState *root);
+void blk_plug_forget(BlockBackend *blk, BlockDriverState *root);
+/* [any thread] Around a wait for requests: nothing is held back meanwhile. */
+void blk_plug_suspend(BlockBackend *blk);
+void blk_plug_resume(BlockBackend *blk);
+
+/* aio.c: the gate is open again */
+void blk_aio_unpark(BlockBackend *blk);
+
+/* histogram.c */
+void block_histogram_account(BlockAcctStats *stats, enum BlockAcctType type, uint64_t latency);
+void block_histograms_cleanup(BlockAcctStats *stats);
 
 /* hooks.c: without a hook they do nothing */
 void blk_send_io_error(BlockBackend *blk, bool is_read, BlockErrorAction action, int error);

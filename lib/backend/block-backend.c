@@ -31,14 +31,27 @@ static BlockBackend *blk_alloc(void)
     return mem;
 }
 
+static void blk_init_locks(BlockBackend *blk)
+{
+    pthread_mutexattr_t recursive;
+
+    qemu_co_mutex_init(&blk->gate_lock);
+    qemu_co_queue_init(&blk->gate_queue);
+    pthread_mutex_init(&blk->parked_lock, NULL);
+    TAILQ_INIT(&blk->parked);
+    pthread_mutexattr_init(&recursive);
+    pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
+    pthread_mutex_init(&blk->plug_lock, &recursive);
+    pthread_mutexattr_destroy(&recursive);
+}
+
 BlockBackend *blk_new(Error **errp)
 {
     BlockBackend *blk = blk_alloc();
 
     (void)errp;
     blk->refcnt = 1;
-    qemu_co_mutex_init(&blk->gate_lock);
-    qemu_co_queue_init(&blk->gate_queue);
+    blk_init_locks(blk);
     blk_throttle_init(blk);
     notifier_list_init(&blk->remove_bs_notifiers);
     notifier_list_init(&blk->insert_bs_notifiers);
@@ -99,6 +112,7 @@ static void blk_delete(BlockBackend *blk)
     TAILQ_REMOVE(&all_blks, blk, all_link);
     if (blk_root(blk)) {
         blk_remove_bs(blk);
+        blk_drain(blk);     /* who waited at the root's gate has come in */
     }
     BLK_PRECONDITION(notifier_list_empty(&blk->remove_bs_notifiers) &&
                      notifier_list_empty(&blk->insert_bs_notifiers) &&
@@ -114,6 +128,8 @@ static void blk_delete(BlockBackend *blk)
 void blk_free_if_dead(BlockBackend *blk)
 {
     if (!blk_counted(blk)) {
+        pthread_mutex_destroy(&blk->parked_lock);
+        pthread_mutex_destroy(&blk->plug_lock);
         free(blk);
     }
 }
@@ -292,21 +308,10 @@ void blk_remove_bs(BlockBackend *blk)
     atomic_store(&blk->root, NULL);
     /* Who asks for a property does not stop at the gate: blk_look_begin(). */
     bdrv_wait_while(bdrv_get_aio_context(bs), blk_looked_at, blk);
-    blk_unplug_root(blk, bs);
+    blk_plug_forget(blk, bs);
     bdrv_remove_parent(bs, &blk->root_link);    /* the gate opens: -ENOMEDIUM for who waits */
     bdrv_drained_end(bs);
     bdrv_unref(bs);
-}
-
-static void carry_plug_over(BlockBackend *blk, BlockDriverState *bs)
-{
-    if (atomic_load(&blk->plug) > 0) {
-        blk_plug_root(blk, bs);
-        /* Unplugged meanwhile, by a thread that found nothing to unplug? */
-        if (atomic_load(&blk->plug) == 0) {
-            blk_unplug_root(blk, bs);
-        }
-    }
 }
 
 void blk_insert_bs(BlockBackend *blk, BlockDriverState *bs)
@@ -316,7 +321,7 @@ void blk_insert_bs(BlockBackend *blk, BlockDriverState *bs)
     bdrv_ref(bs);
     bdrv_add_parent(bs, &blk->root_link);
     atomic_store(&blk->root, bs);
-    carry_plug_over(blk, bs);
+    blk_plug_update(blk, bs);
     notifier_list_notify(&blk->insert_bs_notifiers, blk);
 }
 

@@ -52,6 +52,18 @@ static void notify_context(BlockBackend *blk, AioContext *new_context)
     sweep_notifiers(blk);
 }
 
+/* Every node that moves: one further down may have other users too. */
+static void for_subtree(BlockDriverState *bs, void (*fn)(BlockDriverState *bs))
+{
+    fn(bs);
+    if (bs->file) {
+        for_subtree(bs->file, fn);
+    }
+    if (bs->backing) {
+        for_subtree(bs->backing, fn);
+    }
+}
+
 void blk_set_aio_context(BlockBackend *blk, AioContext *new_context)
 {
     BlockDriverState *bs = blk_root(blk);
@@ -59,7 +71,7 @@ void blk_set_aio_context(BlockBackend *blk, AioContext *new_context)
     if (!bs) {
         return;
     }
-    blk_drained_begin(blk);
+    for_subtree(bs, bdrv_drained_begin);
     notify_context(blk, NULL);
     bdrv_detach_aio_context(bs);
 
@@ -67,7 +79,7 @@ void blk_set_aio_context(BlockBackend *blk, AioContext *new_context)
     bdrv_attach_aio_context(bs, new_context);
     notify_context(blk, new_context);
     aio_context_release(new_context);
-    blk_drained_end(blk);
+    for_subtree(bs, bdrv_drained_end);
 }
 
 void blk_add_aio_context_notifier(BlockBackend *blk,

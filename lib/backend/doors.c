@@ -2,39 +2,32 @@
 /*
  * The forms in which a request can be made.  Each fills in a BlkRequest and
  * hands it to the one path: coroutine form (blk_request), synchronous form
- * (sync_request: in place inside a coroutine, else polling the caller's
+ * (blk_request_sync: in place inside a coroutine, else polling the caller's
  * context) or asynchronous form (blk_aio_submit).
  */
 #include "backend/aio.h"
 
 /* ---- the synchronous form (R4) ---- */
 
-typedef struct SyncRequest {
-    BlkRequest *r;
-    int64_t ret;
-    bool done;
-} SyncRequest;
-
-static void coroutine_fn sync_entry(void *opaque)
+static int64_t coroutine_fn do_request(void *opaque)
 {
-    SyncRequest *s = opaque;
-
-    s->ret = blk_request(s->r);
-    s->done = true;
+    return blk_request(opaque);
 }
 
-static int64_t sync_request(BlkRequest *r)
+/* What is plugged would wait for its submitter, who waits here. */
+int64_t blk_request_sync(BlkRequest *r)
 {
-    SyncRequest s = { .r = r };
+    bool plugged = atomic_load_explicit(&r->blk->plug, memory_order_relaxed) > 0;
+    int64_t ret;
 
-    if (qemu_in_coroutine()) {
-        return blk_request(r);
+    if (plugged) {
+        blk_plug_suspend(r->blk);
     }
-    qemu_coroutine_enter(qemu_coroutine_create(sync_entry), &s);
-    while (!s.done) {
-        aio_poll(qemu_get_current_aio_context(), true);
+    ret = bdrv_run_sync(do_request, r);
+    if (plugged) {
+        blk_plug_resume(r->blk);
     }
-    return s.ret;
+    return ret;
 }
 
 /* ---- coroutine form ---- */
@@ -56,7 +49,7 @@ int coroutine_fn blk_co_pwritev(BlockBackend *blk, int64_t offset, int64_t bytes
 int coroutine_fn blk_co_pwrite_zeroes(BlockBackend *blk, int64_t offset, int64_t bytes,
                                       BdrvRequestFlags flags)
 {
-    return (int)blk_request(&(BlkRequest){ .blk = blk, .op = blk_op_write_zeroes,
+    return (int)blk_request(&(BlkRequest){ .blk = blk, .op = blk_op_pwrite_zeroes,
                                            .offset = offset, .bytes = bytes,
                                            .flags = (int)flags });
 }
@@ -115,7 +108,7 @@ static int64_t sync_linear(BlkRequest *r, void *buf)
 
     qemu_iovec_init_external(&qiov, &iov, 1);
     r->qiov = &qiov;
-    return sync_request(r);
+    return blk_request_sync(r);
 }
 
 int blk_pread(BlockBackend *blk, int64_t offset, void *buf, int count)
@@ -154,50 +147,50 @@ int blk_write(BlockBackend *blk, int64_t sector_num, const uint8_t *buf, int nb_
 
 int blk_write_zeroes(BlockBackend *blk, int64_t sector_num, int nb_sectors, BdrvRequestFlags flags)
 {
-    return (int)sync_request(&(BlkRequest){ .blk = blk, .op = blk_op_write_zeroes,
+    return (int)blk_request_sync(&(BlkRequest){ .blk = blk, .op = blk_op_write_zeroes,
                                             SECTOR_RANGE(sector_num, nb_sectors),
                                             .flags = (int)flags });
 }
 
 int blk_pwrite_zeroes(BlockBackend *blk, int64_t offset, int64_t bytes, BdrvRequestFlags flags)
 {
-    return (int)sync_request(&(BlkRequest){ .blk = blk, .op = blk_op_write_zeroes,
+    return (int)blk_request_sync(&(BlkRequest){ .blk = blk, .op = blk_op_pwrite_zeroes,
                                             .offset = offset, .bytes = bytes,
                                             .flags = (int)flags });
 }
 
 int blk_discard(BlockBackend *blk, int64_t sector_num, int nb_sectors)
 {
-    return (int)sync_request(&(BlkRequest){ .blk = blk, .op = blk_op_discard,
+    return (int)blk_request_sync(&(BlkRequest){ .blk = blk, .op = blk_op_discard,
                                             SECTOR_RANGE(sector_num, nb_sectors) });
 }
 
 int blk_pdiscard(BlockBackend *blk, int64_t offset, int64_t bytes)
 {
-    return (int)sync_request(&(BlkRequest){ .blk = blk, .op = blk_op_discard, .offset = offset,
+    return (int)blk_request_sync(&(BlkRequest){ .blk = blk, .op = blk_op_discard, .offset = offset,
                                             .bytes = bytes });
 }
 
 int blk_flush(BlockBackend *blk)
 {
-    return (int)sync_request(&(BlkRequest){ .blk = blk, .op = blk_op_flush });
+    return (int)blk_request_sync(&(BlkRequest){ .blk = blk, .op = blk_op_flush });
 }
 
 int blk_ioctl(BlockBackend *blk, unsigned long int req, void *buf)
 {
-    return (int)sync_request(&(BlkRequest){ .blk = blk, .op = blk_op_ioctl, .ioctl = req,
+    return (int)blk_request_sync(&(BlkRequest){ .blk = blk, .op = blk_op_ioctl, .ioctl = req,
                                             .arg = buf });
 }
 
 int blk_block_status(BlockBackend *blk, int64_t offset, int64_t bytes, int64_t *pnum)
 {
-    return (int)sync_request(&(BlkRequest){ .blk = blk, .op = blk_op_block_status,
+    return (int)blk_request_sync(&(BlkRequest){ .blk = blk, .op = blk_op_block_status,
                                             .offset = offset, .bytes = bytes, .arg = pnum });
 }
 
 int64_t blk_getlength(BlockBackend *blk)
 {
-    return sync_request(&(BlkRequest){ .blk = blk, .op = blk_op_getlength });
+    return blk_request_sync(&(BlkRequest){ .blk = blk, .op = blk_op_getlength });
 }
 
 int64_t blk_nb_sectors(BlockBackend *blk)
@@ -209,20 +202,27 @@ int64_t blk_nb_sectors(BlockBackend *blk)
 
 void blk_get_geometry(BlockBackend *blk, uint64_t *nb_sectors_ptr)
 {
-    int64_t length = sync_request(&(BlkRequest){ .blk = blk, .op = blk_op_geometry });
+    int64_t length = blk_request_sync(&(BlkRequest){ .blk = blk, .op = blk_op_geometry });
 
     *nb_sectors_ptr = length < 0 ? 0 : (uint64_t)length >> BDRV_SECTOR_BITS;
 }
 
 int blk_truncate(BlockBackend *blk, int64_t offset)
 {
-    int64_t ret = sync_request(&(BlkRequest){ .blk = blk, .op = blk_op_truncate,
+    int64_t ret = blk_request_sync(&(BlkRequest){ .blk = blk, .op = blk_op_truncate,
                                               .offset = offset });
 
     if (ret == 0) {
         blk_dev_resize_cb(blk);
     }
     return (int)ret;
+}
+
+int blk_write_compressed(BlockBackend *blk, int64_t sector_num, const uint8_t *buf,
+                         int nb_sectors)
+{
+    return (int)sync_linear(&(BlkRequest){ .blk = blk, .op = blk_op_write_compressed,
+                                           SECTOR_RANGE(sector_num, nb_sectors) }, (void *)buf);
 }
 
 /* ---- asynchronous form (R5) ---- */
@@ -276,7 +276,7 @@ BlockAIOCB *blk_aio_write_zeroes(BlockBackend *blk, int64_t sector_num, int nb_s
 BlockAIOCB *blk_aio_pwrite_zeroes(BlockBackend *blk, int64_t offset, int64_t bytes,
                                   BdrvRequestFlags flags, BlockCompletionFunc *cb, void *opaque)
 {
-    return blk_aio_submit(&(BlkRequest){ .blk = blk, .op = blk_op_write_zeroes, .offset = offset,
+    return blk_aio_submit(&(BlkRequest){ .blk = blk, .op = blk_op_pwrite_zeroes, .offset = offset,
                                          .bytes = bytes, .flags = (int)flags }, cb, opaque);
 }
 
@@ -292,6 +292,13 @@ BlockAIOCB *blk_aio_pdiscard(BlockBackend *blk, int64_t offset, int64_t bytes,
 {
     return blk_aio_submit(&(BlkRequest){ .blk = blk, .op = blk_op_discard, .offset = offset,
                                          .bytes = bytes }, cb, opaque);
+}
+
+BlockAIOCB *blk_aio_block_status(BlockBackend *blk, int64_t offset, int64_t bytes, int64_t *pnum,
+                                 BlockCompletionFunc *cb, void *opaque)
+{
+    return blk_aio_submit(&(BlkRequest){ .blk = blk, .op = blk_op_block_status, .offset = offset,
+                                         .bytes = bytes, .arg = pnum }, cb, opaque);
 }
 
 BlockAIOCB *blk_aio_flush(BlockBackend *blk, BlockCompletionFunc *cb, void *opaque)

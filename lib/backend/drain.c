@@ -29,9 +29,11 @@ void blk_drain(BlockBackend *blk)
         aio_bh_schedule_oneshot(qemu_get_current_aio_context(), drain_bh, &waiter);
         qemu_coroutine_yield();
     } else {
+        blk_plug_suspend(blk);
         blk_throttle_drain_begin(blk);
         bdrv_wait_while(blk_get_aio_context(blk), busy, blk);
         blk_throttle_drain_end(blk);
+        blk_plug_resume(blk);
     }
 }
 

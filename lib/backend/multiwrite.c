@@ -14,8 +14,8 @@
 
 typedef struct MultiWrite {
     BlockBackend *blk;
-    int pending;             /* merged writes in flight; backend's context only */
-    int error;               /* the first one */
+    atomic_int pending;      /* merged writes in flight */
+    atomic_int error;        /* the first one */
     int num_callbacks;
     QEMUIOVector *vectors;   /* one for each merged write that needed a new one */
     int num_vectors;
@@ -40,10 +40,13 @@ static void one_done(void *opaque, int ret)
 {
     MultiWrite *mw = opaque;
 
-    if (ret < 0 && mw->error == 0) {
-        mw->error = ret;
+    int none = 0;
+
+    if (ret < 0) {
+        atomic_compare_exchange_strong(&mw->error, &none, ret);
     }
-    if (--mw->pending > 0) {
+    /* All run in the backend's context; but that may have changed between two of them. */
+    if (atomic_fetch_sub(&mw->pending, 1) > 1) {
         return;
     }
     for (int i = 0; i < mw->num_callbacks; i++) {
@@ -155,6 +158,8 @@ int blk_aio_multiwrite(BlockBackend *blk, BlockRequest *reqs, int num_reqs)
         if (ret < 0) {
             return refuse(reqs, num_reqs, ret);
         }
+        BLK_PRECONDITION(reqs[i].qiov->size == (size_t)reqs[i].nb_sectors << BDRV_SECTOR_BITS,
+                         "a vector's size is not that of its sectors");
     }
     if (num_reqs == 0) {
         return 0;
@@ -163,7 +168,7 @@ int blk_aio_multiwrite(BlockBackend *blk, BlockRequest *reqs, int num_reqs)
     num_writes = merge_all(mw, reqs, num_reqs);
     block_acct_merge_done(blk_get_stats(blk), BLOCK_ACCT_WRITE, num_reqs - num_writes);
 
-    mw->pending = num_writes;      /* no callback can run before we return */
+    atomic_store(&mw->pending, num_writes);    /* before the first can end */
     for (int i = 0; i < num_writes; i++) {
         blk_aio_pwritev(blk, reqs[i].sector << BDRV_SECTOR_BITS, reqs[i].qiov,
                         (BdrvRequestFlags)reqs[i].flags, one_done, mw);

@@ -3,6 +3,11 @@
  * Plugging (§3.15): a hint that more requests follow.  The depth belongs to
  * the backend and goes over to a new root; it takes effect on the topmost node
  * of the file chain whose driver batches.
+ *
+ * Who waits for requests suspends the plugging meanwhile: what is held back
+ * would never end.  Everybody who changes depth, suspension or root afterwards
+ * brings the driver up to date, under one lock, so that the driver hears of
+ * each change once and in order.
  */
 #include "backend/backend.h"
 
@@ -14,45 +19,71 @@ static BlockDriverState *batching_node(BlockDriverState *bs)
     return bs;
 }
 
-/* Whoever changes root_plugged tells the driver, so that it hears of each change once. */
-void blk_plug_root(BlockBackend *blk, BlockDriverState *root)
+/* The lock is recursive: what the driver submits may run who plugs. */
+static void tell_driver(BlockBackend *blk, BlockDriverState *bs, bool plugged)
 {
-    BlockDriverState *bs = batching_node(root);
-
-    if (bs && !atomic_exchange(&blk->root_plugged, true)) {
-        bs->drv->bdrv_io_plug(bs);
+    if (plugged != blk->root_plugged) {
+        blk->root_plugged = plugged;
+        if (plugged) {
+            bs->drv->bdrv_io_plug(bs);
+        } else {
+            bs->drv->bdrv_io_unplug(bs);
+        }
     }
 }
 
-void blk_unplug_root(BlockBackend *blk, BlockDriverState *root)
+void blk_plug_update(BlockBackend *blk, BlockDriverState *root)
 {
     BlockDriverState *bs = batching_node(root);
 
-    if (bs && atomic_exchange(&blk->root_plugged, false)) {
-        bs->drv->bdrv_io_unplug(bs);
+    if (bs) {
+        pthread_mutex_lock(&blk->plug_lock);
+        tell_driver(blk, bs, atomic_load(&blk->plug) > 0 &&
+                             atomic_load(&blk->plug_suspended) == 0);
+        pthread_mutex_unlock(&blk->plug_lock);
     }
+}
+
+void blk_plug_forget(BlockBackend *blk, BlockDriverState *root)
+{
+    BlockDriverState *bs = batching_node(root);
+
+    if (bs) {
+        pthread_mutex_lock(&blk->plug_lock);
+        tell_driver(blk, bs, false);
+        pthread_mutex_unlock(&blk->plug_lock);
+    }
+}
+
+static void change(BlockBackend *blk, atomic_int *counter, int by)
+{
+    BlkShard *shard;
+    BlockDriverState *bs = blk_look_begin(blk, &shard);
+    int before = atomic_fetch_add(counter, by);
+
+    BLK_PRECONDITION(before + by >= 0, "unplugged more often than plugged");
+    if (before == 0 || before + by == 0) {
+        blk_plug_update(blk, bs);
+    }
+    blk_look_end(shard);
+}
+
+void blk_plug_suspend(BlockBackend *blk)
+{
+    change(blk, &blk->plug_suspended, 1);
+}
+
+void blk_plug_resume(BlockBackend *blk)
+{
+    change(blk, &blk->plug_suspended, -1);
 }
 
 void blk_io_plug(BlockBackend *blk)
 {
-    BlkShard *shard;
-    BlockDriverState *bs = blk_look_begin(blk, &shard);
-
-    if (atomic_fetch_add(&blk->plug, 1) == 0) {
-        blk_plug_root(blk, bs);
-    }
-    blk_look_end(shard);
+    change(blk, &blk->plug, 1);
 }
 
 void blk_io_unplug(BlockBackend *blk)
 {
-    BlkShard *shard;
-    BlockDriverState *bs = blk_look_begin(blk, &shard);
-    int depth = atomic_fetch_sub(&blk->plug, 1);
-
-    BLK_PRECONDITION(depth > 0, "unplugged more often than plugged");
-    if (depth == 1) {
-        blk_unplug_root(blk, bs);
-    }
-    blk_look_end(shard);
+    change(blk, &blk->plug, -1);
 }

@@ -158,81 +158,41 @@ void blk_set_enable_write_cache(BlockBackend *blk, bool wce)
     blk_look_end(shard);
 }
 
+void blk_set_detect_zeroes(BlockBackend *blk, BlockdevDetectZeroesOptions mode)
+{
+    BlockDriverState *bs = blk_root(blk);
+
+    BLK_PRECONDITION((unsigned)mode < BLOCKDEV_DETECT_ZEROES_OPTIONS__MAX, "no such mode");
+    if (bs) {
+        atomic_store(&bs->detect_zeroes, (int)mode);
+    } else {
+        blk->root_state.detect_zeroes = mode;
+    }
+}
+
 /* ---- another process may have written: reread everything ---- */
-
-static int coroutine_fn co_reread(BlockDriverState *bs, Error **errp)
-{
-    Error *err = NULL;
-    int64_t length;
-
-    if (bs->drv->bdrv_co_invalidate_cache) {
-        bs->drv->bdrv_co_invalidate_cache(bs, &err);
-        if (err) {
-            error_propagate(errp, err);
-            return -EIO;
-        }
-    }
-    length = bdrv_co_getlength(bs);
-    if (length < 0) {
-        error_setg_errno(errp, (int)-length, "Could not reread the size of node '%s'",
-                         bdrv_get_node_name(bs));
-        return (int)length;
-    }
-    return 0;
-}
-
-/* The file child goes first: the metadata of this node lie in it. */
-static int coroutine_fn co_invalidate_cache(BlockDriverState *bs, Error **errp)
-{
-    int ret = 0;
-
-    if (!bs->drv || !(bdrv_get_flags(bs) & BDRV_O_INACTIVE)) {
-        return 0;
-    }
-    atomic_fetch_and(&bs->open_flags, ~BDRV_O_INACTIVE);
-    if (bs->file) {
-        ret = co_invalidate_cache(bs->file, errp);
-    }
-    if (ret == 0) {
-        ret = co_reread(bs, errp);
-    }
-    if (ret < 0) {
-        atomic_fetch_or(&bs->open_flags, BDRV_O_INACTIVE);
-    }
-    return ret;
-}
 
 typedef struct InvalidateJob {
     BlockDriverState *bs;
-    Error *err;
-    bool running;
+    Error **errp;
 } InvalidateJob;
 
-static void coroutine_fn invalidate_entry(void *opaque)
+static int64_t coroutine_fn do_invalidate(void *opaque)
 {
     InvalidateJob *job = opaque;
 
-    co_invalidate_cache(job->bs, &job->err);
-    job->running = false;
-    bdrv_wait_kick();
-}
-
-static bool invalidate_running(void *opaque)
-{
-    return ((InvalidateJob *)opaque)->running;
+    return bdrv_co_invalidate_cache(job->bs, job->errp);
 }
 
 void blk_invalidate_cache(BlockBackend *blk, Error **errp)
 {
-    InvalidateJob job = { .bs = blk_root(blk), .running = true };
+    InvalidateJob job = { .bs = blk_root(blk), .errp = errp };
 
     if (!job.bs) {
         error_setg(errp, "Device '%s' has no medium", blk_name(blk));
         return;
     }
-    qemu_coroutine_enter(qemu_coroutine_create(invalidate_entry), &job);
-    bdrv_wait_while(qemu_get_current_aio_context(), invalidate_running, &job);
-    error_propagate(errp, job.err);
+    bdrv_run_sync(do_invalidate, &job);
 }
 
 /* ---- limits ---- */

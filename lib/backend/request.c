@@ -97,6 +97,7 @@ static void gate_close(void *opaque)
 
     atomic_fetch_add(&blk->gate, 1);
     blk_throttle_drain_begin(blk);
+    blk_plug_suspend(blk);
 }
 
 static void coroutine_fn gate_open_co(void *opaque)
@@ -112,9 +113,11 @@ static void gate_open(void *opaque)
 {
     BlockBackend *blk = opaque;
 
+    blk_plug_resume(blk);
     blk_throttle_drain_end(blk);
     if (atomic_fetch_sub(&blk->gate, 1) == 1) {
         qemu_coroutine_enter(qemu_coroutine_create(gate_open_co), blk);
+        blk_aio_unpark(blk);
     }
 }
 
@@ -128,11 +131,17 @@ static const char *parent_name(void *opaque)
     return blk_name(opaque);
 }
 
+static bool parent_has_device(void *opaque)
+{
+    return blk_get_attached_dev(opaque) != NULL;
+}
+
 const BdrvParentOps blk_parent_ops = {
     .drained_begin = gate_close,
     .drained_poll = gate_busy,
     .drained_end = gate_open,
     .name = parent_name,
+    .has_device = parent_has_device,
 };
 
 /*
@@ -152,8 +161,7 @@ void blk_drained_end(BlockBackend *blk)
 
 /* ---- checks (R1, R2) ---- */
 
-/* R1.  Counted in, or in the main thread. */
-static bool available(BlockBackend *blk)
+bool blk_request_available(BlockBackend *blk)
 {
     BlockDriverState *bs = blk_root(blk);
 
@@ -172,14 +180,14 @@ static int64_t length_for(BlockDriverState *bs, int64_t end)
     return end <= known ? known : bdrv_getlength(bs);
 }
 
-static int check_range(BlockBackend *blk, int64_t offset, int64_t bytes)
+int blk_check_request(BlockBackend *blk, int64_t offset, int64_t bytes)
 {
     int64_t end, length;
 
     if (bytes < 0 || bytes > INT_MAX) {
         return -EIO;
     }
-    if (!available(blk)) {
+    if (!blk_request_available(blk)) {
         return -ENOMEDIUM;
     }
     if (offset < 0 || __builtin_add_overflow(offset, bytes, &end)) {
@@ -203,7 +211,7 @@ int blk_check_range(BlockBackend *blk, int64_t offset, int64_t bytes)
     int ret;
 
     blk_inc_in_flight(blk, &shard);
-    ret = check_range(blk, offset, bytes);
+    ret = blk_check_request(blk, offset, bytes);
     blk_dec_in_flight(shard);
     return ret;
 }
@@ -212,7 +220,7 @@ int blk_check_range(BlockBackend *blk, int64_t offset, int64_t bytes)
 
 int64_t coroutine_fn blk_op_read(BlkRequest *r)
 {
-    int ret = check_range(r->blk, r->offset, r->bytes);
+    int ret = blk_check_request(r->blk, r->offset, r->bytes);
 
     if (ret < 0) {
         return ret;
@@ -223,7 +231,7 @@ int64_t coroutine_fn blk_op_read(BlkRequest *r)
 
 int64_t coroutine_fn blk_op_map_read(BlkRequest *r)
 {
-    int ret = check_range(r->blk, r->offset, r->bytes);
+    int ret = blk_check_request(r->blk, r->offset, r->bytes);
 
     if (ret == 0) {
         ret = bdrv_co_map_read(blk_root(r->blk), r->offset, r->bytes, r->arg);
@@ -237,12 +245,12 @@ int64_t coroutine_fn blk_op_map_read(BlkRequest *r)
 
 /* D38: the flags that a user may set; ZERO_WRITE is ignored. */
 #define WRITE_FLAGS (BDRV_REQ_FUA | BDRV_REQ_ZERO_WRITE)
-#define ZERO_WRITE_FLAGS (WRITE_FLAGS | BDRV_REQ_MAY_UNMAP | BDRV_REQ_NO_FALLBACK)
+#define ZERO_WRITE_FLAGS (WRITE_FLAGS | BDRV_REQ_MAY_UNMAP)
 
 /* The node would refuse the write too, but only after it had used up some of the limits. */
 static int coroutine_fn check_write(BlkRequest *r, int known_flags)
 {
-    int ret = check_range(r->blk, r->offset, r->bytes);
+    int ret = blk_check_request(r->blk, r->offset, r->bytes);
 
     if (ret == 0 && (r->flags & ~known_flags)) {
         ret = -EINVAL;
@@ -262,9 +270,24 @@ int64_t coroutine_fn blk_op_write(BlkRequest *r)
                            r->flags & ~BDRV_REQ_ZERO_WRITE);
 }
 
-int64_t coroutine_fn blk_op_write_zeroes(BlkRequest *r)
+/* F93: what a driver without compression answers comes before read-only's. */
+int64_t coroutine_fn blk_op_write_compressed(BlkRequest *r)
 {
-    int ret = check_write(r, ZERO_WRITE_FLAGS);
+    int ret = blk_check_request(r->blk, r->offset, r->bytes);
+
+    if (ret == 0) {
+        ret = bdrv_check_compressed(blk_root(r->blk));
+    }
+    if (ret < 0) {
+        return ret;
+    }
+    blk_throttle(r, true);
+    return bdrv_co_pwritev_compressed(blk_root(r->blk), r->offset, r->bytes, r->qiov);
+}
+
+static int64_t coroutine_fn write_zeroes(BlkRequest *r, int known_flags)
+{
+    int ret = check_write(r, known_flags);
 
     if (ret < 0) {
         return ret;
@@ -274,26 +297,37 @@ int64_t coroutine_fn blk_op_write_zeroes(BlkRequest *r)
                                  r->flags & ~BDRV_REQ_ZERO_WRITE);
 }
 
+int64_t coroutine_fn blk_op_write_zeroes(BlkRequest *r)
+{
+    return write_zeroes(r, ZERO_WRITE_FLAGS);
+}
+
+int64_t coroutine_fn blk_op_pwrite_zeroes(BlkRequest *r)
+{
+    return write_zeroes(r, ZERO_WRITE_FLAGS | BDRV_REQ_NO_FALLBACK);
+}
+
 int64_t coroutine_fn blk_op_discard(BlkRequest *r)
 {
-    int ret = check_range(r->blk, r->offset, r->bytes);
+    int ret = blk_check_request(r->blk, r->offset, r->bytes);
 
     return ret < 0 ? ret : bdrv_co_pdiscard(blk_root(r->blk), r->offset, r->bytes);
 }
 
 int64_t coroutine_fn blk_op_flush(BlkRequest *r)
 {
-    return available(r->blk) ? bdrv_co_flush(blk_root(r->blk)) : -ENOMEDIUM;
+    return blk_request_available(r->blk) ? bdrv_co_flush(blk_root(r->blk)) : -ENOMEDIUM;
 }
 
 int64_t coroutine_fn blk_op_ioctl(BlkRequest *r)
 {
-    return available(r->blk) ? bdrv_co_ioctl(blk_root(r->blk), r->ioctl, r->arg) : -ENOMEDIUM;
+    return blk_request_available(r->blk) ? bdrv_co_ioctl(blk_root(r->blk), r->ioctl, r->arg)
+                                         : -ENOMEDIUM;
 }
 
 int64_t coroutine_fn blk_op_getlength(BlkRequest *r)
 {
-    return available(r->blk) ? bdrv_co_getlength(blk_root(r->blk)) : -ENOMEDIUM;
+    return blk_request_available(r->blk) ? bdrv_co_getlength(blk_root(r->blk)) : -ENOMEDIUM;
 }
 
 /* F37 ignores the tray. */
@@ -307,7 +341,7 @@ int64_t coroutine_fn blk_op_geometry(BlkRequest *r)
 int64_t coroutine_fn blk_op_block_status(BlkRequest *r)
 {
     int64_t *pnum = r->arg;
-    int ret = check_range(r->blk, r->offset, r->bytes);
+    int ret = blk_check_request(r->blk, r->offset, r->bytes);
 
     *pnum = 0;
     if (ret < 0 || r->bytes == 0) {
@@ -318,7 +352,7 @@ int64_t coroutine_fn blk_op_block_status(BlkRequest *r)
 
 int64_t coroutine_fn blk_op_truncate(BlkRequest *r)
 {
-    if (!available(r->blk)) {
+    if (!blk_request_available(r->blk)) {
         return -ENOMEDIUM;
     }
     if (r->offset < 0) {
@@ -329,9 +363,10 @@ int64_t coroutine_fn blk_op_truncate(BlkRequest *r)
 
 int64_t coroutine_fn blk_request(BlkRequest *r)
 {
-    BlkShard *shard = blk_request_begin(r->blk);
-    int64_t ret = r->op(r);
+    int64_t ret;
 
-    blk_dec_in_flight(shard);
+    r->shard = blk_request_begin(r->blk);
+    ret = r->op(r);
+    blk_dec_in_flight(r->shard);
     return ret;
 }

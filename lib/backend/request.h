@@ -12,6 +12,7 @@ typedef int64_t coroutine_fn BlkOp(BlkRequest *r);
 
 struct BlkRequest {
     BlockBackend *blk;
+    BlkShard *shard;        /* where it is counted in, while it is */
     BlkOp *op;
     int64_t offset, bytes;
     QEMUIOVector *qiov;
@@ -22,9 +23,9 @@ struct BlkRequest {
 };
 
 /* Each does its checks and the request; the caller has counted it in. */
-BlkOp blk_op_read, blk_op_map_read, blk_op_write, blk_op_write_zeroes, blk_op_discard,
-      blk_op_flush, blk_op_ioctl, blk_op_getlength, blk_op_geometry, blk_op_block_status,
-      blk_op_truncate;
+BlkOp blk_op_read, blk_op_map_read, blk_op_write, blk_op_write_compressed, blk_op_write_zeroes,
+      blk_op_pwrite_zeroes, blk_op_discard, blk_op_flush, blk_op_ioctl, blk_op_getlength,
+      blk_op_geometry, blk_op_block_status, blk_op_truncate;
 
 /*
  * R6.2 and R7.4: once a request has passed its checks, before the node sees it.  Relaxed: who
@@ -61,9 +62,14 @@ static inline int64_t blk_sector_offset(int64_t sector_num)
 
 /* R2, now, in any thread, without the gate. */
 int blk_check_range(BlockBackend *blk, int64_t offset, int64_t bytes);
+/* The same for a request that is counted in. */
+int blk_check_request(BlockBackend *blk, int64_t offset, int64_t bytes);
+bool blk_request_available(BlockBackend *blk);    /* R1; counted in, or in the main thread */
 
 /* Counts in (waiting at the gate), runs r->op, counts out.  Its result. */
 int64_t coroutine_fn blk_request(BlkRequest *r);
+/* doors.c: the same from anywhere (R4). */
+int64_t blk_request_sync(BlkRequest *r);
 
 /* The parts of it, for a request that is counted from its submission to its callback. */
 BlkShard *blk_request_try_begin(BlockBackend *blk);           /* NULL: the gate is closed */

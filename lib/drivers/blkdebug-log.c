@@ -62,7 +62,7 @@ static int write_all(int fd, const char *data, size_t len)
 
 static int create(const char *path, Error **errp)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);
 
     if (fd < 0) {
         error_setg_errno(errp, errno, "Could not create the log '%s'", path);

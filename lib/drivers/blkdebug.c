@@ -3,9 +3,9 @@
  * Filter "blkdebug": an image that fails when it is told to, and keeps a log of
  * what it is asked.  For tests, of this library and of whoever uses it.
  *
- *     request ─▶ its number, the rules, the log ─▶ breakpoint? ─▶ delay? ─▶ the image,
- *                                          all of it, its first bytes or not at all
- *             ◀─ the log ◀─ the image's result, or another
+ *     request ─▶ number, rules, log ─▶ breakpoint ─▶ delay ─▶ the image: the
+ *                                whole request, its first bytes or none of it
+ *             ◀─ log ◀─ the image's result, or another
  *
  * Options: image (or file), the image; inject-error.*, set-state.*: rules; log,
  * log-data; native-fua; align, max-transfer, opt-write-zero, max-write-zero,

@@ -29,6 +29,10 @@ int bdrv_set_node_name(BlockDriverState *bs, const char *name, Error **errp);
 void bdrv_attach_file(BlockDriverState *bs, BlockDriverState *file);
 void bdrv_detach_driver(BlockDriverState *bs);    /* after its close, or its failed open */
 
+/* backing.c: opens and attaches the backing file, if bs is to have one */
+int bdrv_open_backing(BlockDriverState *bs, QDict *options, int flags, Error **errp);
+void bdrv_detach_backing(BlockDriverState *bs);
+
 /* registry.c */
 const BlockDriver *bdrv_find_protocol(const char *filename, bool allow_prefix, Error **errp);
 /* The format that the first `size` bytes of an image show; raw if they show none. */
@@ -67,6 +71,12 @@ int coroutine_fn bdrv_transfer_write(BlockDriverState *bs, int64_t offset, int64
 /* Bytes of the next piece of [offset, offset + bytes): a short head up to a multiple of
  * align, whole multiples, a short tail; at most max (0: no limit). */
 int64_t bdrv_piece_size(int64_t offset, int64_t bytes, int64_t align, int64_t max);
+
+/* copy-on-read.c: whether reading this range stores data of the backing file; 0, 1 or -errno */
+int coroutine_fn bdrv_must_fill(BlockDriverState *bs, int64_t offset, int64_t bytes, int flags);
+/* Reads it, all before the node's end, and stores them. */
+int coroutine_fn bdrv_fill_and_read(BlockDriverState *bs, int64_t offset, int64_t bytes,
+                                    QEMUIOVector *qiov);
 
 /* zero.c: writes zeroes to an aligned range (rule R9).  flags as of bdrv_co_pwrite_zeroes() */
 int coroutine_fn bdrv_transfer_zeroes(BlockDriverState *bs, int64_t offset, int64_t bytes,

@@ -21,6 +21,7 @@ typedef struct BdrvParentOps {
     bool (*drained_poll)(void *opaque);     /* true: requests still in flight */
     void (*drained_end)(void *opaque);
     const char *(*name)(void *opaque);      /* for messages; "" if anonymous */
+    bool (*has_device)(void *opaque);       /* a device relies on us; may be NULL: no */
 } BdrvParentOps;
 
 typedef struct BdrvParent {
@@ -54,6 +55,8 @@ struct BlockDriverState {
     BlockDriverState *file;
     BlockDriverState *backing;
     BdrvParent file_link, backing_link; /* this node as parent of its children */
+    Error *backing_blocker;            /* why operations on backing are blocked */
+    char *backing_file, *backing_format; /* what the image's header says; or NULL */
     BlockLimits bl;
     AioContext *ctx;
     char node_name[32];                /* "" if it lost it */
@@ -104,6 +107,11 @@ int bdrv_refresh_limits(BlockDriverState *bs, Error **errp);
 void bdrv_detach_aio_context(BlockDriverState *bs);
 void bdrv_attach_aio_context(BlockDriverState *bs, AioContext *new_context);
 
+/* sync.c: the result of fn(opaque), run in a coroutine of the calling thread's context, which is
+ * polled meanwhile (rule R4); inside a coroutine in place */
+typedef int64_t coroutine_fn BdrvSyncFunc(void *opaque);
+int64_t bdrv_run_sync(BdrvSyncFunc *fn, void *opaque);
+
 /* drain.c: waits (rule R4), not in a coroutine, until cond(opaque) is false, polling what
  * must be polled; ctx: where most of the awaited work is done */
 void bdrv_wait_while(AioContext *ctx, bool (*cond)(void *opaque), void *opaque);
@@ -113,6 +121,24 @@ void bdrv_wait_kick(void);
 
 /* io.c: callers have done the range check; flags as in BdrvRequestFlags */
 int bdrv_check_writable(BlockDriverState *bs);           /* 0, or -EPERM: read-only or inactive */
+int bdrv_check_compressed(BlockDriverState *bs);         /* the same, or -ENOTSUP: it cannot */
+
+/* vmstate.c: the area beside the disk, of the first node down the file chain that has one; not
+ * counted, not tracked.  0 or -errno. */
+int coroutine_fn bdrv_co_save_vmstate(BlockDriverState *bs, QEMUIOVector *qiov, int64_t pos);
+int coroutine_fn bdrv_co_load_vmstate(BlockDriverState *bs, QEMUIOVector *qiov, int64_t pos);
+
+/* invalidate.c: makes an inactive node, and what is below it, active (§3.10) */
+int coroutine_fn bdrv_co_invalidate_cache(BlockDriverState *bs, Error **errp);
+
+/* commit.c (main thread): writes what bs decides into its backing file (§3.11).  0 or -errno. */
+int bdrv_commit(BlockDriverState *bs);
+
+/* copy-range.c: from one node to another, in bounded pieces; zeroes are written as such.
+ * Ranges of one node must not overlap.  flags: BDRV_REQ_FUA or 0. */
+int coroutine_fn bdrv_co_copy_range(BlockDriverState *src, int64_t src_offset,
+                                    BlockDriverState *dst, int64_t dst_offset, int64_t bytes,
+                                    int flags);
 
 /* block-status.c: one answer for the chain from bs down to, but without, base (NULL: all of it).
  * DATA, ZERO or both, plus ALLOCATED if bs itself decides; 0: base decides.

@@ -223,6 +223,12 @@ int coroutine_fn bdrv_co_preadv(BlockDriverState *bs, int64_t offset, int64_t by
             return 0;
         }
     }
+    if (__builtin_expect(bs->backing != NULL, false)) {
+        ret = bdrv_must_fill(bs, offset, visible, flags);
+        if (ret != 0) {
+            return ret < 0 ? ret : bdrv_fill_and_read(bs, offset, visible, qiov);
+        }
+    }
     return bs->drv->is_passthrough ? bdrv_transfer_read(bs, offset, visible, qiov)
                                    : read_tracked(bs, offset, visible, qiov, flags);
 }
@@ -240,7 +246,8 @@ int coroutine_fn bdrv_co_map_read(BlockDriverState *bs, int64_t offset, int64_t 
     if (visible < 0) {
         return visible;
     }
-    if (bytes == 0 || visible < bytes || !bs->drv->bdrv_co_map_read) {
+    if (bytes == 0 || visible < bytes || !bs->drv->bdrv_co_map_read ||
+        atomic_load_explicit(&bs->copy_on_read, memory_order_relaxed) > 0) {
         return -ENOTSUP;
     }
     return bs->drv->bdrv_co_map_read(bs, offset, bytes, map);
@@ -493,17 +500,19 @@ int coroutine_fn bdrv_co_pwrite_zeroes(BlockDriverState *bs, int64_t offset, int
     return write_and_settle(bs, offset, bytes, NULL, flags);
 }
 
+int bdrv_check_compressed(BlockDriverState *bs)
+{
+    return bs->drv->bdrv_co_pwritev_compressed ? bdrv_check_writable(bs) : -ENOTSUP;
+}
+
 int coroutine_fn bdrv_co_pwritev_compressed(BlockDriverState *bs, int64_t offset, int64_t bytes,
                                             QEMUIOVector *qiov)
 {
     TrackedRequest req;
     int ret = check_request(bs, offset, bytes);
 
-    if (ret == 0 && !bs->drv->bdrv_co_pwritev_compressed) {
-        ret = -ENOTSUP;
-    }
     if (ret == 0) {
-        ret = bdrv_check_writable(bs);
+        ret = bdrv_check_compressed(bs);
     }
     if (ret < 0) {
         return ret;
@@ -511,6 +520,9 @@ int coroutine_fn bdrv_co_pwritev_compressed(BlockDriverState *bs, int64_t offset
     tracker_begin(&req, bs, offset, bytes, false);
     ret = bs->drv->bdrv_co_pwritev_compressed(bs, offset, bytes, qiov);
     tracker_end(&req);
+    if (bytes == 0) {
+        return ret < 0 ? ret : 0;   /* the end of a series: no data to make stable, none to add */
+    }
     raise_highest_offset(bs, offset + bytes);
     return settle_write(bs, offset, bytes, false, ret < 0 ? ret : 0);
 }

@@ -65,7 +65,7 @@ BlockDriverState *bdrv_new(void)
 
 void bdrv_detach_driver(BlockDriverState *bs)
 {
-    BlockDriverState *file = bs->file, *backing = bs->backing;
+    BlockDriverState *file = bs->file;
 
     bs->drv = NULL;
     free(bs->opaque);
@@ -76,15 +76,13 @@ void bdrv_detach_driver(BlockDriverState *bs)
     atomic_store(&bs->length, 0);
     atomic_store(&bs->open_flags, 0);
     atomic_store(&bs->enable_write_cache, false);
-    bs->file = bs->backing = NULL;
+    atomic_store(&bs->copy_on_read, 0);
+    bs->file = NULL;
     if (file) {
         bdrv_remove_parent(file, &bs->file_link);
         bdrv_unref(file);
     }
-    if (backing) {
-        bdrv_remove_parent(backing, &bs->backing_link);
-        bdrv_unref(backing);
-    }
+    bdrv_detach_backing(bs);
 }
 
 static void close_driver(BlockDriverState *bs)

@@ -5,7 +5,7 @@
  *     options, "json:{...}" ─▶ generic options ─▶ a protocol: by name or by file name
  *                                              └▶ a format: its file first, then by name
  *                                                 or by the first bytes
- *       ─▶ driver's open ─▶ limits ─▶ length ─▶ no option may be left over
+ *       ─▶ driver's open ─▶ limits ─▶ backing file ─▶ no option may be left over ─▶ length
  */
 #include "graph/graph-int.h"
 
@@ -119,9 +119,8 @@ static int check_flags(OpenJob *job, Error **errp)
         error_setg(errp, "Copy-on-read needs an image that is opened for writing");
         return -EINVAL;
     }
-    if (job->flags & (BDRV_O_COPY_ON_READ | BDRV_O_SNAPSHOT)) {
-        error_setg(errp, "%s is not supported",
-                   job->flags & BDRV_O_SNAPSHOT ? "A temporary snapshot" : "Copy-on-read");
+    if (job->flags & BDRV_O_SNAPSHOT) {
+        error_setg(errp, "A temporary snapshot is not supported");
         return -ENOTSUP;
     }
     if ((job->flags & BDRV_O_NATIVE_AIO) && !(job->flags & BDRV_O_NOCACHE)) {
@@ -158,6 +157,9 @@ static int finish_driver(OpenJob *job, Error **errp)
     int64_t length;
     int ret = bdrv_refresh_limits(job->bs, errp);
 
+    if (ret == 0) {
+        ret = bdrv_open_backing(job->bs, job->options, job->flags, errp);
+    }
     if (ret == 0) {
         ret = check_left_over_options(job, errp);
     }
@@ -199,6 +201,7 @@ static int open_driver(OpenJob *job, Error **errp)
     bs->native_fua = bs->drv->native_fua;
     atomic_store(&bs->open_flags, job->flags);
     atomic_store(&bs->enable_write_cache, (job->flags & BDRV_O_CACHE_WB) != 0);
+    atomic_store(&bs->copy_on_read, (job->flags & BDRV_O_COPY_ON_READ) != 0);
     if (bs->drv->is_passthrough && bs->file) {
         bs->sg = bs->file->sg;
     }

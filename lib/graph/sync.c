@@ -15,28 +15,47 @@ struct SyncCall {
     int64_t offset, bytes;
     QEMUIOVector *qiov;
     Error **errp;
-    int64_t ret;
-    bool done;
 };
 
-static void coroutine_fn sync_entry(void *opaque)
+typedef struct SyncRun {
+    BdrvSyncFunc *fn;
+    void *opaque;
+    int64_t ret;
+    bool done;
+} SyncRun;
+
+static void coroutine_fn run_entry(void *opaque)
+{
+    SyncRun *r = opaque;
+
+    r->ret = r->fn(r->opaque);
+    r->done = true;
+}
+
+int64_t bdrv_run_sync(BdrvSyncFunc *fn, void *opaque)
+{
+    SyncRun r = { .fn = fn, .opaque = opaque };
+
+    if (qemu_in_coroutine()) {
+        return fn(opaque);
+    }
+    qemu_coroutine_enter(qemu_coroutine_create(run_entry), &r);
+    while (!r.done) {
+        aio_poll(qemu_get_current_aio_context(), true);
+    }
+    return r.ret;
+}
+
+static int64_t coroutine_fn do_call(void *opaque)
 {
     SyncCall *call = opaque;
 
-    call->ret = call->fn(call);
-    call->done = true;
+    return call->fn(call);
 }
 
 static int64_t run(SyncCall *call)
 {
-    if (qemu_in_coroutine()) {
-        return call->fn(call);
-    }
-    qemu_coroutine_enter(qemu_coroutine_create(sync_entry), call);
-    while (!call->done) {
-        aio_poll(qemu_get_current_aio_context(), true);
-    }
-    return call->ret;
+    return bdrv_run_sync(do_call, call);
 }
 
 static int64_t coroutine_fn sync_read(SyncCall *call)

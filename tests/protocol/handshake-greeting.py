@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The greeting: both magics, FIXED_NEWSTYLE and NO_ZEROES set, no other flag ("Handshake flags")."""
+"""The greeting: both magics, FIXED_NEWSTYLE and NO_ZEROES set, no other flag."""
 from rawnbd import Client, eq, served
 
 with served() as server:

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""LIST_META_CONTEXT: all without a query, base: as a wildcard, exact names, nothing for strangers."""
+"""LIST_META_CONTEXT: all without a query, base: as a wildcard, exact names, no strangers."""
 from rawnbd import OPT_LIST_META, REP_ACK, Client, eq, served
 
 BASE = {'base:allocation'}

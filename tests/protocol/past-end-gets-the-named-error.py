@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Requests beyond the end get the error that proto.md names and the connection goes on."""
-from rawnbd import (BLOCK_STATUS, CACHE, EINVAL, ENOSPC, M, READ, TRIM, WRITE, WRITE_ZEROES, connect,
-                    eq, served)
+from rawnbd import (BLOCK_STATUS, CACHE, EINVAL, ENOSPC, M, READ, TRIM, WRITE, WRITE_ZEROES,
+                    connect, eq, served)
 
 NAMED = {READ: EINVAL, TRIM: EINVAL, CACHE: EINVAL, BLOCK_STATUS: EINVAL,
          WRITE: ENOSPC, WRITE_ZEROES: ENOSPC}

@@ -1,8 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """In an image whose format was probed as raw no client writes the magic of another format."""
-import struct
-
 from rawnbd import EPERM, FLUSH, K, WRITE, connect, eq, served
 
 MAGIC = b'QFI\xfb'

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A READ beyond the announced maximum is an error (or split into chunks), and the connection goes on."""
+"""A READ beyond the announced maximum is an error (or comes in chunks); the connection goes on."""
 import struct
 
 from rawnbd import DF, EINVAL, EOVERFLOW, G, INFO_BLOCK_SIZE, K, READ, Client, eq, served

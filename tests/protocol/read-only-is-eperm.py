@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Writing commands on a read-only export are EPERM, their data is skipped, the image is unharmed."""
+"""On a read-only export whatever writes is EPERM, its data is skipped, the image unharmed."""
 from rawnbd import (EPERM, FLUSH, FUA, M, READ_ONLY, TRIM, WRITE, WRITE_ZEROES, both, eq, served)
 
 with served('--read-only', '--discard=unmap', data=b'\xab' * M) as server:

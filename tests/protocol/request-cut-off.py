@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A request cut off anywhere, in its header or its data, costs the server nothing and writes nothing."""
+"""A request cut off anywhere, in its header or its data, costs nothing and writes nothing."""
 from rawnbd import WRITE, connect, eq, request_bytes, served, still_serves
 
 with served(data=b'\x31' * 65536) as server, connect(server) as other:

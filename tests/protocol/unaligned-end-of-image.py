@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""An image whose size is no multiple of a sector is exported to its last byte, or by whole blocks."""
+"""An image that is no multiple of a sector is exported to its last byte, or by whole blocks."""
 import struct
 
 from rawnbd import INFO_BLOCK_SIZE, Client, eq, served

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""WRITE_ZEROES, TRIM and CACHE carry no data: far more than 32 MiB at once is no reason to close."""
+"""WRITE_ZEROES, TRIM and CACHE carry no data: gigabytes at once are no reason to close."""
 from rawnbd import CACHE, EINVAL, EOVERFLOW, G, TRIM, WRITE_ZEROES, both, eq, served
 
 with served('--discard=unmap', size=8 * G) as server:

@@ -16,7 +16,8 @@ for n in 1 2 3; do
     each="nbd+unix:///disk$n?socket=$sock"
     [ "$(nbdinfo --size "$each")" = $((n << 20)) ] || fail "size of disk$n"
     nbdinfo "$each" | grep "description: number $n" >/dev/null || fail "description of disk$n"
-    qemu-io -f raw "$each" -c "write -P $n 0 64k" | grep 'wrote 65536' >/dev/null || fail "writing disk$n"
+    qemu-io -f raw "$each" -c "write -P $n 0 64k" >"$tmp/out"
+    grep -q 'wrote 65536' "$tmp/out" || fail "writing disk$n"
 done
 for n in 1 2 3; do
     qemu-io -r -f raw "nbd+unix:///disk$n?socket=$sock" -c "read -P $n 0 64k" >"$tmp/out"

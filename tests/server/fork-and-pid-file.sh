@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# --fork returns once the server listens; the pid file names it and goes with it, as does the socket.
+# --fork returns once the server listens; pid file and socket go with the server.
 source "$(dirname "$0")/common.sh"
 requires nbdinfo
 

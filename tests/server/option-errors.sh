@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# What the command line cannot mean ends with a status other than 0 and says on stderr what is wrong.
+# What the command line cannot mean is a status other than 0 and a clear message on stderr.
 source "$(dirname "$0")/common.sh"
 truncate -s 1M "$tmp/disk"
 mkdir "$tmp/folder"

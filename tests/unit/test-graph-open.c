@@ -236,8 +236,6 @@ static void flags_that_cannot_be_are_refused(void **state)
     (void)state;
     assert_open_fails("test:x", NULL, BDRV_O_COPY_ON_READ, EINVAL,
                       "Copy-on-read needs an image that is opened for writing");
-    assert_open_fails("test:x", NULL, BDRV_O_COPY_ON_READ | BDRV_O_RDWR, ENOTSUP,
-                      "Copy-on-read is not supported");
     assert_open_fails("test:x", NULL, BDRV_O_SNAPSHOT, ENOTSUP,
                       "A temporary snapshot is not supported");
     assert_open_fails("test:x", NULL, BDRV_O_NATIVE_AIO, EINVAL,

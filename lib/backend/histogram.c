@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Latency histograms: how many operations took how long.
+ *
+ * Threads count without a lock into the histogram that they find; setting
+ * another one puts the old one aside until the statistics go.
+ */
+#include "backend/backend.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct BlockLatencyHistogram {
+    BlockLatencyHistogram *next_retired;
+    unsigned n;                 /* boundaries */
+    uint64_t *bins;             /* n + 1 */
+    uint64_t boundaries[];
+};
+
+void block_histogram_account(BlockAcctStats *stats, enum BlockAcctType type, uint64_t latency)
+{
+    BlockLatencyHistogram *h = __atomic_load_n(&stats->histograms[type], __ATOMIC_ACQUIRE);
+    unsigned low = 0, high;
+
+    if (!h) {
+        return;
+    }
+    for (high = h->n; low < high; ) {
+        unsigned mid = low + (high - low) / 2;
+
+        if (latency < h->boundaries[mid]) {
+            high = mid;
+        } else {
+            low = mid + 1;
+        }
+    }
+    __atomic_fetch_add(&h->bins[low], 1, __ATOMIC_RELAXED);
+}
+
+static BlockLatencyHistogram *histogram_new(const uint64_t *boundaries, unsigned n)
+{
+    size_t size = sizeof(BlockLatencyHistogram) + n * sizeof(uint64_t);
+    BlockLatencyHistogram *h = calloc(1, size + (n + (size_t)1) * sizeof(uint64_t));
+
+    if (!h) {
+        abort();
+    }
+    h->n = n;
+    h->bins = h->boundaries + n;
+    memcpy(h->boundaries, boundaries, n * sizeof(uint64_t));
+    return h;
+}
+
+/* The old one may be counted into right now: it is freed with the statistics. */
+static void histogram_replace(BlockAcctStats *stats, enum BlockAcctType type,
+                              BlockLatencyHistogram *h)
+{
+    BlockLatencyHistogram *old = __atomic_exchange_n(&stats->histograms[type], h,
+                                                     __ATOMIC_ACQ_REL);
+
+    if (old) {
+        old->next_retired = __atomic_load_n(&stats->retired_histograms, __ATOMIC_RELAXED);
+        while (!__atomic_compare_exchange_n(&stats->retired_histograms, &old->next_retired, old,
+                                            true, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
+        }
+    }
+}
+
+void block_histograms_cleanup(BlockAcctStats *stats)
+{
+    BlockLatencyHistogram *h;
+
+    block_latency_histograms_clear(stats);
+    while ((h = stats->retired_histograms)) {
+        stats->retired_histograms = h->next_retired;
+        free(h);
+    }
+}
+
+int block_latency_histogram_set(BlockAcctStats *stats, enum BlockAcctType type,
+                                const uint64_t *boundaries, unsigned n)
+{
+    BLK_PRECONDITION((unsigned)type < BLOCK_MAX_IOTYPE, "no such type");
+    for (unsigned i = 0; i < n; i++) {
+        if (boundaries[i] <= (i ? boundaries[i - 1] : 0)) {
+            return -EINVAL;
+        }
+    }
+    histogram_replace(stats, type, n ? histogram_new(boundaries, n) : NULL);
+    return 0;
+}
+
+void block_latency_histograms_clear(BlockAcctStats *stats)
+{
+    for (int i = 0; i < BLOCK_MAX_IOTYPE; i++) {
+        histogram_replace(stats, (enum BlockAcctType)i, NULL);
+    }
+}
+
+unsigned block_latency_histogram_get(BlockAcctStats *stats, enum BlockAcctType type,
+                                     uint64_t *boundaries, uint64_t *bins, unsigned max)
+{
+    BlockLatencyHistogram *h;
+
+    BLK_PRECONDITION((unsigned)type < BLOCK_MAX_IOTYPE, "no such type");
+    h = __atomic_load_n(&stats->histograms[type], __ATOMIC_ACQUIRE);
+    if (!h) {
+        return 0;
+    }
+    for (unsigned i = 0; boundaries && i < max && i < h->n; i++) {
+        boundaries[i] = h->boundaries[i];
+    }
+    for (unsigned i = 0; bins && i <= max && i <= h->n; i++) {
+        bins[i] = __atomic_load_n(&h->bins[i], __ATOMIC_RELAXED);
+    }
+    return h->n;
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Backing files: which one a node gets, and what that means for the backing
+ * node.
+ *
+ * The options `backing` (a node's name; "": none) and `backing.*` come before
+ * what the image's header says.  A backing file is opened read-only; it may
+ * become writable for a commit if the overlay is writable.
+ */
+#include "graph/graph-int.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void bdrv_set_backing_file(BlockDriverState *bs, const char *filename, const char *format)
+{
+    free(bs->backing_file);
+    free(bs->backing_format);
+    bs->backing_file = filename && *filename ? bdrv_strdup(filename) : NULL;
+    bs->backing_format = format && *format ? bdrv_strdup(format) : NULL;
+}
+
+/* ---- attaching ---- */
+
+/* Takes over the reference to backing. */
+static void attach(BlockDriverState *bs, BlockDriverState *backing)
+{
+    bs->backing = backing;
+    bs->backing_link.ops = &bdrv_node_parent_ops;
+    bs->backing_link.opaque = bs;
+    bdrv_add_parent(backing, &bs->backing_link);
+    error_setg(&bs->backing_blocker, "node is used as backing hd of '%s'",
+               bdrv_get_node_name(bs));
+    bdrv_op_block_all(backing, bs->backing_blocker);
+    bdrv_op_unblock(backing, BLOCK_OP_TYPE_COMMIT_TARGET, bs->backing_blocker);
+}
+
+void bdrv_detach_backing(BlockDriverState *bs)
+{
+    BlockDriverState *backing = bs->backing;
+
+    bdrv_set_backing_file(bs, NULL, NULL);
+    if (!backing) {
+        return;
+    }
+    bs->backing = NULL;
+    bdrv_op_unblock_all(backing, bs->backing_blocker);
+    error_free(bs->backing_blocker);
+    bs->backing_blocker = NULL;
+    bdrv_remove_parent(backing, &bs->backing_link);
+    bdrv_unref(backing);
+}
+
+/* ---- the name in the header ---- */
+
+/* Characters of "proto:" at the start of name. */
+static size_t protocol_prefix(const char *name)
+{
+    size_t len = strcspn(name, ":/");
+
+    return name[len] == ':' ? len + 1 : 0;
+}
+
+/* A relative name starts where the image lies.  The caller frees. */
+static char *resolve_name(const char *image, const char *name)
+{
+    const char *slash = strrchr(image, '/');
+    size_t dir = slash ? (size_t)(slash - image) + 1 : protocol_prefix(image);
+    char *full;
+
+    if (name[0] == '/' || protocol_prefix(name)) {
+        return bdrv_strdup(name);
+    }
+    full = bdrv_alloc(dir + strlen(name) + 1);
+    memcpy(full, image, dir);
+    strcpy(full + dir, name);
+    return full;
+}
+
+static const char *image_name(BlockDriverState *bs)
+{
+    const char *name = bdrv_filename(bs);
+
+    return *name || !bs->file ? name : bdrv_filename(bs->file);
+}
+
+/* ---- opening ---- */
+
+static int backing_flags(int flags)
+{
+    return flags & ~(BDRV_O_RDWR | BDRV_O_COPY_ON_READ | BDRV_O_SNAPSHOT | BDRV_O_TEMPORARY |
+                     BDRV_O_PROTOCOL);
+}
+
+static bool names_a_file(const QDict *options)
+{
+    return qdict_haskey(options, "filename") || qdict_haskey(options, "file") ||
+           qdict_haskey(options, "file.filename") || qdict_haskey(options, "file.driver");
+}
+
+/* By its name in the header, as far as the options (ours to change) name no other file. */
+static int open_by_options(BlockDriverState *bs, BlockDriverState **backing, QDict *options,
+                           int flags, Error **errp)
+{
+    char *name = NULL;
+    int ret;
+
+    if (bs->backing_file && !names_a_file(options)) {
+        name = resolve_name(image_name(bs), bs->backing_file);
+        if (bs->backing_format && !qdict_haskey(options, "driver")) {
+            qdict_put(options, "driver", qstring_from_str(bs->backing_format));
+        }
+    }
+    ret = bdrv_open(backing, name, NULL, json_incref(options), backing_flags(flags), errp);
+    free(name);
+    return ret;
+}
+
+static int open_backing(BlockDriverState *bs, const char *reference, QDict *options, int flags,
+                        Error **errp)
+{
+    BlockDriverState *backing = NULL;
+    int ret = 0;
+
+    if (reference && (*reference || qdict_size(options) > 0)) {
+        ret = bdrv_open(&backing, NULL, reference, json_incref(options), 0, errp);
+    } else if (!reference && (bs->backing_file || qdict_size(options) > 0)) {
+        ret = open_by_options(bs, &backing, options, flags, errp);
+    }
+    if (ret < 0) {
+        error_prepend(errp, "Could not open backing file: ");
+    } else if (backing) {
+        attach(bs, backing);
+    }
+    return ret;
+}
+
+int bdrv_open_backing(BlockDriverState *bs, QDict *options, int flags, Error **errp)
+{
+    char *reference = NULL;
+    QDict *own;
+    int ret;
+
+    if (!bs->drv->supports_backing || (flags & BDRV_O_NO_BACKING)) {
+        return 0;
+    }
+    own = bdrv_options_extract(options, "backing");
+    ret = bdrv_options_take_str(options, "backing", &reference, errp);
+    if (ret == 0) {
+        ret = open_backing(bs, reference, own, flags, errp);
+    }
+    QDECREF(own);
+    free(reference);
+    return ret;
+}

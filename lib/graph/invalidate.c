@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Another process may have written the image: what was kept of it in memory is
+ * read anew, and the node becomes active.
+ */
+#include "graph/graph-int.h"
+
+#include <errno.h>
+
+static int coroutine_fn reread(BlockDriverState *bs, Error **errp)
+{
+    Error *err = NULL;
+    int64_t length;
+
+    if (bs->drv->bdrv_co_invalidate_cache) {
+        bs->drv->bdrv_co_invalidate_cache(bs, &err);
+        if (err) {
+            error_propagate(errp, err);
+            return -EIO;
+        }
+    }
+    length = bs->sg ? 0 : bdrv_co_refresh_length(bs);
+    if (length < 0) {
+        error_setg_errno(errp, (int)-length, "Could not reread the size of node '%s'",
+                         bs->node_name);
+        return (int)length;
+    }
+    return 0;
+}
+
+/* Children first: the metadata of this node lie in its file. */
+int coroutine_fn bdrv_co_invalidate_cache(BlockDriverState *bs, Error **errp)
+{
+    int ret = 0;
+
+    if (!bs->drv || !(bdrv_get_flags(bs) & BDRV_O_INACTIVE)) {
+        return 0;
+    }
+    atomic_fetch_and(&bs->open_flags, ~BDRV_O_INACTIVE);
+    if (bs->file) {
+        ret = bdrv_co_invalidate_cache(bs->file, errp);
+    }
+    if (ret == 0 && bs->backing) {
+        ret = bdrv_co_invalidate_cache(bs->backing, errp);
+    }
+    if (ret == 0) {
+        ret = reread(bs, errp);
+    }
+    if (ret < 0) {
+        atomic_fetch_or(&bs->open_flags, BDRV_O_INACTIVE);
+    }
+    return ret;
+}

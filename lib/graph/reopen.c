@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Reopening: the same medium, writable or not, with another way of caching.
+ *
+ * Who becomes writable needs a writable file first; who becomes read-only may
+ * still write to it while doing so.
+ */
+#include "graph/graph-int.h"
+
+#include <errno.h>
+
+#define REOPEN_FLAGS (BDRV_O_RDWR | BDRV_O_CACHE_MASK)
+
+static bool has_device(BlockDriverState *bs)
+{
+    BdrvParent *parent;
+
+    LIST_FOREACH(parent, &bs->parents, link) {
+        if (parent->ops->has_device && parent->ops->has_device(parent->opaque)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int check_reopen(BlockDriverState *bs, int flags, Error **errp)
+{
+    int old = bdrv_get_flags(bs);
+
+    if (!bs->drv) {
+        error_setg(errp, "Node '%s' has no medium", bs->node_name);
+        return -ENOMEDIUM;
+    }
+    if ((flags & BDRV_O_RDWR) && bs->read_only && !(old & BDRV_O_ALLOW_RDWR)) {
+        error_setg(errp, "Node '%s' is read-only", bs->node_name);
+        return -EACCES;
+    }
+    if (((flags ^ old) & BDRV_O_CACHE_WB) && has_device(bs)) {
+        error_setg(errp, "Cannot change cache.writeback: Device attached");
+        return -EINVAL;
+    }
+    if (!bs->drv->bdrv_reopen) {
+        error_setg(errp, "Driver '%s' cannot reopen node '%s'", bs->drv->format_name,
+                   bs->node_name);
+        return -ENOTSUP;
+    }
+    return 0;
+}
+
+static int reopen_driver(BlockDriverState *bs, int flags, Error **errp)
+{
+    int ret = bs->drv->bdrv_reopen(bs, flags, errp);
+
+    if (ret < 0) {
+        if (errp && !*errp) {
+            error_setg_errno(errp, -ret, "Could not reopen node '%s'", bs->node_name);
+        }
+        return ret;
+    }
+    bs->read_only = !(flags & BDRV_O_RDWR);
+    atomic_store(&bs->open_flags, flags);
+    atomic_store(&bs->enable_write_cache, (flags & BDRV_O_CACHE_WB) != 0);
+    return bdrv_refresh_limits(bs, errp);
+}
+
+/* What the file gets of a change of the node above it; its write cache is its own affair. */
+static int flags_for_file(BlockDriverState *bs, int flags)
+{
+    int changed = (flags ^ bdrv_get_flags(bs)) & REOPEN_FLAGS & ~BDRV_O_CACHE_WB;
+    bool shared = LIST_NEXT(LIST_FIRST(&bs->file->parents), link) != NULL;
+
+    if (shared && !(flags & BDRV_O_RDWR)) {
+        changed &= ~BDRV_O_RDWR;       /* another may need it writable */
+    }
+    return (bdrv_get_flags(bs->file) & ~changed) | (flags & changed);
+}
+
+static int reopen_node(BlockDriverState *bs, int flags, Error **errp);
+
+static int reopen_file(BlockDriverState *file, int flags, Error **errp)
+{
+    return file && flags != bdrv_get_flags(file) ? reopen_node(file, flags, errp) : 0;
+}
+
+static int reopen_with_file(BlockDriverState *bs, int flags, Error **errp)
+{
+    BlockDriverState *file = bs->file;
+    int old = bdrv_get_flags(bs), ret;
+    int old_of_file = file ? bdrv_get_flags(file) : 0;
+    int new_of_file = file ? flags_for_file(bs, flags) : 0;
+    bool file_first = flags & BDRV_O_RDWR;
+
+    ret = file_first ? reopen_file(file, new_of_file, errp) : reopen_driver(bs, flags, errp);
+    if (ret < 0) {
+        return ret;
+    }
+    ret = file_first ? reopen_driver(bs, flags, errp) : reopen_file(file, new_of_file, errp);
+    if (ret < 0) {
+        if (file_first) {
+            reopen_file(file, old_of_file, NULL);
+        } else {
+            reopen_driver(bs, old, NULL);
+        }
+    }
+    return ret;
+}
+
+static int reopen_node(BlockDriverState *bs, int flags, Error **errp)
+{
+    int ret = check_reopen(bs, flags, errp);
+
+    if (ret == 0 && !bs->read_only && !(flags & BDRV_O_RDWR)) {
+        ret = bdrv_flush(bs);
+        if (ret < 0) {
+            error_setg_errno(errp, -ret, "Could not flush node '%s'", bs->node_name);
+        }
+    }
+    return ret < 0 ? ret : reopen_with_file(bs, flags, errp);
+}
+
+int bdrv_reopen(BlockDriverState *bs, int flags, Error **errp)
+{
+    int old = bdrv_get_flags(bs), ret;
+
+    flags = (old & ~REOPEN_FLAGS) | (flags & REOPEN_FLAGS);
+    if (old & BDRV_O_RDWR) {
+        flags |= BDRV_O_ALLOW_RDWR;
+    }
+    bdrv_drained_begin(bs);
+    ret = reopen_node(bs, flags, errp);
+    bdrv_drained_end(bs);
+    return ret;
+}
