@@ -2,7 +2,7 @@
 /*
  * Flushes that fail stay failed; flushes that come together share one fdatasync.
  *
- * This program has its own fdatasync() and pwritev2().  They are called where
+ * This program has its own fdatasync(), pwrite() and pwritev2().  They are called where
  * there is no ring: in threads that run no loop, and in the pool of a context
  * with the engine "threads".
  */
@@ -40,6 +40,13 @@ ssize_t pwritev2(int fd, const struct iovec *iov, int niov, off_t offset, int fl
 
     return error ? fail_with(error)
                  : syscall(SYS_pwritev2, fd, iov, niov, (unsigned long)offset, 0UL, flags);
+}
+
+ssize_t pwrite(int fd, const void *buf, size_t len, off_t offset)
+{
+    int error = atomic_load(&write_errno);
+
+    return error ? fail_with(error) : syscall(SYS_pwrite64, fd, buf, len, offset);
 }
 
 static int test_reset(void **state)
