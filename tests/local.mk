@@ -7,6 +7,7 @@ unit_tests = \
 	tests/unit/test-accounting \
 	tests/unit/test-aio \
 	tests/unit/test-aio-context \
+	tests/unit/test-all-backends \
 	tests/unit/test-backend-life \
 	tests/unit/test-backend-names \
 	tests/unit/test-backend-root \
@@ -46,11 +47,13 @@ unit_tests = \
 	tests/unit/test-multiwrite \
 	tests/unit/test-notify \
 	tests/unit/test-op-blockers-blk \
+	tests/unit/test-out-of-memory \
 	tests/unit/test-properties \
 	tests/unit/test-qdict \
 	tests/unit/test-request-matrix \
 	tests/unit/test-root-state \
 	tests/unit/test-serialising \
+	tests/unit/test-size \
 	tests/unit/test-thread-pool \
 	tests/unit/test-throttle \
 	tests/unit/test-throttle-group \
@@ -244,12 +247,22 @@ check_PROGRAMS += tests/has-engine
 tests_has_engine_LDADD = libblkbackend.la
 tests_has_engine_LDFLAGS = $(AM_LDFLAGS) -no-install
 
+# docs/contract.md names the test that proves each item; this one looks whether they ran.
+contract_test = tests/code/contract-is-proven.py
+
 if HAVE_CMOCKA
 check_PROGRAMS += $(unit_tests)
-TESTS += $(unit_tests)
+TESTS += $(unit_tests) $(contract_test)
+tests/code/contract-is-proven.log: $(unit_tests:=.log) $(lib_tests:=.log) \
+	$(server_tests:.sh=.log)
 endif
 
-EXTRA_DIST += $(example_tests) $(protocol_tests) $(server_tests) $(code_tests) \
+# A minute of it with each event engine.
+soak:
+	STORM_SECONDS=60 $(MAKE) check TESTS=tests/lib/storm
+.PHONY: soak
+
+EXTRA_DIST += $(example_tests) $(protocol_tests) $(server_tests) $(code_tests) $(contract_test) \
 	tests/code/header-symbols tests/functions.sh tests/nbdtest.py tests/protocol/rawnbd.py \
 	tests/run tests/tsan.supp tests/unit/blk-test.h tests/unit/blkdebug-test.h tests/unit/driver-test.h \
 	tests/unit/graph-test.h tests/unit/testfmt.h tests/unit/unit.h

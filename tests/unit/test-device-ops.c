@@ -2,6 +2,8 @@
 /* The attached device and its callbacks. */
 #include "blk-test.h"
 
+#include "backend/backend.h"
+
 static int dev, other_dev;
 
 static void attach_holds_a_reference(void **state)
@@ -138,6 +140,22 @@ static void an_open_tray_fails_requests(void **state)
     assert_int_equal(sectors, MEDIUM_SIZE / 512);
     open = false;
     assert_int_equal(blk_read(blk, 0, buf, 1), 0);
+    blk_unref(blk);
+}
+
+/* Nothing in the library uses it, and nothing public tells it. */
+static void guest_block_size_goes_with_the_device(void **state)
+{
+    BlockBackend *blk = blk_new(NULL);
+
+    (void)state;
+    assert_int_equal(blk->guest_block_size, 0);
+    blk_attach_dev_nofail(blk, &dev);
+    blk_set_guest_block_size(blk, 4096);
+    assert_int_equal(blk->guest_block_size, 4096);
+    assert_int_equal(blk_get_request_alignment(blk), 512);
+    blk_detach_dev(blk, &dev);
+    assert_int_equal(blk->guest_block_size, 512);
     blk_unref(blk);
 }
 
@@ -278,6 +296,7 @@ int main(void)
         BLK_TEST(ops_are_used_where_they_lie),
         BLK_TEST(detach_clears_the_ops),
         BLK_TEST(an_open_tray_fails_requests),
+        BLK_TEST(guest_block_size_goes_with_the_device),
         BLK_TEST(what_the_device_lacks_is_not_called),
         BLK_TEST(callbacks_get_their_opaque),
         BLK_TEST(ops_and_opaque_change_together),

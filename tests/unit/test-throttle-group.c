@@ -312,6 +312,34 @@ static void reads_writes_and_zero_writes_count_as_requested(void **state)
     blk_unref(blk);
 }
 
+static int coroutine_fn write_compressed(BlockDriverState *bs, int64_t offset, int64_t bytes,
+                                         QEMUIOVector *qiov)
+{
+    return test_co_pwritev(bs, offset, bytes, qiov, 0);
+}
+
+static void compressed_writes_count_too(void **state)
+{
+    BlockBackend *blk = open_limited(NULL, limit(THROTTLE_OPS_WRITE, 100));
+    Client c = { .blk = blk, .is_write = true, .bytes = 512, .left = 1 };
+    uint8_t buf[512] = { 0 };
+
+    (void)state;
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(blk_write_compressed(blk, 0, buf, 1), -ENOTSUP);
+    }
+    test_driver.bdrv_co_pwritev_compressed = write_compressed;
+    for (int i = 0; i < 11; i++) {
+        assert_int_equal(blk_write_compressed(blk, 0, buf, 1), 0);
+    }
+    test_driver.bdrv_co_pwritev_compressed = NULL;
+    client_start(&c);
+    assert_int_equal(c.done, 0);
+    run_until(10 * MS);
+    assert_int_equal(c.done, 1);
+    blk_unref(blk);
+}
+
 static void an_empty_request_is_one_operation(void **state)
 {
     BlockBackend *blk = open_limited(NULL, limit(THROTTLE_OPS_TOTAL, 100));
@@ -1276,6 +1304,7 @@ int main(void)
         TEST(a_long_burst_has_a_speed),
         TEST(large_requests_count_more_operations),
         TEST(reads_writes_and_zero_writes_count_as_requested),
+        TEST(compressed_writes_count_too),
         TEST(an_empty_request_is_one_operation),
         TEST(a_rejected_request_uses_nothing_up),
         TEST(a_write_to_an_inactive_node_uses_nothing_up),
