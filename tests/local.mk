@@ -182,6 +182,9 @@ server_tests = \
 	tests/server/option-errors.sh \
 	tests/server/out-of-descriptors.sh \
 	tests/server/pid-file-and-socket-removed.sh \
+	tests/server/qcow2-common.sh \
+	tests/server/qcow2-reads-what-qemu-wrote.sh \
+	tests/server/qcow2-writes-what-qemu-reads.sh \
 	tests/server/qemu-img.sh \
 	tests/server/qemu-io-patterns.sh \
 	tests/server/read-only.sh \
