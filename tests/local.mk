@@ -36,6 +36,7 @@ unit_tests = \
 	tests/unit/test-notify \
 	tests/unit/test-op-blockers-blk \
 	tests/unit/test-properties \
+	tests/unit/test-qcow2 \
 	tests/unit/test-qdict \
 	tests/unit/test-request-matrix \
 	tests/unit/test-root-state \

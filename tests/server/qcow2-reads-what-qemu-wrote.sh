@@ -6,9 +6,10 @@ source "$(dirname "$0")/qcow2-common.sh"
 # Writes, zeroes, discards; whole clusters, parts, and across their edges.
 # fill IMAGE FORMAT
 fill() {
-    qemu-io -f "$2" -d unmap -c 'write -P 1 0 300k' -c 'write -P 2 1000k 5k' -c 'write -P 3 1234567 7777' \
-        -c 'write -P 4 2M 2M' -c 'write -z 2500k 128k' -c 'discard 3M 256k' -c 'write -z -u 3500k 64k' \
-        -c 'write -P 5 7M 1k' -c 'write -P 6 8387584 1k' "$1" >/dev/null
+    qemu-io -f "$2" -d unmap -c 'write -P 1 0 300k' -c 'write -P 2 1000k 5k' \
+        -c 'write -P 3 1234567 7777' -c 'write -P 4 2M 2M' -c 'write -z 2500k 128k' \
+        -c 'discard 3M 256k' -c 'write -z -u 3500k 64k' -c 'write -P 5 7M 1k' \
+        -c 'write -P 6 8387584 1k' "$1" >/dev/null
 }
 
 # same: the export reads as qemu-img reads the image.

@@ -11,15 +11,13 @@
 /* A run of free clusters that is being looked for. */
 typedef struct FreeRun {
     uint64_t first, count;
-    uint64_t lowest;                    /* free cluster seen; UINT64_MAX: none */
 } FreeRun;
 
-static int coroutine_fn find_free_run(BlockDriverState *bs, uint64_t least, uint64_t want,
-                                      FreeRun *run)
+static int coroutine_fn find_free_run(BlockDriverState *bs, uint64_t want, FreeRun *run)
 {
     Qcow2State *s = bdrv_state(bs);
 
-    *run = (FreeRun){ .lowest = UINT64_MAX };
+    *run = (FreeRun){ 0 };
     for (uint64_t cluster = s->free_hint; run->count < want; cluster++) {
         uint64_t refcount;
         int ret = qcow2_ensure_refblock(bs, cluster);
@@ -30,47 +28,104 @@ static int coroutine_fn find_free_run(BlockDriverState *bs, uint64_t least, uint
         if (ret < 0) {
             return ret;
         }
-        if (refcount > 0) {
-            if (run->count >= least) {
-                break;
-            }
-            run->count = 0;
-            continue;
+        if (refcount > 0 && run->count > 0) {
+            break;
         }
-        if (run->count++ == 0) {
+        if (refcount == 0 && run->count++ == 0) {
             run->first = cluster;
-        }
-        if (run->lowest == UINT64_MAX) {
-            run->lowest = cluster;
         }
     }
     return 0;
 }
 
-int coroutine_fn qcow2_alloc_clusters(BlockDriverState *bs, uint64_t least, uint64_t want,
-                                      uint64_t *first, uint64_t *got)
+static int coroutine_fn take_clusters(BlockDriverState *bs, uint64_t first, uint64_t count)
+{
+    Qcow2State *s = bdrv_state(bs);
+    int ret = qcow2_check_new_area(bs, first << s->cluster_bits, count << s->cluster_bits);
+
+    if (ret == 0) {
+        ret = qcow2_change_refcount(bs, first, count, 1);
+    }
+    if (ret == 0 && first + count > s->fresh_from) {
+        s->fresh_from = first + count;
+    }
+    return ret;
+}
+
+int coroutine_fn qcow2_alloc_clusters(BlockDriverState *bs, uint64_t want, uint64_t *first,
+                                      uint64_t *got)
 {
     Qcow2State *s = bdrv_state(bs);
     FreeRun run;
-    int ret = find_free_run(bs, least, want, &run);
+    int ret = find_free_run(bs, want, &run);
 
     if (ret == 0) {
-        ret = qcow2_check_new_area(bs, run.first << s->cluster_bits,
-                                   run.count << s->cluster_bits);
-    }
-    if (ret == 0) {
-        ret = qcow2_change_refcount(bs, run.first, run.count, 1);
+        ret = take_clusters(bs, run.first, run.count);
     }
     if (ret < 0) {
         return ret;
     }
-    s->free_hint = run.lowest == run.first ? run.first + run.count : run.lowest;
-    if (run.first + run.count > s->fresh_from) {
-        s->fresh_from = run.first + run.count;
-    }
+    s->free_hint = run.first + run.count;
     *first = run.first;
     *got = run.count;
     return 0;
+}
+
+/* ---- a table in one piece ---- */
+
+/* The first `count` free clusters in one piece; what no block covers is free. */
+static int coroutine_fn find_room(BlockDriverState *bs, uint64_t count, uint64_t *first)
+{
+    Qcow2State *s = bdrv_state(bs);
+    uint64_t run = 0, refcount;
+
+    for (uint64_t cluster = s->free_hint; run < count; cluster++) {
+        int ret = cluster > QCOW2_OFFSET_MASK >> s->cluster_bits
+                  ? -EFBIG : qcow2_get_refcount(bs, cluster, &refcount);
+
+        if (ret < 0) {
+            return ret;
+        }
+        run = refcount == 0 ? run + 1 : 0;
+        *first = cluster + 1 - run;
+    }
+    return 0;
+}
+
+/* Room for `count` clusters, all of them within reach of the refcount table. */
+static int coroutine_fn find_covered_room(BlockDriverState *bs, uint64_t count, uint64_t *first)
+{
+    Qcow2State *s = bdrv_state(bs);
+    int ret = find_room(bs, count, first);
+
+    while (ret == 0 && (*first + count - 1) >> s->refblock_bits >= s->reftable_size) {
+        ret = qcow2_ensure_refblock(bs, (uint64_t)s->reftable_size << s->refblock_bits);
+        if (ret == 0) {
+            ret = find_room(bs, count, first);
+        }
+    }
+    return ret;
+}
+
+/*
+ * The refcount blocks that are missing are put in front of the table.  They are
+ * made in ascending order, so that each one's own count has a block by then: at
+ * the latest, itself.
+ */
+int coroutine_fn qcow2_alloc_table(BlockDriverState *bs, uint64_t count, uint64_t *first)
+{
+    Qcow2State *s = bdrv_state(bs);
+    uint64_t room = count + (count >> s->refblock_bits) + 3, start = 0, blocks = 0;
+    int ret = find_covered_room(bs, room, &start);
+
+    for (uint64_t i = start >> s->refblock_bits;
+         ret == 0 && i <= (start + room - 1) >> s->refblock_bits; i++) {
+        if (!(s->reftable[i] & QCOW2_REFTABLE_MASK)) {
+            ret = qcow2_new_refblock(bs, start + blocks++, i);
+        }
+    }
+    *first = start + blocks;
+    return ret < 0 ? ret : take_clusters(bs, *first, count);
 }
 
 /* ---- compressed data, one behind the other ---- */
@@ -109,7 +164,7 @@ int coroutine_fn qcow2_alloc_bytes(BlockDriverState *bs, uint32_t bytes, uint64_
         ret = qcow2_change_refcount(bs, qcow2_cluster_of(s, tail), 1, 1);
         *offset = tail;
     } else {
-        ret = qcow2_alloc_clusters(bs, 1, 1, &first, &got);
+        ret = qcow2_alloc_clusters(bs, 1, &first, &got);
         if (ret < 0) {
             return ret;
         }

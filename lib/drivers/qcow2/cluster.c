@@ -337,7 +337,7 @@ static int coroutine_fn new_l2_table(BlockDriverState *bs, uint64_t index)
         return qcow2_corrupt(bs, "L2 table offset %#" PRIx64 " unaligned (L1 index: %#" PRIx64 ")",
                              old_offset, index);
     }
-    ret = qcow2_alloc_clusters(bs, 1, 1, &first, &got);
+    ret = qcow2_alloc_clusters(bs, 1, &first, &got);
     if (ret < 0) {
         return ret;
     }

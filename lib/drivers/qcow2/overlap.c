@@ -65,6 +65,7 @@ int coroutine_fn qcow2_corrupt(BlockDriverState *bs, const char *fmt, ...)
 {
     Qcow2State *s = bdrv_state(bs);
     bool writable = !bdrv_is_read_only(bs) && !(bdrv_get_flags(bs) & BDRV_O_INACTIVE);
+    const char *name = bdrv_filename(*bdrv_filename(bs) ? bs : bdrv_file(bs));
     char what[200];
     va_list ap;
 
@@ -74,7 +75,7 @@ int coroutine_fn qcow2_corrupt(BlockDriverState *bs, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(what, sizeof(what), fmt, ap);
     va_end(ap);
-    blkbackend_log("qcow2: image '%s' is corrupt: %s%s", bdrv_filename(bs), what,
+    blkbackend_log("qcow2: image '%s' is corrupt: %s%s", name, what,
                    writable ? "; it is marked so, and no longer written to"
                             : "; further corruption events will be suppressed");
     if (writable) {

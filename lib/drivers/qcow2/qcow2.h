@@ -251,12 +251,16 @@ int coroutine_fn qcow2_change_refcount(BlockDriverState *bs, uint64_t first, uin
                                        int change);
 /* Sees to it that there is a refcount block for the host cluster. */
 int coroutine_fn qcow2_ensure_refblock(BlockDriverState *bs, uint64_t cluster);
+/* Makes the block that entry `index` of the refcount table lacks, in a free cluster. */
+int coroutine_fn qcow2_new_refblock(BlockDriverState *bs, uint64_t cluster, uint64_t index);
 
 /* ---- alloc.c; lock ---- */
 
-/* Up to `want` host clusters in one piece, at least `least`; counts them once. */
-int coroutine_fn qcow2_alloc_clusters(BlockDriverState *bs, uint64_t least, uint64_t want,
-                                      uint64_t *first, uint64_t *got);
+/* Up to `want` host clusters in one piece; counts them once. */
+int coroutine_fn qcow2_alloc_clusters(BlockDriverState *bs, uint64_t want, uint64_t *first,
+                                      uint64_t *got);
+/* All of `count` host clusters in one piece; counts them once. */
+int coroutine_fn qcow2_alloc_table(BlockDriverState *bs, uint64_t count, uint64_t *first);
 /* Room for compressed data; may share a cluster with others. */
 int coroutine_fn qcow2_alloc_bytes(BlockDriverState *bs, uint32_t bytes, uint64_t *offset);
 /* Waits until nobody else is giving a place to one of these guest clusters; drops and retakes

@@ -105,8 +105,7 @@ static void raise_fresh(Qcow2State *s, uint64_t end)
     }
 }
 
-/* A block that is in `cluster`, which it covers. */
-static int coroutine_fn new_block(BlockDriverState *bs, uint64_t cluster)
+int coroutine_fn qcow2_new_refblock(BlockDriverState *bs, uint64_t cluster, uint64_t index)
 {
     Qcow2State *s = bdrv_state(bs);
     uint64_t offset = cluster << s->cluster_bits;
@@ -119,10 +118,9 @@ static int coroutine_fn new_block(BlockDriverState *bs, uint64_t cluster)
     if (ret < 0) {
         return ret;
     }
-    entry_set(block->data, in_block(s, cluster), s->hdr.refcount_order, 1);
-    set_reftable(bs, cluster >> s->refblock_bits, offset);
+    set_reftable(bs, index, offset);
     raise_fresh(s, cluster + 1);
-    return 0;
+    return qcow2_change_refcount(bs, cluster, 1, 1);
 }
 
 /* ---- growth of the table ---- */
@@ -286,7 +284,7 @@ int coroutine_fn qcow2_ensure_refblock(BlockDriverState *bs, uint64_t cluster)
     if (index >= s->reftable_size) {
         return grow_table(bs, cluster);
     }
-    return s->reftable[index] & QCOW2_REFTABLE_MASK ? 0 : new_block(bs, cluster);
+    return s->reftable[index] & QCOW2_REFTABLE_MASK ? 0 : qcow2_new_refblock(bs, cluster, index);
 }
 
 int coroutine_fn qcow2_get_refcount(BlockDriverState *bs, uint64_t cluster, uint64_t *count)

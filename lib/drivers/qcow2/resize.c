@@ -70,12 +70,12 @@ static void switch_l1(BlockDriverState *bs, uint64_t *l1, uint32_t entries, uint
 static int coroutine_fn grow_l1(BlockDriverState *bs, uint64_t entries)
 {
     Qcow2State *s = bdrv_state(bs);
-    uint64_t bytes = entries * sizeof(s->l1[0]), first, got, *l1;
+    uint64_t bytes = entries * sizeof(s->l1[0]), first, *l1;
     uint64_t clusters = qcow2_clusters_up(s, bytes);
     int ret = bytes > QCOW2_MAX_L1_BYTES ? -EFBIG : qcow2_write_back(bs);
 
     if (ret == 0) {
-        ret = qcow2_alloc_clusters(bs, clusters, clusters, &first, &got);
+        ret = qcow2_alloc_table(bs, clusters, &first);
     }
     if (ret < 0) {
         return ret;
@@ -91,7 +91,7 @@ static int coroutine_fn grow_l1(BlockDriverState *bs, uint64_t entries)
         }
     }
     if (ret < 0) {
-        qcow2_change_refcount(bs, first, got, -1);
+        qcow2_change_refcount(bs, first, clusters, -1);
         free(l1);
         return ret;
     }

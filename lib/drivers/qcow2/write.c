@@ -209,7 +209,7 @@ static int coroutine_fn plan_host(BlockDriverState *bs, WritePlan *p, uint64_t e
         }
         return 0;
     }
-    ret = qcow2_alloc_clusters(bs, 1, *count, &first, count);
+    ret = qcow2_alloc_clusters(bs, *count, &first, count);
     if (ret == 0) {
         p->host = first << s->cluster_bits;
         p->is_new = true;
