@@ -17,9 +17,15 @@ bench_nbdload_SOURCES = \
 	bench/nbdload.c
 bench_nbdload_LDADD =
 
-EXTRA_DIST += bench/run
+EXTRA_DIST += bench/run bench/throttle-accuracy
 
 .PHONY: bench
 bench: bench/nbdload nbd-export
 	NBD_EXPORT='$(abs_top_builddir)/nbd-export' NBDLOAD='$(abs_top_builddir)/bench/nbdload' \
 	    $(PYTHON3) $(top_srcdir)/bench/run $(BENCHFLAGS)
+
+# Do limits hold to the percent?  THROTTLEFLAGS="--secs=3 --rows=iops" and the like.
+.PHONY: bench-throttle
+bench-throttle: bench/nbdload nbd-export
+	NBD_EXPORT='$(abs_top_builddir)/nbd-export' NBDLOAD='$(abs_top_builddir)/bench/nbdload' \
+	    $(PYTHON3) $(top_srcdir)/bench/throttle-accuracy $(THROTTLEFLAGS)

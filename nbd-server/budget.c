@@ -14,7 +14,6 @@
 
 struct BudgetWaiter {
     Coroutine *co;
-    AioContext *ctx;
     size_t bytes;
     bool ok;
     STAILQ_ENTRY(BudgetWaiter) link;
@@ -33,15 +32,15 @@ bool budget_is_short(void)
 
 static bool server_try(Server *server, size_t bytes)
 {
-    int64_t want = (int64_t)bytes;
-    int64_t sum = atomic_fetch_add(&server->memory, want) + want;
+    int64_t want = (int64_t)bytes, sum = atomic_load(&server->memory);
 
-    /* A single request larger than the bound runs alone rather than never. */
-    if (sum <= server->max_memory || sum == want) {
-        return true;
-    }
-    atomic_fetch_sub(&server->memory, want);
-    return false;
+    do {
+        /* A single request larger than the bound runs alone rather than never. */
+        if (sum > 0 && sum + want > server->max_memory) {
+            return false;
+        }
+    } while (!atomic_compare_exchange_weak(&server->memory, &sum, sum + want));
+    return true;
 }
 
 static void line_wake_first(void)
@@ -160,7 +159,6 @@ bool coroutine_fn budget_take(Budget *b, size_t bytes)
     if (budget_try(b, bytes)) {
         return true;
     }
-    waiter.ctx = qemu_coroutine_get_aio_context(waiter.co);
     STAILQ_INSERT_TAIL(&b->waiters, &waiter, link);
     qemu_coroutine_yield();
     return waiter.ok;
@@ -201,7 +199,7 @@ static void wake_first(Budget *b, bool ok)
 
     STAILQ_REMOVE_HEAD(&b->waiters, link);
     w->ok = ok;
-    aio_co_schedule(w->ctx, w->co);
+    aio_co_schedule(qemu_coroutine_get_aio_context(w->co), w->co);
 }
 
 void budget_grant(Budget *b)

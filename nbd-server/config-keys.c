@@ -640,8 +640,8 @@ void config_print_help(void)
     print_keys("Options of the export of IMAGE", KEY_ONE_EXPORT, false);
     print_keys("Keys of --export (KEY=VALUE,KEY=VALUE,...; write a comma in a value twice)",
                KEY_IN_LIST | KEY_EXPORT, true);
-    print_keys("Keys of --throttle: what may pass in a second; with KEY-max in a second of a burst,\n"
-               "and with KEY-max-length so many seconds long.  In --export: throttle.KEY=VALUE",
+    print_keys("Keys of --throttle: what may pass in a second; with KEY-max in a second of a\n"
+               "burst, and with KEY-max-length how long that is.  In --export: throttle.KEY=VALUE",
                KEY_LIMIT, true);
     printf("\nThe manual, nbd-export(1), tells more.\n");
 }

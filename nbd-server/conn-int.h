@@ -126,14 +126,11 @@ bool coroutine_fn client_admit(Client *c, uint32_t len);
 void client_fail(Client *c, int error);
 /* Has the bottom half look what may go on. */
 void client_kick(Client *c);
-/* After c->wait or c->tx_blocked has changed. */
-void client_update_handlers(Client *c);
 
 /* ---- receive.c ---- */
 
 void receive_pool_release(void);   /* frees this thread's unused Requests */
 unsigned requests_in_thread(void); /* in flight, of all its clients */
-Request *request_new(Client *c);
 void request_free(Request *req);
 /* The request holds its own data no longer (a write that is done needs no payload). */
 void request_release_data(Request *req);

@@ -46,6 +46,8 @@ void client_kick(Client *c)
     }
 }
 
+static void update_handlers(Client *c);
+
 static void on_readable(void *opaque)
 {
     Client *c = opaque;
@@ -65,10 +67,11 @@ static void on_writable(void *opaque)
         return;
     }
     reply_flush(c);
-    client_update_handlers(c);
+    update_handlers(c);
 }
 
-void client_update_handlers(Client *c)
+/* After c->wait or c->tx_blocked has changed. */
+static void update_handlers(Client *c)
 {
     /* While the coroutine runs input stays watched: it usually waits for more of it next. */
     bool reads = c->wait == WAIT_INPUT || (c->wait == WAIT_NONE && c->reads_on);
@@ -85,7 +88,7 @@ void client_update_handlers(Client *c)
 static void coroutine_fn client_wait(Client *c, enum client_wait wait)
 {
     c->wait = wait;
-    client_update_handlers(c);
+    update_handlers(c);
     qemu_coroutine_yield();
     c->wait = WAIT_NONE;
 }
@@ -120,7 +123,7 @@ static void client_bh(void *opaque)
     c->kicked = false;
     reply_flush(c);
     budget_grant(&c->budget);
-    client_update_handlers(c);
+    update_handlers(c);
     if (may_go_on(c)) {
         qemu_coroutine_enter(c->co, NULL);   /* may free c */
     }
@@ -151,7 +154,7 @@ bool coroutine_fn client_take_memory(Client *c, size_t bytes)
     if (!ok && !c->error) {
         reply_flush(c);
         c->wait = WAIT_MEMORY;
-        client_update_handlers(c);
+        update_handlers(c);
         ok = budget_take(&c->budget, bytes);
         c->wait = WAIT_NONE;
     }

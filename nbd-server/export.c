@@ -13,54 +13,35 @@
 
 /* ---- "key=value,key=value" ---- */
 
-/* Copies up to an unescaped comma (",," stands for one); *end is at it or at the NUL. */
-static char *dup_element(const char *text, const char **end)
+static bool put_option(QDict *options, const char *key, const char *value, Error **errp)
 {
-    char *element = xcalloc(strlen(text) + 1, 1);
-    char *to = element;
-
-    while (*text && (*text != ',' || text[1] == ',')) {
-        text += *text == ',';
-        *to++ = *text++;
-    }
-    *end = text;
-    return element;
-}
-
-static bool put_element(QDict *options, char *element, Error **errp)
-{
-    char *equals = strchr(element, '=');
-
-    if (!equals || equals == element) {
-        error_setg(errp, "Image option '%s' is not of the form key=value", element);
+    if (!value || !*key) {
+        error_setg(errp, "Image option '%s' is not of the form key=value", key);
         return false;
     }
-    *equals = '\0';
-    if (qdict_haskey(options, element)) {
-        error_setg(errp, "Image option '%s' is given twice", element);
+    if (qdict_haskey(options, key)) {
+        error_setg(errp, "Image option '%s' is given twice", key);
         return false;
     }
-    qdict_put(options, element, qstring_from_str(equals + 1));
+    qdict_put(options, key, qstring_from_str(value));
     return true;
 }
 
 static QDict *parse_image_opts(const char *text, Error **errp)
 {
     QDict *options = qdict_new();
-    bool more;
+    char *key, *value;
 
-    do {
-        char *element = dup_element(text, &text);
-        bool ok = put_element(options, element, errp);
+    while (option_list_next(&text, &key, &value)) {
+        bool ok = put_option(options, key, value, errp);
 
-        free(element);
+        free(key);
+        free(value);
         if (!ok) {
             QDECREF(options);
             return NULL;
         }
-        more = *text == ',';
-        text += more;
-    } while (more);
+    }
     return options;
 }
 
@@ -69,20 +50,15 @@ static QDict *parse_image_opts(const char *text, Error **errp)
 static BlockBackend *open_image(const ExportConfig *cfg, Error **errp)
 {
     const char *filename = cfg->image_opts ? NULL : cfg->image;
-    int flags = cfg->open_flags & ~(BDRV_O_RDWR | BDRV_O_AUTO_RDONLY);
-    QDict *options;
+    QDict *options = cfg->image_opts ? parse_image_opts(cfg->image, errp) : qdict_new();
 
-    if (!cfg->read_only) {
-        flags |= BDRV_O_RDWR;
-    }
-    options = cfg->image_opts ? parse_image_opts(cfg->image, errp) : qdict_new();
     if (!options) {
         return NULL;
     }
     if (cfg->format) {
         qdict_put(options, "driver", qstring_from_str(cfg->format));
     }
-    return blk_new_open(filename, NULL, options, flags, errp);
+    return blk_new_open(filename, NULL, options, cfg->open_flags, errp);
 }
 
 /* A client may write what looks like another format: the next guess would be another one. */
@@ -192,16 +168,19 @@ void export_free(Export *export)
     }
 }
 
-Export *export_find(Server *server, const char *name, size_t len)
+Export *export_find(Server *server, const void *name, size_t len)
 {
     Export *export;
 
+    if (len == 0) {
+        return server->default_export;
+    }
     TAILQ_FOREACH(export, &server->exports, link) {
         if (strlen(export->name) == len && memcmp(export->name, name, len) == 0) {
             return export;
         }
     }
-    return len == 0 ? server->default_export : NULL;
+    return NULL;
 }
 
 /* ---- clients ---- */

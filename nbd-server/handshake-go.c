@@ -102,7 +102,7 @@ static int coroutine_fn info_or_go(Handshake *hs, bool go)
         return handshake_error(hs, NBD_REP_ERR_TOO_BIG, "export name longer than %d bytes",
                                NBD_MAX_STRING);
     }
-    export = handshake_find(hs, req.name, req.name_len);
+    export = export_find(hs->server, req.name, req.name_len);
     if (!export) {
         return handshake_error(hs, NBD_REP_ERR_UNKNOWN, "there is no export of that name");
     }

@@ -102,11 +102,6 @@ int handshake_violation(Handshake *hs, const char *fmt, ...)
 
 /* ---- for the options ---- */
 
-Export *handshake_find(Handshake *hs, const void *name, size_t len)
-{
-    return len ? export_find(hs->server, name, len) : hs->server->default_export;
-}
-
 uint16_t handshake_flags(const Handshake *hs, const Export *export)
 {
     return export->flags | (hs->conn->structured ? NBD_FLAG_SEND_DF : 0);

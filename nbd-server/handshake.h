@@ -51,8 +51,6 @@ int coroutine_fn handshake_send(Handshake *hs, const void *data, size_t len);
 int handshake_violation(Handshake *hs, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* NULL: there is no such export.  The empty name means the default export. */
-Export *handshake_find(Handshake *hs, const void *name, size_t len);
 /* With the bits that depend on what was negotiated. */
 uint16_t handshake_flags(const Handshake *hs, const Export *export);
 /* Takes the client's place in the export; false if it is full. */

@@ -157,17 +157,20 @@ static Listener *add_listener(Server *server, int fd)
 
 /* Two servers that find the same stale socket must not both replace it: the one who holds the
  * lock on the folder looks, removes, binds and listens in peace.  -1 if the folder cannot be
- * locked, which leaves only that race. */
+ * locked, which leaves only that race: whoever may read the folder could keep it locked. */
 static int lock_folder(const char *path)
 {
+    static const struct timespec pause = { .tv_nsec = 10000000 };
     auto_free char *copy = xstrdup(path);
-    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    auto_close int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    if (fd >= 0 && flock(fd, LOCK_EX) < 0) {
-        close(fd);
-        return -1;
+    for (int tries = 0; fd >= 0 && tries < 100; tries++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+            return take_fd(&fd);
+        }
+        nanosleep(&pause, NULL);
     }
-    return fd;
+    return -1;
 }
 
 /*

@@ -25,11 +25,6 @@ void log_set_level(enum log_level level)
     log_level = level;
 }
 
-bool log_enabled(enum log_level level)
-{
-    return level <= log_level;
-}
-
 void log_to_syslog(void)
 {
     openlog(PROGRAM, LOG_PID | LOG_NDELAY, LOG_DAEMON);
@@ -109,7 +104,7 @@ void log_msg(enum log_level level, const Export *export, const Conn *conn, const
     size_t n = 0;
     va_list args;
 
-    if (!log_enabled(level)) {
+    if (level > log_level) {
         return;
     }
     if (export) {

@@ -63,6 +63,7 @@ static bool catch_signals(Error **errp)
     sigaddset(&set, SIGINT);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);     /* a write past RLIMIT_FSIZE fails, and is the client's error */
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (signal_fd < 0) {
@@ -87,7 +88,7 @@ static void press(void *opaque)
 void server_memory_short(void *s)
 {
     (void)s;
-    if (!timer_pending(server.press_timer)) {
+    if (server.press_timer && !timer_pending(server.press_timer)) {
         iothreads_watch_conns(&server);
         timer_mod_ns(server.press_timer, qemu_clock_get_ns(QEMU_CLOCK_REALTIME) + PRESS_NS);
     }
@@ -247,6 +248,7 @@ static int serve(const Config *config)
     }
     iothreads_stop(&server);
     timer_free(server.press_timer);
+    server.press_timer = NULL;
     close_exports();
     daemon_remove_pid_file(config);
     return ok ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -34,7 +34,7 @@ unsigned requests_in_thread(void)
     return n_in_flight;
 }
 
-Request *request_new(Client *c)
+static Request *request_new(Client *c)
 {
     Request *req = free_requests;
 

@@ -33,7 +33,6 @@ typedef struct ExportConfig ExportConfig;
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 void log_set_level(enum log_level level);
-bool log_enabled(enum log_level level);
 /* One line to stderr: nbd-export: [export "NAME":] [client ADDR:] message.  Both may be NULL. */
 void log_msg(enum log_level level, const Export *export, const Conn *conn, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
@@ -84,7 +83,8 @@ Export *export_new(const ExportConfig *cfg, Error **errp);   /* main thread */
 void export_free(Export *export);
 /* Lets the requests go that wait because of --throttle, and those to come.  [main] */
 void export_unthrottle(Export *export);
-Export *export_find(Server *server, const char *name, size_t len);
+/* NULL: there is no such export.  The empty name means the default export. */
+Export *export_find(Server *server, const void *name, size_t len);
 /* Takes a client's place in the export; false if it is full. */
 bool export_get(Export *export);
 void export_put(Export *export);
@@ -196,7 +196,7 @@ struct Server {
     atomic_bool stopping;                 /* [atomic] SIGTERM was seen: requests get ESHUTDOWN */
     _Atomic int64_t memory;               /* [atomic] bytes held for all clients */
     int64_t max_memory;                   /* [const] */
-    QEMUTimer *press_timer;               /* [main] pending: clients wait for memory */
+    QEMUTimer *press_timer;               /* [main] pending: clients wait for memory; or NULL */
 };
 
 /* A client is gone.  [main] */

@@ -6,33 +6,44 @@
 unit_tests = \
 	tests/unit/test-accounting \
 	tests/unit/test-aio \
+	tests/unit/test-aio-context \
 	tests/unit/test-backend-life \
 	tests/unit/test-backend-names \
 	tests/unit/test-backend-root \
 	tests/unit/test-backing \
 	tests/unit/test-blkdebug \
 	tests/unit/test-blockers \
+	tests/unit/test-cancel \
 	tests/unit/test-clock \
 	tests/unit/test-colock \
+	tests/unit/test-commit \
+	tests/unit/test-compressed \
+	tests/unit/test-copy-on-read \
+	tests/unit/test-copy-range \
 	tests/unit/test-coroutine \
 	tests/unit/test-detect-zeroes \
 	tests/unit/test-device-ops \
+	tests/unit/test-drain-load \
 	tests/unit/test-driver-file \
 	tests/unit/test-driver-host-device \
 	tests/unit/test-driver-memory \
 	tests/unit/test-driver-null \
 	tests/unit/test-driver-raw \
-	tests/unit/test-error-policy \
 	tests/unit/test-error \
+	tests/unit/test-error-policy \
 	tests/unit/test-file-flush \
 	tests/unit/test-file-locks \
 	tests/unit/test-graph-drain \
 	tests/unit/test-graph-io \
 	tests/unit/test-graph-open \
+	tests/unit/test-histogram \
+	tests/unit/test-invalidate \
 	tests/unit/test-io-errors \
 	tests/unit/test-io-status \
+	tests/unit/test-ioctl \
 	tests/unit/test-iov \
 	tests/unit/test-media \
+	tests/unit/test-multiwrite \
 	tests/unit/test-notify \
 	tests/unit/test-op-blockers-blk \
 	tests/unit/test-properties \
@@ -42,16 +53,19 @@ unit_tests = \
 	tests/unit/test-root-state \
 	tests/unit/test-serialising \
 	tests/unit/test-thread-pool \
-	tests/unit/test-throttle-group \
 	tests/unit/test-throttle \
-	tests/unit/test-write-cache \
-	tests/unit/test-throttle-threads
+	tests/unit/test-throttle-group \
+	tests/unit/test-throttle-threads \
+	tests/unit/test-vmstate \
+	tests/unit/test-write-cache
 
 # The library as a stranger's program sees it: each links with libblkbackend.la alone.
 lib_tests = \
 	tests/lib/api-check \
+	tests/lib/storm \
 	tests/lib/straight-path
 tests_lib_api_check_LDADD = libblkbackend.la $(JANSSON_LIBS)
+tests_lib_storm_LDADD = libblkbackend.la $(JANSSON_LIBS)
 tests_lib_straight_path_LDADD = libblkbackend.la $(JANSSON_LIBS)
 
 # The examples do what they say.
@@ -86,6 +100,7 @@ protocol_tests = \
 	tests/protocol/export-name-unknown-closes.py \
 	tests/protocol/failed-flush-stays-failed.py \
 	tests/protocol/flush-answers.py \
+	tests/protocol/flush-with-a-range-is-einval.py \
 	tests/protocol/fua-on-every-command.py \
 	tests/protocol/go-answers-every-info.py \
 	tests/protocol/go-block-sizes-are-sane.py \
@@ -93,6 +108,7 @@ protocol_tests = \
 	tests/protocol/go-malformed-is-invalid.py \
 	tests/protocol/go-unknown-export.py \
 	tests/protocol/go-without-no-zeroes-has-no-padding.py \
+	tests/protocol/half-closed-client-gets-its-replies.py \
 	tests/protocol/half-sent-writes-do-not-starve-others.py \
 	tests/protocol/handshake-client-flags-unknown.py \
 	tests/protocol/handshake-client-without-fixed-newstyle.py \
@@ -101,7 +117,10 @@ protocol_tests = \
 	tests/protocol/handshake-left-anywhere.py \
 	tests/protocol/handshake-one-byte-at-a-time.py \
 	tests/protocol/handshake-timeout.py \
+	tests/protocol/hoarders-are-cut-off.py \
 	tests/protocol/hoarders-do-not-starve-others.py \
+	tests/protocol/hostile-clients.py \
+	tests/protocol/image-cut-while-replies-wait.py \
 	tests/protocol/info-and-go-agree.py \
 	tests/protocol/info-stays-in-haggling.py \
 	tests/protocol/list-names-every-export.py \
@@ -112,8 +131,8 @@ protocol_tests = \
 	tests/protocol/meta-context-malformed-is-invalid.py \
 	tests/protocol/meta-context-needs-structured-replies.py \
 	tests/protocol/meta-context-of-another-export.py \
-	tests/protocol/meta-context-set-replaces.py \
 	tests/protocol/meta-context-set.py \
+	tests/protocol/meta-context-set-replaces.py \
 	tests/protocol/meta-context-unknown-export.py \
 	tests/protocol/multi-conn-is-coherent.py \
 	tests/protocol/option-bad-magic-closes-alone.py \
@@ -129,11 +148,13 @@ protocol_tests = \
 	tests/protocol/request-bad-magic-closes-alone.py \
 	tests/protocol/request-cut-off.py \
 	tests/protocol/request-of-32-mib.py \
+	tests/protocol/requests-cut-anywhere.py \
 	tests/protocol/requests-run-side-by-side.py \
 	tests/protocol/sigterm-accepts-nothing-new.py \
 	tests/protocol/sigterm-answers-everything-in-flight.py \
 	tests/protocol/sigterm-does-not-wait-for-idle-clients.py \
 	tests/protocol/sigterm-drain-timeout.py \
+	tests/protocol/sigterm-ends-a-busy-client.py \
 	tests/protocol/sigterm-twice-ends-at-once.py \
 	tests/protocol/single-bytes.py \
 	tests/protocol/starttls-is-refused.py \
@@ -145,6 +166,8 @@ protocol_tests = \
 	tests/protocol/structured-reply-twice.py \
 	tests/protocol/structured-reply-with-data-is-invalid.py \
 	tests/protocol/thousands-of-requests-in-flight.py \
+	tests/protocol/throttle-does-not-delay-the-end.py \
+	tests/protocol/throttle-lets-trim-and-flush-pass.py \
 	tests/protocol/transmission-flags.py \
 	tests/protocol/trim-punches-with-discard-unmap.py \
 	tests/protocol/unaligned-end-of-image.py \
@@ -168,6 +191,7 @@ server_tests = \
 	tests/server/fault-failing-flush.sh \
 	tests/server/fault-log-shows-what-clients-ask.sh \
 	tests/server/fault-slow-request-holds-up-no-other.sh \
+	tests/server/file-size-limit-is-an-error.sh \
 	tests/server/fio-verify.sh \
 	tests/server/flush-reaches-the-disk.sh \
 	tests/server/fork-and-pid-file.sh \
@@ -175,11 +199,13 @@ server_tests = \
 	tests/server/help-and-version.sh \
 	tests/server/libnbd-async.sh \
 	tests/server/live-socket-is-refused.sh \
+	tests/server/locked-folder.sh \
 	tests/server/locks-against-qemu.sh \
 	tests/server/nbd-client-list.sh \
 	tests/server/nbdcopy-ext4-image.sh \
-	tests/server/nbdinfo-map.sh \
 	tests/server/nbdinfo.sh \
+	tests/server/nbdinfo-map.sh \
+	tests/server/old-kernels.sh \
 	tests/server/option-errors.sh \
 	tests/server/out-of-descriptors.sh \
 	tests/server/pid-file-and-socket-removed.sh \
@@ -194,6 +220,9 @@ server_tests = \
 	tests/server/tcp-nodelay.sh \
 	tests/server/tcp-v4-v6-and-unix-at-once.sh \
 	tests/server/threads.sh \
+	tests/server/throttle-group-is-shared.sh \
+	tests/server/throttle-holds-its-limits.sh \
+	tests/server/throttle-options.sh \
 	tests/server/two-servers-one-image.sh
 
 # The source itself, and what `make install` makes of it.
@@ -227,7 +256,7 @@ endif
 EXTRA_DIST += $(example_tests) $(protocol_tests) $(server_tests) $(code_tests) \
 	tests/code/header-symbols tests/functions.sh tests/nbdtest.py tests/protocol/rawnbd.py \
 	tests/run tests/tsan.supp tests/unit/blk-test.h tests/unit/blkdebug-test.h tests/unit/driver-test.h \
-	tests/unit/graph-test.h tests/unit/unit.h
+	tests/unit/graph-test.h tests/unit/testfmt.h tests/unit/unit.h
 
 # For every program that says nothing else: the unit tests.
 LDADD = $(libblkbackend_la_OBJECTS) $(libblkbackend_la_LIBADD) $(CMOCKA_LIBS)

@@ -90,7 +90,7 @@ typedef TAILQ_HEAD(QEMUTimerList, QEMUTimer) QEMUTimerList;
 struct AioContext {
     atomic_int refcnt;
     AioLock lock;
-    int sleepers;                /* threads inside ops->sleep(), at most 1; under lock.mutex */
+    atomic_int sleepers;         /* threads inside ops->sleep(), at most 1; set under lock.mutex */
     pthread_cond_t no_sleepers;
     const AioEngineOps *ops;
     AioEngine *engine;           /* the ops' own data */

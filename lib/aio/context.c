@@ -638,6 +638,16 @@ static void wait_for_events(AioContext *ctx)
     adapt_spin(ctx, qemu_clock_get_ns(QEMU_CLOCK_REALTIME) - start);
 }
 
+/*
+ * This round was ours, and another thread sleeps here still: it knows nothing of the requests we
+ * have queued and the timers we have set, and we may have taken away what was to wake it.
+ */
+static void wake_sleeper(AioContext *ctx)
+{
+    ctx->ops->submit(ctx);
+    aio_notify(ctx);
+}
+
 bool aio_poll(AioContext *ctx, bool blocking)
 {
     AioContext *outer = get_current();
@@ -658,6 +668,10 @@ bool aio_poll(AioContext *ctx, bool blocking)
     progress |= aio_bh_dispatch(ctx);
     progress |= aio_timers_dispatch(ctx);
 
+    /* Who sleeps has begun to under the lock, which we hold: there will not be another. */
+    if (atomic_load(&ctx->sleepers) > 0) {
+        wake_sleeper(ctx);
+    }
     aio_context_release(ctx);
     atomic_fetch_sub(&ctx->pollers, 1);
     set_current(outer);

@@ -29,20 +29,32 @@ struct AioEngine {
     bool event_fd_armed;
 };
 
-static int uring_init(AioContext *ctx, Error **errp)
+static int make_ring(struct io_uring *ring, unsigned flags, unsigned *features)
 {
     struct io_uring_params params = {
-        /* Completions wait until we enter the kernel anyway, instead of interrupting us. */
-        .flags = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_CQSIZE,
+        .flags = IORING_SETUP_CQSIZE | flags,
         .cq_entries = RING_CQ_ENTRIES,
     };
+    int ret = io_uring_queue_init_params(RING_ENTRIES, ring, &params);
+
+    *features = params.features;
+    return ret;
+}
+
+static int uring_init(AioContext *ctx, Error **errp)
+{
+    unsigned features;
     AioEngine *e = calloc(1, sizeof(*e));
     int ret;
 
     if (!e) {
         abort();
     }
-    ret = io_uring_queue_init_params(RING_ENTRIES, &e->ring, &params);
+    /* Completions wait until we enter the kernel anyway, instead of interrupting us: since 5.19. */
+    ret = make_ring(&e->ring, IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG, &features);
+    if (ret == -EINVAL) {
+        ret = make_ring(&e->ring, 0, &features);
+    }
     if (ret < 0) {
         error_setg_errno(errp, -ret, "The kernel refuses io_uring");
         error_append_hint(errp, "Use the engine 'threads', or allow io_uring "
@@ -50,7 +62,7 @@ static int uring_init(AioContext *ctx, Error **errp)
         free(e);
         return ret;
     }
-    if (!(params.features & IORING_FEAT_EXT_ARG)) {
+    if (!(features & IORING_FEAT_EXT_ARG)) {
         error_setg(errp, "The kernel's io_uring is too old (it cannot wait with a time-out)");
         io_uring_queue_exit(&e->ring);
         free(e);

@@ -65,8 +65,11 @@ int blk_flush_all(void)
 
     while ((blk = blk_all_next(blk))) {
         BlockDriverState *bs = blk_root(blk);
-        int ret = bs ? bdrv_flush(bs) : 0;
+        int ret;
 
+        blk_plug_suspend(blk);
+        ret = bs ? bdrv_flush(bs) : 0;
+        blk_plug_resume(blk);
         if (result == 0) {
             result = ret;
         }

@@ -255,7 +255,7 @@ static int coroutine_fn check_write(BlkRequest *r, int known_flags)
     if (ret == 0 && (r->flags & ~known_flags)) {
         ret = -EINVAL;
     }
-    return ret < 0 ? ret : bdrv_check_writable(blk_root(r->blk));
+    return ret < 0 || r->bytes == 0 ? ret : bdrv_check_writable(blk_root(r->blk));
 }
 
 int64_t coroutine_fn blk_op_write(BlkRequest *r)

@@ -103,12 +103,11 @@ static void group_unref(ThrottleState *group)
     }
 }
 
-/* By name (NULL: the backend's own); made if there is none. */
-static ThrottleState *group_get(BlockBackend *blk, const char *name)
+/* By name; made if there is none.  An empty name is always a new group's. */
+static ThrottleState *group_get(const char *name)
 {
     ThrottleState *group;
 
-    name = name ? name : blk_name(blk);
     LIST_FOREACH(group, &groups, registry_link) {
         if (*name && strcmp(group->name, name) == 0) {
             return group_ref(group);
@@ -147,7 +146,7 @@ static void unlock_group(ThrottleState *group, ThrottleWaiterList *released)
 
 /* ---- turns (group locked) ---- */
 
-/* The next member after the last one served, and that one last of all, that has somebody waiting. */
+/* Who has somebody waiting: the members after the last one served, and that one last of all. */
 static ThrottleMember *next_in_turn(ThrottleState *group, bool is_write)
 {
     ThrottleMember *start = group->token[is_write], *member = start;
@@ -163,15 +162,18 @@ static ThrottleMember *next_in_turn(ThrottleState *group, bool is_write)
 
 static void let_go(ThrottleState *group, ThrottleWaiter *w, ThrottleWaiterList *released)
 {
-    ThrottleMember *member = &w->blk->throttle;
-
-    TAILQ_REMOVE(&member->waiting[w->is_write], w, link);
+    TAILQ_REMOVE(&w->blk->throttle.waiting[w->is_write], w, link);
     TAILQ_INSERT_TAIL(released, w, link);
     if (group->armed[w->is_write] == w) {
         group->armed[w->is_write] = NULL;
     }
-    group->token[w->is_write] = member;
     throttle_account(&group->buckets, w->is_write, w->bytes, now_ns());
+}
+
+static void take_turn(ThrottleState *group, ThrottleWaiter *w, ThrottleWaiterList *released)
+{
+    group->token[w->is_write] = &w->blk->throttle;
+    let_go(group, w, released);
 }
 
 static void timer_cb(void *opaque);
@@ -200,7 +202,7 @@ static void schedule(ThrottleState *group, bool is_write, ThrottleWaiterList *re
         if (wait > 0) {
             arm(group, w, now + wait);
         } else {
-            let_go(group, w, released);
+            take_turn(group, w, released);
         }
     }
 }
@@ -220,7 +222,7 @@ static void timer_cb(void *opaque)
         if (now_ns() < w->due) {
             timer_mod_ns(w->timer, w->due);     /* was armed anew after it had fired */
         } else {
-            let_go(group, w, &released);
+            take_turn(group, w, &released);
             schedule(group, is_write, &released);
         }
     }
@@ -376,7 +378,7 @@ static void membership_changed(BlockBackend *blk)
 void blk_io_limits_enable(BlockBackend *blk, const char *group)
 {
     BLK_PRECONDITION(!group_of(blk), "the backend is in a throttle group already");
-    join(blk, group_get(blk, group));
+    join(blk, group_get(group ? group : blk_name(blk)));
     membership_changed(blk);
 }
 
@@ -389,18 +391,13 @@ void blk_io_limits_disable(BlockBackend *blk)
 
 void blk_io_limits_update_group(BlockBackend *blk, const char *group)
 {
-    ThrottleState *other;
+    const char *name = group ? group : blk_name(blk);
 
-    if (!group_of(blk)) {
-        return;
-    }
-    other = group_get(blk, group);
-    if (other == group_of(blk)) {
-        group_unref(other);
+    if (!group_of(blk) || strcmp(group_of(blk)->name, name) == 0) {
         return;
     }
     leave(blk);
-    join(blk, other);
+    join(blk, group_get(name));
     membership_changed(blk);
 }
 
@@ -422,8 +419,10 @@ void blk_set_io_limits(BlockBackend *blk, ThrottleConfig *cfg)
             group->armed[is_write] = NULL;
         }
         if (first) {
-            let_go(group, first, &released);
+            take_turn(group, first, &released);
         }
+    }
+    for (int is_write = 0; is_write < 2; is_write++) {
         schedule(group, is_write, &released);
     }
     unlock_group(group, &released);

@@ -22,6 +22,7 @@
 #define UNIT_BITS 16               /* of the bitmap; a multiple of any system's page */
 #define UNIT (INT64_C(1) << UNIT_BITS)
 #define MEMORY_SIZE_MAX (INT64_C(1) << 46)
+#define INLINE_ZERO_MAX (1 << 20)  /* more could hold up the thread's other requests */
 
 typedef struct MemoryRegion {
     atomic_int refs;               /* the node's, plus one for each BlockMapping */
@@ -264,31 +265,46 @@ static int coroutine_fn memory_co_pwritev(BlockDriverState *bs, int64_t offset, 
     return 0;
 }
 
+typedef struct ZeroJob {
+    MemoryRegion *region;
+    int64_t offset, bytes;
+    bool drop;                     /* give the pages back */
+} ZeroJob;
+
+static int zero_job(void *opaque)
+{
+    ZeroJob *job = opaque;
+
+    if (job->drop) {
+        region_drop(job->region, job->offset, job->bytes);
+    } else {
+        memset(job->region->data + job->offset, 0, (size_t)job->bytes);
+        region_set_used(job->region, job->offset, job->bytes);
+    }
+    return 0;
+}
+
+static int coroutine_fn memory_zero(BDRVMemoryState *s, int64_t offset, int64_t bytes, bool drop)
+{
+    ZeroJob job = { .region = s->region, .offset = offset, .bytes = bytes, .drop = drop };
+
+    return bytes <= INLINE_ZERO_MAX ? zero_job(&job) : aio_co_run_in_thread(zero_job, &job);
+}
+
 static int coroutine_fn memory_co_pwrite_zeroes(BlockDriverState *bs, int64_t offset,
                                                 int64_t bytes, int flags)
 {
     BDRVMemoryState *s = bdrv_state(bs);
 
-    if (!memory_in_range(s, offset, bytes)) {
-        return -ENOSPC;
-    }
-    if (!(flags & BDRV_REQ_MAY_UNMAP)) {
-        memset(s->region->data + offset, 0, (size_t)bytes);
-        region_set_used(s->region, offset, bytes);
-        return 0;
-    }
-    region_drop(s->region, offset, bytes);
-    return 0;
+    return memory_in_range(s, offset, bytes)
+           ? memory_zero(s, offset, bytes, flags & BDRV_REQ_MAY_UNMAP) : -ENOSPC;
 }
 
 static int coroutine_fn memory_co_pdiscard(BlockDriverState *bs, int64_t offset, int64_t bytes)
 {
     BDRVMemoryState *s = bdrv_state(bs);
 
-    if (memory_in_range(s, offset, bytes)) {
-        region_drop(s->region, offset, bytes);
-    }
-    return 0;
+    return memory_in_range(s, offset, bytes) ? memory_zero(s, offset, bytes, true) : 0;
 }
 
 static int coroutine_fn memory_co_block_status(BlockDriverState *bs, int64_t offset, int64_t bytes,

@@ -58,10 +58,10 @@ struct BlockDriverState {
     Error *backing_blocker;            /* why operations on backing are blocked */
     char *backing_file, *backing_format; /* what the image's header says; or NULL */
     BlockLimits bl;
-    AioContext *ctx;
+    _Atomic(AioContext *) ctx;         /* any thread may ask for it at any time */
     char node_name[32];                /* "" if it lost it */
     char *filename;
-    bool read_only;
+    atomic_bool read_only;             /* so too */
     bool probed_raw;                   /* format guessed: sector 0 is guarded */
     bool sg;
     bool encrypted;

@@ -33,11 +33,12 @@ int bdrv_check_writable(BlockDriverState *bs)
     return bs->read_only || (bdrv_get_flags(bs) & BDRV_O_INACTIVE) ? -EPERM : 0;
 }
 
+/* Nothing is written by zero bytes: even a read-only node takes them (R12). */
 static int check_write(BlockDriverState *bs, int64_t offset, int64_t bytes)
 {
     int ret = check_request(bs, offset, bytes);
 
-    return ret < 0 ? ret : bdrv_check_writable(bs);
+    return ret < 0 || bytes == 0 ? ret : bdrv_check_writable(bs);
 }
 
 static bool is_aligned(BlockDriverState *bs, int64_t offset, int64_t bytes)

@@ -72,7 +72,8 @@ void bdrv_detach_driver(BlockDriverState *bs)
     bs->opaque = NULL;
     free(bs->filename);
     bs->filename = NULL;
-    bs->sg = bs->encrypted = bs->probed_raw = bs->read_only = bs->native_fua = false;
+    bs->sg = bs->encrypted = bs->probed_raw = bs->native_fua = false;
+    bs->read_only = false;
     atomic_store(&bs->length, 0);
     atomic_store(&bs->open_flags, 0);
     atomic_store(&bs->enable_write_cache, false);

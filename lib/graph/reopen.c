@@ -60,7 +60,7 @@ static int reopen_driver(BlockDriverState *bs, int flags, Error **errp)
     bs->read_only = !(flags & BDRV_O_RDWR);
     atomic_store(&bs->open_flags, flags);
     atomic_store(&bs->enable_write_cache, (flags & BDRV_O_CACHE_WB) != 0);
-    return bdrv_refresh_limits(bs, errp);
+    return 0;
 }
 
 /* What the file gets of a change of the node above it; its write cache is its own affair. */
@@ -82,23 +82,31 @@ static int reopen_file(BlockDriverState *file, int flags, Error **errp)
     return file && flags != bdrv_get_flags(file) ? reopen_node(file, flags, errp) : 0;
 }
 
+/* Both of them, in the order that the new mode asks for. */
+static int reopen_both(BlockDriverState *bs, int flags, int flags_of_file, Error **errp)
+{
+    int ret;
+
+    if (flags & BDRV_O_RDWR) {
+        ret = reopen_file(bs->file, flags_of_file, errp);
+        return ret < 0 ? ret : reopen_driver(bs, flags, errp);
+    }
+    ret = reopen_driver(bs, flags, errp);
+    return ret < 0 ? ret : reopen_file(bs->file, flags_of_file, errp);
+}
+
 static int reopen_with_file(BlockDriverState *bs, int flags, Error **errp)
 {
-    BlockDriverState *file = bs->file;
-    int old = bdrv_get_flags(bs), ret;
-    int old_of_file = file ? bdrv_get_flags(file) : 0;
-    int new_of_file = file ? flags_for_file(bs, flags) : 0;
-    bool file_first = flags & BDRV_O_RDWR;
+    int old = bdrv_get_flags(bs);
+    int old_of_file = bs->file ? bdrv_get_flags(bs->file) : 0;
+    int ret = reopen_both(bs, flags, bs->file ? flags_for_file(bs, flags) : 0, errp);
 
-    ret = file_first ? reopen_file(file, new_of_file, errp) : reopen_driver(bs, flags, errp);
-    if (ret < 0) {
-        return ret;
+    if (ret == 0) {
+        ret = bdrv_refresh_limits(bs, errp);
     }
-    ret = file_first ? reopen_driver(bs, flags, errp) : reopen_file(file, new_of_file, errp);
     if (ret < 0) {
-        if (file_first) {
-            reopen_file(file, old_of_file, NULL);
-        } else {
+        reopen_file(bs->file, old_of_file, NULL);
+        if (bdrv_get_flags(bs) != old) {
             reopen_driver(bs, old, NULL);
         }
     }
@@ -109,6 +117,9 @@ static int reopen_node(BlockDriverState *bs, int flags, Error **errp)
 {
     int ret = check_reopen(bs, flags, errp);
 
+    if (bdrv_get_flags(bs) & BDRV_O_RDWR) {
+        flags |= BDRV_O_ALLOW_RDWR;     /* what was writable may become so again */
+    }
     if (ret == 0 && !bs->read_only && !(flags & BDRV_O_RDWR)) {
         ret = bdrv_flush(bs);
         if (ret < 0) {
@@ -123,9 +134,6 @@ int bdrv_reopen(BlockDriverState *bs, int flags, Error **errp)
     int old = bdrv_get_flags(bs), ret;
 
     flags = (old & ~REOPEN_FLAGS) | (flags & REOPEN_FLAGS);
-    if (old & BDRV_O_RDWR) {
-        flags |= BDRV_O_ALLOW_RDWR;
-    }
     bdrv_drained_begin(bs);
     ret = reopen_node(bs, flags, errp);
     bdrv_drained_end(bs);

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""One client's flood of costly requests, all in one packet, does not hold up its thread's others."""
+"""A flood of costly requests, all in one packet, does not hold up the thread's other clients."""
 import fcntl
 import struct
 import termios

@@ -58,20 +58,20 @@ static inline void debug_forget(DebugDisk *d)
     d->seen = (long)st.st_size;
 }
 
-/* options: more of blkdebug's, JSON with ' for ", "" for none. */
+/* root: "blkdebug", or a format above it; options: more of blkdebug's, JSON with ' for ". */
 static inline void debug_open_root(DebugDisk *d, const char *root, int flags, const char *options)
 {
     const char *comma = options[0] ? "," : "";
     const char *image = "'image':{'driver':'memory','size':1048576}";
 
     debug_log_make(d);
-    if (strcmp(root, "raw") == 0) {
-        d->blk = open_options(flags, &error_abort,
-                              "'driver':'raw','file':{'driver':'blkdebug',%s,'log':'%s'%s%s}",
-                              image, d->log, comma, options);
-    } else {
+    if (strcmp(root, "blkdebug") == 0) {
         d->blk = open_options(flags, &error_abort, "'driver':'blkdebug',%s,'log':'%s'%s%s",
                               image, d->log, comma, options);
+    } else {
+        d->blk = open_options(flags, &error_abort,
+                              "'driver':'%s','file':{'driver':'blkdebug',%s,'log':'%s'%s%s}",
+                              root, image, d->log, comma, options);
     }
     debug_forget(d);
 }

@@ -304,6 +304,9 @@ static void a_failed_reopen_changes_nothing(void **state)
     assert_error(err, "cannot reopen");
     assert_false(blk_is_read_only(blk));
     assert_int_equal(blk_get_flags(blk) | BDRV_O_ALLOW_RDWR, flags | BDRV_O_ALLOW_RDWR);
+    /* The driver had gone read-only before the file refused: it is writable again. */
+    assert_int_equal(events_of("top ro"), 1);
+    assert_int_equal(events_of("top rw"), 1);
     top->reopen_error = 0;
     top->flush_error = -EIO;
     assert_int_equal(bdrv_reopen(blk_bs(blk), BDRV_O_CACHE_WB, &err), -EIO);

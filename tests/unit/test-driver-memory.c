@@ -105,6 +105,30 @@ static void mapping_outlives_the_disk(void **state)
     blk_unmap(&after);
 }
 
+static bool zeroed;
+
+static void coroutine_fn zero_co(void *opaque)
+{
+    assert_int_equal(blk_co_pwrite_zeroes(opaque, 0, 64 * MIB, 0), 0);
+    zeroed = true;
+}
+
+/* Filling so much memory takes a while, in which the loop has others to serve. */
+static void a_large_zero_write_leaves_the_loop_free(void **state)
+{
+    BlockBackend *blk = open_memory("64M");
+
+    (void)state;
+    zeroed = false;
+    qemu_coroutine_enter(qemu_coroutine_create(zero_co), blk);
+    assert_false(zeroed);
+    while (!zeroed) {
+        main_loop_wait(false);
+    }
+    assert_bytes(blk, 63 * MIB, MIB, 0);
+    blk_unref(blk);
+}
+
 static void size_is_needed(void **state)
 {
     (void)state;
@@ -122,6 +146,7 @@ int main(void)
         cmocka_unit_test(zero_write_hits_exactly_its_bytes),
         cmocka_unit_test(resize_keeps_the_data),
         cmocka_unit_test(mapping_outlives_the_disk),
+        cmocka_unit_test(a_large_zero_write_leaves_the_loop_free),
         cmocka_unit_test(size_is_needed),
     };
 

@@ -5,6 +5,8 @@
  */
 #include "blkdebug-test.h"
 
+#include <sched.h>
+
 #define RULE(text) "'inject-error':[{" text "}]"
 
 static uint8_t data[256 * KIB];
@@ -722,6 +724,49 @@ static void drain_in_a_coroutine_waits(void **state)
     debug_close(&d);
 }
 
+/* The backend lives in another thread, which runs its loop and its callbacks. */
+static void waiting_for_another_thread(void **state)
+{
+    AioContext *main_ctx = qemu_get_aio_context();
+    LoopThread loop;
+    DebugDisk d;
+
+    (void)state;
+    loop_thread_start(&loop);
+    debug_open(&d, WRITE_BACK, "");
+    aio_context_acquire(main_ctx);
+    blk_set_aio_context(d.blk, loop.ctx);
+    aio_context_release(main_ctx);
+    for (int how = 0; how < 4; how++) {
+        AioResult r = { 0 };
+        BlockAIOCB *acb;
+
+        assert_int_equal(blk_debug_breakpoint(d.blk, "write-zeroes", "A"), 0);
+        acb = blk_aio_pwrite_zeroes(d.blk, 0, 512, 0, aio_result_cb, &r);
+        while (!blk_debug_is_suspended(d.blk, "A")) {
+            sched_yield();
+        }
+        /* goes on when we wait, not before: its AIOCB must live until it is cancelled */
+        aio_bh_schedule_oneshot(main_ctx, resume_bh, &d);
+        if (how == 0) {
+            blk_drain(d.blk);
+        } else if (how == 1) {
+            blk_drain_all();
+        } else if (how == 2) {
+            blk_aio_cancel(acb);
+        } else {
+            aio_context_acquire(loop.ctx);
+            blk_set_aio_context(d.blk, main_ctx);
+            aio_context_release(loop.ctx);
+        }
+        assert_int_equal(r.calls, 1);
+        assert_int_equal(r.ret, 0);
+        assert_true(r.ctx == loop.ctx);
+    }
+    debug_close(&d);
+    loop_thread_stop(&loop);
+}
+
 static void medium_goes_after_the_request(void **state)
 {
     DebugDisk d;
@@ -787,7 +832,9 @@ static void tray_and_settings_do_not_touch_it(void **state)
     (void)state;
     debug_open(&d, WRITE_BACK, "");
     blk_set_allow_write_beyond_eof(d.blk, true);
+    blk_attach_dev_nofail(d.blk, &d);
     p = start_long_write(&d);
+    blk_detach_dev(d.blk, &d);
     tray_open = true;
     blk_set_dev_ops(d.blk, &ops, NULL);
     blk_eject(d.blk, true);
@@ -890,6 +937,7 @@ int main(void)
         cmocka_unit_test(drain_waits_for_failing_requests),
         cmocka_unit_test(drain_waits_for_what_callbacks_start),
         cmocka_unit_test(drain_in_a_coroutine_waits),
+        cmocka_unit_test(waiting_for_another_thread),
         cmocka_unit_test(medium_goes_after_the_request),
         cmocka_unit_test(context_moves_after_the_request),
         cmocka_unit_test(tray_and_settings_do_not_touch_it),

@@ -885,6 +885,34 @@ static void turns_go_on_after_a_member_left(void **state)
     }
 }
 
+/* Who is let go by a drain has not had his turn, nor has he taken another's. */
+static void draining_is_nobodys_turn(void **state)
+{
+    Client clients[3];
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        clients[i] = (Client){ .name = (char)('a' + i), .bytes = 512, .left = 1000,
+                               .blk = open_member("g") };
+    }
+    set_limits(clients[0].blk, limit(THROTTLE_OPS_READ, 100));
+    use_up(clients[2].blk, false, 11);
+    n_admissions = 0;
+    for (int i = 0; i < 3; i++) {
+        client_start(&clients[i]);
+    }
+    run_until(20 * MS);
+    assert_order(0, "ab");
+    blk_drained_begin(clients[0].blk);      /* c's timer runs */
+    blk_drained_end(clients[0].blk);
+    run_until(80 * MS);
+    assert_order(0, "abacabca");
+    for (int i = 0; i < 3; i++) {
+        clients[i].left = 1;
+        blk_unref(clients[i].blk);
+    }
+}
+
 static void an_end_of_draining_throttles_again(void **state)
 {
     BlockBackend *blk = open_limited(NULL, limit(THROTTLE_OPS_TOTAL, 100));
@@ -1075,6 +1103,12 @@ static void moving_between_groups(void **state)
     throttle_group_get_config(a, &cfg);
     assert_true(cfg.buckets[THROTTLE_BPS_READ].avg > 0);
     blk_io_limits_update_group(none, "b");  /* no member: nothing */
+    blk_io_limits_disable(b);
+    blk_io_limits_enable(b, NULL);
+    set_limits(b, limit(THROTTLE_BPS_READ, 9));
+    blk_io_limits_update_group(b, NULL);    /* its own again: nothing */
+    throttle_group_get_config(b, &cfg);
+    assert_true(throttle_enabled(&cfg));
     blk_io_limits_enable(none, "c");
     blk_unref(a);
     blk_unref(b);
@@ -1270,6 +1304,7 @@ int main(void)
         TEST(moving_the_context_lets_go_and_hands_over),
         TEST(a_drained_section_lets_go_and_hands_over),
         TEST(turns_go_on_after_a_member_left),
+        TEST(draining_is_nobodys_turn),
         TEST(an_end_of_draining_throttles_again),
         TEST(new_limits_let_the_first_go),
         TEST(new_limits_hold_for_all_members),

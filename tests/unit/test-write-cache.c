@@ -9,6 +9,34 @@
 
 static const char *const roots[] = { "raw", "blkdebug" };
 
+/* ---- a format that compresses (to the same size) and keeps VM state (in the second half) ---- */
+
+static int64_t coroutine_fn pack_co_getlength(BlockDriverState *bs)
+{
+    return bdrv_co_getlength(bdrv_file(bs)) / 2;
+}
+
+static int coroutine_fn pack_co_pwritev_compressed(BlockDriverState *bs, int64_t offset,
+                                                   int64_t bytes, QEMUIOVector *qiov)
+{
+    return bdrv_co_pwritev(bdrv_file(bs), offset, bytes, qiov, 0);
+}
+
+static int coroutine_fn pack_co_save_vmstate(BlockDriverState *bs, QEMUIOVector *qiov, int64_t pos)
+{
+    return bdrv_co_pwritev(bdrv_file(bs), DISK_SIZE / 2 + pos, (int64_t)qiov->size, qiov, 0);
+}
+
+static BlockDriver pack_driver = {
+    .format_name = "pack",
+    .has_file_child = true,
+    .bdrv_co_getlength = pack_co_getlength,
+    .bdrv_co_pwritev_compressed = pack_co_pwritev_compressed,
+    .bdrv_co_save_vmstate = pack_co_save_vmstate,
+};
+
+BLOCK_DRIVER(pack_driver)
+
 /* ---- every kind of write ---- */
 
 static uint8_t data[4096];
@@ -207,14 +235,13 @@ static const struct Kind {
 static const char *expected(const char *calls, const char *fua, const char *flush)
 {
     static char text[512];
+    size_t len = 0;
 
-    text[0] = '\0';
     for (const char *c = calls; *c; c++) {
-        if (*c == '%' || *c == '!') {
-            strcat(text, *c == '%' ? fua : flush);
-        } else {
-            strncat(text, c, 1);
-        }
+        const char letter[2] = { *c, '\0' };
+
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "%s",
+                                *c == '%' ? fua : *c == '!' ? flush : letter);
     }
     return text;
 }
@@ -266,6 +293,25 @@ static void every_write_in_every_mode(void **state)
         check_kinds(&d, 0, "", mode->after_write);
         debug_close(&d);
     }
+}
+
+static void compressed_writes_and_vmstate_in_every_mode(void **state)
+{
+    DebugDisk d;
+
+    (void)state;
+    for (size_t i = 0; i < MODES; i++) {
+        debug_open_root(&d, "pack", mode_flags(modes[i].word), "");
+        assert_int_equal(blk_write_compressed(d.blk, 2, data, 2), 0);
+        assert_calls(&d, expected("write@1024+1024!", "", modes[i].after_write));
+        assert_int_equal(blk_save_vmstate(d.blk, data, 512, 1024), 1024);
+        assert_calls(&d, expected("write@524800+1024!", "", modes[i].after_write));
+        debug_close(&d);
+    }
+    debug_open_root(&d, "pack", WRITE_THROUGH, RULE("'event':'flush_to_disk','errno':28"));
+    assert_int_equal(blk_write_compressed(d.blk, 2, data, 2), -ENOSPC);
+    assert_int_equal(blk_save_vmstate(d.blk, data, 512, 1024), -ENOSPC);
+    debug_close(&d);
 }
 
 /* Not one of the five, but possible: write-through that never forces anything to disk. */
@@ -712,6 +758,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_write_in_every_mode),
+        cmocka_unit_test(compressed_writes_and_vmstate_in_every_mode),
         cmocka_unit_test(write_through_without_flush_still_writes_out),
         cmocka_unit_test(write_through_is_the_default),
         cmocka_unit_test(flush_begins_after_the_write_has_ended),
