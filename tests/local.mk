@@ -210,6 +210,8 @@ server_tests = \
 	tests/server/out-of-descriptors.sh \
 	tests/server/pid-file-and-socket-removed.sh \
 	tests/server/qcow2-common.sh \
+	tests/server/qcow2-differential.py \
+	tests/server/qcow2-fio-verify.sh \
 	tests/server/qcow2-reads-what-qemu-wrote.sh \
 	tests/server/qcow2-writes-what-qemu-reads.sh \
 	tests/server/qemu-img.sh \

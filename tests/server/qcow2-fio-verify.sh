@@ -17,7 +17,8 @@ for kind in cluster_size=64k cluster_size=64k,extended_l2=on cluster_size=2M clu
     for rw in "randwrite 32" "randtrimwrite 1" "randrw 32"; do
         fio --name=verify --ioengine=nbd --uri="$uri" --rw="${rw% *}" --bsrange=2k-64k \
             --iodepth="${rw#* }" --numjobs=4 --thread --size=12M --offset_increment=14M \
-            --verify=crc32c --verify_fatal=1 --do_verify=1 --randrepeat=0 --group_reporting >"$tmp/out" 2>&1 ||
+            --verify=crc32c --verify_fatal=1 --do_verify=1 --randrepeat=0 --group_reporting \
+            >"$tmp/out" 2>&1 ||
             { cat "$tmp/out"; fail "fio $rw on $kind"; }
         grep -q 'err= 0' "$tmp/out" || { cat "$tmp/out"; fail "fio counted errors"; }
     done

@@ -207,8 +207,9 @@ static void compressed_writes_read_back(void **state)
 
 /* ---- what is refused ---- */
 
-#define REFUSED(flags, text) \
-    assert_open_fails(text, flags, "'driver':'qcow2','file':{'driver':'file','filename':'" IMAGE "'}")
+#define FILE_OPTIONS "'driver':'qcow2','file':{'driver':'file','filename':'" IMAGE "'}"
+#define REFUSED(flags, text) assert_open_fails(text, flags, FILE_OPTIONS)
+#define REFUSED_WITH(option, text) assert_open_fails(text, 0, FILE_OPTIONS "," option)
 
 static void unknown_features_are_refused_by_name(void **state)
 {
@@ -275,8 +276,6 @@ static void bad_cache_sizes_are_refused(void **state)
 {
     (void)state;
     make_image("compat=1.1", "1M");
-#define REFUSED_WITH(option, text)                                                             \
-    assert_open_fails(text, 0, "'driver':'qcow2','file':{'driver':'file','filename':'" IMAGE "'}," option)
     REFUSED_WITH("'l2-cache-entry-size':1000", "power of two between 512 and the cluster size");
     REFUSED_WITH("'l2-cache-entry-size':131072", "power of two between 512 and the cluster size");
     REFUSED_WITH("'cache-size':4096,'l2-cache-size':8192", "may not exceed cache-size");
