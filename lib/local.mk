@@ -53,6 +53,23 @@ libblkbackend_la_SOURCES = \
 	lib/drivers/null.c \
 	lib/drivers/options.c \
 	lib/drivers/options.h \
+	lib/drivers/qcow2/alloc.c \
+	lib/drivers/qcow2/cache.c \
+	lib/drivers/qcow2/cluster.c \
+	lib/drivers/qcow2/compress.c \
+	lib/drivers/qcow2/header.c \
+	lib/drivers/qcow2/io.c \
+	lib/drivers/qcow2/options.c \
+	lib/drivers/qcow2/overlap.c \
+	lib/drivers/qcow2/qcow2.c \
+	lib/drivers/qcow2/qcow2.h \
+	lib/drivers/qcow2/reclaim.c \
+	lib/drivers/qcow2/refcount.c \
+	lib/drivers/qcow2/resize.c \
+	lib/drivers/qcow2/snapshot.c \
+	lib/drivers/qcow2/write-back.c \
+	lib/drivers/qcow2/write.c \
+	lib/drivers/qcow2/zero.c \
 	lib/drivers/raw.c \
 	lib/graph/backing.c \
 	lib/graph/block-status.c \
@@ -107,7 +124,7 @@ libblkbackend_la_CFLAGS = $(AM_CFLAGS)
 libblkbackend_la_LDFLAGS = $(AM_LDFLAGS) $(STRICT_LDFLAGS) -no-undefined \
 	-version-info $(LIBRARY_VERSION) \
 	-Wl,--version-script=$(top_srcdir)/lib/libblkbackend.syms
-libblkbackend_la_LIBADD = $(JANSSON_LIBS) $(LIBURING_LIBS)
+libblkbackend_la_LIBADD = $(JANSSON_LIBS) $(LIBURING_LIBS) $(ZLIB_LIBS) $(ZSTD_LIBS)
 EXTRA_libblkbackend_la_DEPENDENCIES = lib/libblkbackend.syms
 EXTRA_DIST += lib/libblkbackend.syms
 

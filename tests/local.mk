@@ -49,6 +49,7 @@ unit_tests = \
 	tests/unit/test-op-blockers-blk \
 	tests/unit/test-out-of-memory \
 	tests/unit/test-properties \
+	tests/unit/test-qcow2 \
 	tests/unit/test-qdict \
 	tests/unit/test-request-matrix \
 	tests/unit/test-root-state \
@@ -211,6 +212,11 @@ server_tests = \
 	tests/server/option-errors.sh \
 	tests/server/out-of-descriptors.sh \
 	tests/server/pid-file-and-socket-removed.sh \
+	tests/server/qcow2-common.sh \
+	tests/server/qcow2-differential.py \
+	tests/server/qcow2-fio-verify.sh \
+	tests/server/qcow2-reads-what-qemu-wrote.sh \
+	tests/server/qcow2-writes-what-qemu-reads.sh \
 	tests/server/qemu-img.sh \
 	tests/server/qemu-io-patterns.sh \
 	tests/server/read-only.sh \

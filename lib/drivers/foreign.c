@@ -48,7 +48,6 @@ static bool has_magic(const uint8_t *buf, int buf_size, size_t offset, const voi
     FOREIGN_FORMAT(id, name)
 
 FOREIGN(qcow, "qcow", 0, "QFI\xfb\0\0\0\1")
-FOREIGN(qcow2, "qcow2", 0, "QFI\xfb")
 FOREIGN(qed, "qed", 0, "QED\0")
 FOREIGN(vmdk, "vmdk", 0, "KDMV")
 FOREIGN(vmdk_cowd, "vmdk", 0, "COWD")

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What must not be overwritten, and what happens to an image that wants it to be.
+ */
+#include "drivers/qcow2/qcow2.h"
+
+#include <blkbackend/block-backend.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+static bool overlaps(uint64_t offset, uint64_t bytes, uint64_t other, uint64_t other_bytes)
+{
+    return other_bytes > 0 && offset < other + other_bytes && other < offset + bytes;
+}
+
+bool qcow2_is_data_area(const Qcow2State *s, uint64_t offset, uint64_t bytes)
+{
+    const Qcow2Header *hdr = &s->hdr;
+
+    return offset >= s->cluster_size &&
+           !overlaps(offset, bytes, hdr->l1_offset, hdr->l1_size * sizeof(uint64_t)) &&
+           !overlaps(offset, bytes, hdr->reftable_offset,
+                     (uint64_t)hdr->reftable_clusters << s->cluster_bits) &&
+           !overlaps(offset, bytes, hdr->snapshots_offset, s->snapshots_bytes);
+}
+
+static bool hits_a_table(const Qcow2State *s, uint64_t offset, uint64_t bytes)
+{
+    for (uint32_t i = 0; i < s->hdr.l1_size; i++) {
+        uint64_t l2 = s->l1[i] & QCOW2_OFFSET_MASK;
+
+        if (l2 && overlaps(offset, bytes, l2, s->cluster_size)) {
+            return true;
+        }
+    }
+    for (uint32_t i = 0; i < s->reftable_size; i++) {
+        uint64_t block = s->reftable[i] & QCOW2_REFTABLE_MASK;
+
+        if (block && overlaps(offset, bytes, block, s->cluster_size)) {
+            return true;
+        }
+    }
+    for (uint32_t i = 0; i < s->hdr.nb_snapshots; i++) {
+        if (overlaps(offset, bytes, s->inactive_l1[i].offset, s->inactive_l1[i].bytes)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int coroutine_fn qcow2_check_new_area(BlockDriverState *bs, uint64_t offset, uint64_t bytes)
+{
+    const Qcow2State *s = bdrv_state(bs);
+
+    if (qcow2_is_data_area(s, offset, bytes) && !hits_a_table(s, offset, bytes)) {
+        return 0;
+    }
+    return qcow2_corrupt(bs, "preventing invalid write on metadata at %#" PRIx64, offset);
+}
+
+int coroutine_fn qcow2_corrupt(BlockDriverState *bs, const char *fmt, ...)
+{
+    Qcow2State *s = bdrv_state(bs);
+    bool writable = !bdrv_is_read_only(bs) && !(bdrv_get_flags(bs) & BDRV_O_INACTIVE);
+    const char *name = bdrv_filename(*bdrv_filename(bs) ? bs : bdrv_file(bs));
+    char what[200];
+    va_list ap;
+
+    if (atomic_exchange(&s->reported, true)) {
+        return -EIO;
+    }
+    va_start(ap, fmt);
+    vsnprintf(what, sizeof(what), fmt, ap);
+    va_end(ap);
+    blkbackend_log("qcow2: image '%s' is corrupt: %s%s", name, what,
+                   writable ? "; it is marked so, and no longer written to"
+                            : "; further corruption events will be suppressed");
+    if (writable) {
+        atomic_store(&s->broken, true);
+        qcow2_set_incompatible(bs, QCOW2_INCOMPAT_CORRUPT);
+    }
+    return -EIO;
+}

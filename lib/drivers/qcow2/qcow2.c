@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Format "qcow2": images that grow as they are written to, on top of a backing
+ * file if they have one.
+ *
+ * Options: cache-size, l2-cache-size, l2-cache-entry-size, refcount-cache-size
+ * (bytes), data-file, data-file.*.
+ */
+#include "drivers/qcow2/qcow2.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <blkbackend/block-backend.h>
+
+#include "byte-order.h"
+
+/* Also versions yet unknown are no raw disks; version 1 is another format. */
+static int qcow2_probe(const uint8_t *buf, int buf_size, const char *filename)
+{
+    (void)filename;
+    return buf_size >= 8 && load_be32(buf) == QCOW2_MAGIC && load_be32(buf + 4) != 1 ? 100 : 0;
+}
+
+/* ---- open ---- */
+
+static void set_geometry(Qcow2State *s)
+{
+    const Qcow2Header *hdr = &s->hdr;
+    bool extended = hdr->incompatible & QCOW2_INCOMPAT_EXTL2;
+
+    s->cluster_bits = hdr->cluster_bits;
+    s->cluster_size = UINT32_C(1) << hdr->cluster_bits;
+    s->l2_entry_bits = extended ? 4 : 3;
+    s->l2_bits = s->cluster_bits - s->l2_entry_bits;
+    s->subclusters = extended ? 32 : 1;
+    s->subcluster_bits = s->cluster_bits - (extended ? 5 : 0);
+    s->subcluster_size = UINT32_C(1) << s->subcluster_bits;
+    s->refblock_bits = s->cluster_bits + 3 - hdr->refcount_order;
+    s->refcount_max = UINT64_MAX >> (64 - (1u << hdr->refcount_order));
+}
+
+static int read_table(BlockDriverState *bs, uint64_t offset, uint64_t **table, uint32_t entries,
+                      const char *what, Error **errp)
+{
+    int64_t bytes = (int64_t)entries * (int64_t)sizeof(uint64_t);
+    int ret = 0;
+
+    *table = calloc((size_t)entries + 1, sizeof(uint64_t));
+    if (!*table) {
+        error_setg(errp, "Not enough memory for the %s table", what);
+        return -ENOMEM;
+    }
+    if (entries > 0) {
+        ret = bdrv_pread(bdrv_file(bs), (int64_t)offset, bytes, *table);
+    }
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "Could not read the %s table", what);
+        return ret;
+    }
+    for (uint32_t i = 0; i < entries; i++) {
+        (*table)[i] = load_be64(&(*table)[i]);
+    }
+    return 0;
+}
+
+static int read_tables(BlockDriverState *bs, Error **errp)
+{
+    Qcow2State *s = bdrv_state(bs);
+    int ret;
+
+    if (s->hdr.l1_size < qcow2_l1_entries(s, s->hdr.size)) {
+        error_setg(errp, "L1 table is too small");
+        return -EINVAL;
+    }
+    ret = read_table(bs, s->hdr.l1_offset, &s->l1, s->hdr.l1_size, "L1", errp);
+    if (ret == 0) {
+        s->reftable_size = (uint32_t)((uint64_t)s->hdr.reftable_clusters << (s->cluster_bits - 3));
+        ret = read_table(bs, s->hdr.reftable_offset, &s->reftable, s->reftable_size,
+                         "reference count", errp);
+    }
+    return ret < 0 ? ret : qcow2_read_snapshots(bs, errp);
+}
+
+/* Whether what the file does not have yet reads as zeroes, and from where on. */
+static int find_fresh_area(BlockDriverState *bs, Error **errp)
+{
+    Qcow2State *s = bdrv_state(bs);
+    BlockDriverState *file = bdrv_file(bs);
+    const char *name = bdrv_get_format_name(file);
+    const BlockDriver *drv = name ? bdrv_find_format(name) : NULL;
+    int64_t length = bdrv_getlength(file);
+
+    if (length < 0) {
+        error_setg_errno(errp, (int)-length, "Could not get the size of '%s'",
+                         bdrv_filename(file));
+        return (int)length;
+    }
+    s->fresh_from = qcow2_clusters_up(s, (uint64_t)length);
+    s->lazy_zero = drv && drv->bdrv_has_zero_init && drv->bdrv_has_zero_init(file);
+    return 0;
+}
+
+/* An image that nobody may write to, unless he mends it first. */
+static int check_writable(BlockDriverState *bs, int flags, Error **errp)
+{
+    const Qcow2State *s = bdrv_state(bs);
+    bool corrupt = s->hdr.incompatible & QCOW2_INCOMPAT_CORRUPT;
+
+    if (!(flags & BDRV_O_RDWR) ||
+        !(s->hdr.incompatible & (QCOW2_INCOMPAT_CORRUPT | QCOW2_INCOMPAT_DIRTY))) {
+        return 0;
+    }
+    if (flags & BDRV_O_AUTO_RDONLY) {
+        bdrv_set_read_only(bs);
+        return 0;
+    }
+    if (corrupt) {
+        error_setg(errp, "Image is corrupt; cannot be opened read/write");
+    } else {
+        error_setg(errp, "Image was not closed properly and its reference counts may be wrong; "
+                   "cannot be opened read/write");
+    }
+    error_append_hint(errp, "Repair it first: qemu-img check -r all\n");
+    return -EACCES;
+}
+
+static void free_state(BlockDriverState *bs)
+{
+    Qcow2State *s = bdrv_state(bs);
+
+    qcow2_close_data_file(bs);
+    qcow2_cache_destroy(&s->l2_cache);
+    qcow2_cache_destroy(&s->refcount_cache);
+    free(s->l1);
+    free(s->reftable);
+    free(s->inactive_l1);
+    free(s->freed);
+    qcow2_free_header(&s->hdr);
+    pthread_mutex_destroy(&s->map_lock);
+}
+
+static int open_image(BlockDriverState *bs, QDict *options, int flags, Error **errp)
+{
+    Qcow2State *s = bdrv_state(bs);
+    int ret = qcow2_read_header(bs, &s->hdr, errp);
+
+    if (ret < 0) {
+        return ret;
+    }
+    set_geometry(s);
+    ret = check_writable(bs, flags, errp);
+    if (ret == 0) {
+        ret = read_tables(bs, errp);
+    }
+    if (ret == 0) {
+        ret = find_fresh_area(bs, errp);
+    }
+    if (ret == 0) {
+        ret = qcow2_open_caches(bs, options, errp);
+    }
+    return ret < 0 ? ret : qcow2_open_data_file(bs, options, flags, errp);
+}
+
+static int qcow2_open(BlockDriverState *bs, QDict *options, int flags, Error **errp)
+{
+    Qcow2State *s = bdrv_state(bs);
+    int ret;
+
+    qemu_co_mutex_init(&s->lock);
+    pthread_mutex_init(&s->map_lock, NULL);
+    LIST_INIT(&s->allocations);
+    ret = open_image(bs, options, flags, errp);
+    if (ret < 0) {
+        free_state(bs);
+        return ret;
+    }
+    atomic_store(&s->must_prepare,
+                 (s->hdr.autoclear & ~QCOW2_AUTOCLEAR_DATA_FILE_RAW) && s->hdr.version >= 3);
+    bdrv_set_backing_file(bs, s->hdr.backing_file, s->hdr.backing_format);
+    return 0;
+}
+
+/* The graph has flushed: nothing is left to be written. */
+static void qcow2_close(BlockDriverState *bs)
+{
+    free_state(bs);
+}
+
+static int qcow2_reopen(BlockDriverState *bs, int flags, Error **errp)
+{
+    int ret;
+
+    if (flags & BDRV_O_RDWR) {
+        return check_writable(bs, flags & ~BDRV_O_AUTO_RDONLY, errp);
+    }
+    ret = bdrv_is_read_only(bs) ? 0 : bdrv_flush(bs);
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "Could not write the metadata of '%s'", bdrv_filename(bs));
+    }
+    return ret;
+}
+
+/* ---- properties ---- */
+
+static void qcow2_refresh_limits(BlockDriverState *bs, BlockLimits *limits, Error **errp)
+{
+    const Qcow2State *s = bdrv_state(bs);
+
+    (void)errp;
+    limits->pwrite_zeroes_alignment = s->subcluster_size;
+    limits->pdiscard_alignment = s->cluster_size;
+}
+
+static int64_t coroutine_fn qcow2_co_getlength(BlockDriverState *bs)
+{
+    const Qcow2State *s = bdrv_state(bs);
+
+    return (int64_t)(s->hdr.size & BDRV_SECTOR_MASK);
+}
+
+static int64_t allocated_size(BlockDriverState *bs)
+{
+    const char *name = bdrv_get_format_name(bs);
+    const BlockDriver *drv = name ? bdrv_find_format(name) : NULL;
+
+    return drv && drv->bdrv_get_allocated_file_size ? drv->bdrv_get_allocated_file_size(bs)
+                                                    : -ENOTSUP;
+}
+
+static int64_t qcow2_get_allocated_file_size(BlockDriverState *bs)
+{
+    const Qcow2State *s = bdrv_state(bs);
+    int64_t size = allocated_size(bdrv_file(bs)), data = 0;
+
+    if (s->external) {
+        data = allocated_size(s->data_file);
+    }
+    return size < 0 ? size : data < 0 ? data : size + data;
+}
+
+static bool qcow2_has_zero_init(BlockDriverState *bs)
+{
+    const Qcow2State *s = bdrv_state(bs);
+
+    /* With places given in advance, it is their content that counts, which nobody knows. */
+    return !s->hdr.backing_file && !s->external && (s->hdr.l1_size == 0 || s->l1[0] == 0);
+}
+
+static BlockDriver qcow2_driver = {
+    .format_name = "qcow2",
+    .instance_size = sizeof(Qcow2State),
+    .has_file_child = true,
+    .supports_backing = true,
+
+    .bdrv_probe = qcow2_probe,
+    .bdrv_open = qcow2_open,
+    .bdrv_close = qcow2_close,
+    .bdrv_reopen = qcow2_reopen,
+    .bdrv_refresh_limits = qcow2_refresh_limits,
+    .bdrv_co_getlength = qcow2_co_getlength,
+    .bdrv_get_allocated_file_size = qcow2_get_allocated_file_size,
+    .bdrv_has_zero_init = qcow2_has_zero_init,
+    .bdrv_co_preadv = qcow2_co_preadv,
+    .bdrv_co_map_read = qcow2_co_map_read,
+    .bdrv_co_pwritev = qcow2_co_pwritev,
+    .bdrv_co_pwrite_zeroes = qcow2_co_pwrite_zeroes,
+    .bdrv_co_pdiscard = qcow2_co_pdiscard,
+    .bdrv_co_block_status = qcow2_co_block_status,
+    .bdrv_co_flush_to_os = qcow2_co_flush_to_os,
+    .bdrv_co_truncate = qcow2_co_truncate,
+    .bdrv_co_pwritev_compressed = qcow2_co_pwritev_compressed,
+};
+
+BLOCK_DRIVER(qcow2_driver)

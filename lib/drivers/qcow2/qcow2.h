@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The format qcow2, inside its driver.
+ *
+ *     guest offset ─▶ L1 table (memory) ─▶ L2 table (cached in slices) ─▶ host cluster
+ *     host cluster ─▶ refcount table (memory) ─▶ refcount block (cached) ─▶ how often it is used
+ *
+ * Locks.  `lock` serialises whatever changes metadata, and their I/O.  Who only
+ * looks a mapping up takes `map_lock`, for a few instructions; who changes what
+ * is looked up (L1 table, L2 slices) holds both.  Data I/O runs under neither.
+ *
+ * Order on disk, kept by qcow2_write_back(): refcount blocks, then the refcount
+ * table; then L2 slices, which point to counted clusters whose data is there;
+ * then the L1 table; each step behind a flush of the ones before.  A cluster that
+ * nothing points to any more is given back only when that is on the disk, and
+ * when no request that had looked it up is still at it (reclaim.c).
+ */
+#ifndef BLKBACKEND_QCOW2_H
+#define BLKBACKEND_QCOW2_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/queue.h>
+
+#include <blkbackend/block-driver.h>
+
+#define QCOW2_MAGIC 0x514649fbu
+
+#define QCOW2_MIN_CLUSTER_BITS 9
+#define QCOW2_MAX_CLUSTER_BITS 21
+#define QCOW2_MAX_L1_BYTES (32u << 20)
+#define QCOW2_MAX_REFTABLE_BYTES (8u << 20)
+#define QCOW2_MAX_SNAPSHOTS 65536u
+#define QCOW2_MAX_BACKING_NAME 1023u
+
+/* Bits of the header's three sets of features. */
+#define QCOW2_INCOMPAT_DIRTY (UINT64_C(1) << 0)
+#define QCOW2_INCOMPAT_CORRUPT (UINT64_C(1) << 1)
+#define QCOW2_INCOMPAT_DATA_FILE (UINT64_C(1) << 2)
+#define QCOW2_INCOMPAT_COMPRESSION (UINT64_C(1) << 3)
+#define QCOW2_INCOMPAT_EXTL2 (UINT64_C(1) << 4)
+#define QCOW2_INCOMPAT_KNOWN UINT64_C(0x1f)
+#define QCOW2_AUTOCLEAR_DATA_FILE_RAW (UINT64_C(1) << 1)
+
+/* Where the header's fields are. */
+#define QCOW2_HDR_SIZE 24
+#define QCOW2_HDR_L1 36                 /* entries, offset */
+#define QCOW2_HDR_REFTABLE 48           /* offset, clusters */
+#define QCOW2_HDR_INCOMPAT 72
+#define QCOW2_HDR_AUTOCLEAR 88
+#define QCOW2_V2_HDR_LEN 72u
+#define QCOW2_V3_HDR_LEN 104u
+
+/* Entries of the L1 and L2 tables. */
+#define QCOW2_COPIED (UINT64_C(1) << 63)
+#define QCOW2_COMPRESSED (UINT64_C(1) << 62)
+#define QCOW2_ZERO UINT64_C(1)
+#define QCOW2_OFFSET_MASK UINT64_C(0x00fffffffffffe00)
+#define QCOW2_REFTABLE_MASK UINT64_C(0xfffffffffffffe00)
+
+enum { QCOW2_COMPRESSION_ZLIB, QCOW2_COMPRESSION_ZSTD };
+
+/* The header, in the host's byte order. */
+typedef struct Qcow2Header {
+    uint32_t version;
+    uint32_t cluster_bits;
+    uint64_t size;                      /* bytes */
+    uint32_t l1_size;                   /* entries */
+    uint64_t l1_offset;
+    uint64_t reftable_offset;
+    uint32_t reftable_clusters;
+    uint32_t nb_snapshots;
+    uint64_t snapshots_offset;
+    uint64_t incompatible;
+    uint64_t autoclear;
+    uint32_t refcount_order;
+    uint32_t header_length;
+    uint32_t compression;
+    char *backing_file;                 /* NULL: none */
+    char *backing_format;
+    char *data_file;
+} Qcow2Header;
+
+/* ---- cache.c ---- */
+
+/* One cached piece of metadata: an L2 slice or a refcount block. */
+typedef struct Qcow2Table {
+    uint64_t offset;                    /* in the file; 0: empty */
+    uint8_t *data;                      /* as on disk; allocated on first use */
+    bool dirty;
+    atomic_bool used;                   /* since the clock hand last passed */
+    uint32_t next;                      /* in its hash chain: index + 1, 0 ends it */
+} Qcow2Table;
+
+typedef struct Qcow2Cache {
+    uint32_t table_size;                /* bytes of one */
+    uint32_t count, filled, hand;
+    uint32_t hash_bits;
+    uint32_t *hash;                     /* index + 1 of the first, 0: none */
+    Qcow2Table *tables;
+    uint32_t dirty;                     /* how many are */
+    pthread_mutex_t *map_lock;          /* held to change it; NULL: nobody looks without `lock` */
+} Qcow2Cache;
+
+/* ---- mapping ---- */
+
+typedef enum {
+    QCOW2_UNALLOCATED,                  /* the backing file decides */
+    QCOW2_UNALLOCATED_HOST,             /* a subcluster of that kind in a cluster that has room */
+    QCOW2_ZERO_PLAIN,
+    QCOW2_ZERO_HOST,                    /* reads as zeroes, but has room */
+    QCOW2_NORMAL,
+    QCOW2_COMPRESSED_CLUSTER,
+    QCOW2_INVALID,
+} Qcow2Type;
+
+/* A part of the guest's disk that is of one kind and lies in one piece. */
+typedef struct Qcow2Extent {
+    Qcow2Type type;
+    bool writable;                      /* nobody else uses these host clusters */
+    uint64_t host;                      /* of the first byte; compressed: the L2 entry */
+    int64_t bytes;
+} Qcow2Extent;
+
+/* What a request in flight holds on the clusters that it has looked up; -1: nothing. */
+typedef int Qcow2Pin;
+
+/* Guest clusters that a request is giving a place: others wait until it is done. */
+typedef struct Qcow2Allocation {
+    uint64_t first, count;              /* guest clusters */
+    CoQueue waiters;
+    LIST_ENTRY(Qcow2Allocation) link;
+} Qcow2Allocation;
+
+/* Host clusters that are out of use, but not yet to be used again. */
+typedef struct Qcow2Freed {
+    uint64_t first, count;              /* host clusters */
+    unsigned epoch;
+    bool discard;                       /* and give their space back to the file */
+} Qcow2Freed;
+
+typedef struct Qcow2State {
+    Qcow2Header hdr;                    /* fixed, but for lock: tables' places, size, features */
+    uint32_t cluster_bits, cluster_size;
+    uint32_t l2_entry_bits;             /* log2 of bytes of an entry: 3 or 4 */
+    uint32_t l2_bits, slice_bits;       /* log2 of entries of an L2 table, of a slice */
+    uint32_t subclusters, subcluster_bits, subcluster_size;
+    uint32_t refblock_bits;             /* log2 of entries of a refcount block */
+    uint64_t refcount_max;
+    BlockDriverState *data_file;        /* where the guest's data are */
+    bool external;                      /* and that is not the file itself */
+    bool lazy_zero;                     /* what is beyond the file's end reads as zeroes */
+
+    CoMutex lock;
+    pthread_mutex_t map_lock;
+    atomic_bool reported;               /* found corrupt, and said so */
+    atomic_bool broken;                 /* and must not be written to any more */
+    atomic_bool dirty;                  /* a flush has work to do */
+    atomic_bool must_prepare;           /* the first write has to clear autoclear bits */
+
+    uint64_t *l1;                       /* hdr.l1_size entries; lock and map_lock */
+    uint32_t l1_dirty_from, l1_dirty_to;
+    Qcow2Cache l2_cache;
+
+    uint64_t *reftable;                 /* lock */
+    uint32_t reftable_size;             /* entries */
+    uint32_t reftable_dirty_from, reftable_dirty_to;
+    Qcow2Cache refcount_cache;
+
+    uint64_t free_hint;                 /* no free host cluster below it */
+    uint64_t fresh_from;                /* host clusters from here on were never written to */
+    uint64_t compressed_tail;           /* where the next compressed data may go; 0: nowhere */
+    LIST_HEAD(, Qcow2Allocation) allocations;
+
+    unsigned epoch;                     /* map_lock */
+    atomic_uint pinned[2];              /* requests of an even and of an odd epoch; raised under
+                                           map_lock */
+    Qcow2Freed *freed;
+    uint32_t freed_count, freed_room;
+    uint64_t freed_clusters;
+
+    uint64_t snapshots_bytes;           /* of the snapshot table */
+    struct Qcow2Area { uint64_t offset, bytes; } *inactive_l1;   /* hdr.nb_snapshots */
+} Qcow2State;
+
+/* ---- header.c ---- */
+
+int qcow2_read_header(BlockDriverState *bs, Qcow2Header *hdr, Error **errp);
+void qcow2_free_header(Qcow2Header *hdr);
+/* Writes `bytes` bytes of the header and flushes. */
+int qcow2_update_header(BlockDriverState *bs, uint32_t offset, const void *buf, uint32_t bytes);
+int qcow2_set_incompatible(BlockDriverState *bs, uint64_t bits);
+int qcow2_clear_autoclear(BlockDriverState *bs, uint64_t keep);
+
+/* ---- cache.c; all but find under lock ---- */
+
+int qcow2_cache_init(Qcow2Cache *c, uint32_t table_size, uint64_t bytes, pthread_mutex_t *map_lock);
+void qcow2_cache_destroy(Qcow2Cache *c);
+/* The table at `offset` if it is cached; under map_lock or lock. */
+Qcow2Table *qcow2_cache_find(Qcow2Cache *c, uint64_t offset);
+/* Valid until the next call for this cache. */
+int coroutine_fn qcow2_cache_get(BlockDriverState *bs, Qcow2Cache *c, uint64_t offset,
+                                 Qcow2Table **table);
+/* As get, but of a place whose old content is of no interest: all zeroes, dirty. */
+int coroutine_fn qcow2_cache_new(BlockDriverState *bs, Qcow2Cache *c, uint64_t offset,
+                                 Qcow2Table **table);
+void qcow2_cache_dirty(BlockDriverState *bs, Qcow2Cache *c, Qcow2Table *table);
+/* Forgets what is cached of [offset, offset + bytes), dirty or not. */
+void qcow2_cache_forget(Qcow2Cache *c, uint64_t offset, uint64_t bytes);
+int coroutine_fn qcow2_cache_write(BlockDriverState *bs, Qcow2Cache *c);
+
+/* ---- write-back.c ---- */
+
+/* All metadata to the file, in order; what was written last is not yet flushed.  lock */
+int coroutine_fn qcow2_write_back(BlockDriverState *bs);
+/* As well gives back what is out of use; flushes only if there is something.  lock */
+int coroutine_fn qcow2_write_back_and_reclaim(BlockDriverState *bs);
+int coroutine_fn qcow2_flush_data(BlockDriverState *bs);
+int coroutine_fn qcow2_co_flush_to_os(BlockDriverState *bs);
+
+/* ---- cluster.c ---- */
+
+/* What [offset, offset + *) is, at most `bytes`.  Pins what it refers to. */
+int coroutine_fn qcow2_map(BlockDriverState *bs, int64_t offset, int64_t bytes, Qcow2Extent *ext,
+                           Qcow2Pin *pin);
+/* The same while holding lock, without a pin. */
+int coroutine_fn qcow2_map_locked(BlockDriverState *bs, int64_t offset, int64_t bytes,
+                                  Qcow2Extent *ext);
+/* The same without lock, where it is known without I/O; else false. */
+bool qcow2_map_quick(Qcow2State *s, int64_t offset, int64_t bytes, Qcow2Extent *ext,
+                     Qcow2Pin *pin);
+/* The slice of guest cluster `index`, to change it: the L2 table is made or copied if it must
+ * be.  *entry: its place in there.  lock */
+int coroutine_fn qcow2_get_slice(BlockDriverState *bs, uint64_t index, Qcow2Table **slice,
+                                 uint32_t *entry);
+uint64_t qcow2_slice_get(const Qcow2State *s, const Qcow2Table *slice, uint32_t entry,
+                         uint64_t *bitmap);
+/* lock */
+void qcow2_slice_set(BlockDriverState *bs, Qcow2Table *slice, uint32_t entry, uint64_t value,
+                     uint64_t bitmap);
+/* Of a whole cluster without subclusters, or of one subcluster. */
+Qcow2Type qcow2_entry_type(const Qcow2State *s, uint64_t entry, uint64_t bitmap, uint32_t sub);
+/* Where the compressed data of an entry are. */
+void qcow2_compressed_place(const Qcow2State *s, uint64_t entry, uint64_t *offset,
+                            uint32_t *bytes);
+
+/* ---- refcount.c; lock ---- */
+
+int coroutine_fn qcow2_get_refcount(BlockDriverState *bs, uint64_t cluster, uint64_t *count);
+int coroutine_fn qcow2_change_refcount(BlockDriverState *bs, uint64_t first, uint64_t count,
+                                       int change);
+/* Sees to it that there is a refcount block for the host cluster. */
+int coroutine_fn qcow2_ensure_refblock(BlockDriverState *bs, uint64_t cluster);
+/* Makes the block that entry `index` of the refcount table lacks, in a free cluster. */
+int coroutine_fn qcow2_new_refblock(BlockDriverState *bs, uint64_t cluster, uint64_t index);
+
+/* ---- alloc.c; lock ---- */
+
+/* Up to `want` host clusters in one piece; counts them once. */
+int coroutine_fn qcow2_alloc_clusters(BlockDriverState *bs, uint64_t want, uint64_t *first,
+                                      uint64_t *got);
+/* All of `count` host clusters in one piece; counts them once. */
+int coroutine_fn qcow2_alloc_table(BlockDriverState *bs, uint64_t count, uint64_t *first);
+/* Room for compressed data; may share a cluster with others. */
+int coroutine_fn qcow2_alloc_bytes(BlockDriverState *bs, uint32_t bytes, uint64_t *offset);
+/* Waits until nobody else is giving a place to one of these guest clusters; drops and retakes
+ * lock meanwhile, and is then true. */
+bool coroutine_fn qcow2_wait_allocations(Qcow2State *s, uint64_t first, uint64_t count);
+/* How many of these guest clusters, from the first on, nobody is giving a place to. */
+uint64_t qcow2_unallocating_run(Qcow2State *s, uint64_t first, uint64_t count);
+void qcow2_begin_allocation(Qcow2State *s, Qcow2Allocation *a, uint64_t first, uint64_t count);
+void qcow2_end_allocation(Qcow2Allocation *a);
+
+/* ---- reclaim.c ---- */
+
+void qcow2_unpin(Qcow2State *s, Qcow2Pin pin);
+/* Host clusters that nothing in memory points to any more.  lock */
+void qcow2_free_later(Qcow2State *s, uint64_t first, uint64_t count, bool discard);
+/* What the L2 entry of a guest cluster pointed to.  lock */
+void qcow2_free_entry_later(Qcow2State *s, uint64_t entry, bool discard);
+/* So much is out of use that it should not wait for the next flush.  lock */
+bool qcow2_reclaim_is_due(const Qcow2State *s);
+/* Gives back what may be; all of it was unmapped on disk.  lock */
+int coroutine_fn qcow2_reclaim(BlockDriverState *bs);
+
+/* ---- overlap.c ---- */
+
+/* Whether `bytes` bytes at `offset` of the file are free of the metadata whose places never
+ * change while requests run; quick. */
+bool qcow2_is_data_area(const Qcow2State *s, uint64_t offset, uint64_t bytes);
+/* As well free of all active tables; -EIO after marking the image as corrupt.  lock */
+int coroutine_fn qcow2_check_new_area(BlockDriverState *bs, uint64_t offset, uint64_t bytes);
+/* The image contradicts itself: says so, marks it, and stops all requests if it is writable. */
+int coroutine_fn qcow2_corrupt(BlockDriverState *bs, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* ---- io.c ---- */
+
+int coroutine_fn qcow2_co_preadv(BlockDriverState *bs, int64_t offset, int64_t bytes,
+                                 QEMUIOVector *qiov, int flags);
+int coroutine_fn qcow2_co_map_read(BlockDriverState *bs, int64_t offset, int64_t bytes,
+                                   BlockMapping *map);
+/* A vector of `bytes` bytes of qiov, from its byte `skip` on; destroy it. */
+void qcow2_piece_init(QEMUIOVector *piece, QEMUIOVector *qiov, size_t skip, size_t bytes);
+/* Reads into a buffer what the guest would see. */
+int coroutine_fn qcow2_read_guest(BlockDriverState *bs, int64_t offset, int64_t bytes, void *buf);
+
+/* ---- write.c ---- */
+
+int coroutine_fn qcow2_co_pwritev(BlockDriverState *bs, int64_t offset, int64_t bytes,
+                                  QEMUIOVector *qiov, int flags);
+/* Before the first change of an image; 0, or why it cannot be changed. */
+int coroutine_fn qcow2_prepare_write(BlockDriverState *bs);
+
+/* ---- zero.c ---- */
+
+int coroutine_fn qcow2_co_pwrite_zeroes(BlockDriverState *bs, int64_t offset, int64_t bytes,
+                                        int flags);
+int coroutine_fn qcow2_co_pdiscard(BlockDriverState *bs, int64_t offset, int64_t bytes);
+int coroutine_fn qcow2_co_block_status(BlockDriverState *bs, int64_t offset, int64_t bytes,
+                                       int64_t *pnum, int64_t *map, BlockDriverState **file);
+/* Guest clusters [first, end) as if they had never been written; or reading as zeroes. */
+int coroutine_fn qcow2_drop_clusters(BlockDriverState *bs, uint64_t first, uint64_t end);
+int coroutine_fn qcow2_zero_clusters(BlockDriverState *bs, uint64_t first, uint64_t end);
+
+/* ---- compress.c ---- */
+
+bool qcow2_can_compress(uint32_t compression);
+int coroutine_fn qcow2_read_compressed(BlockDriverState *bs, uint64_t entry, uint8_t *cluster);
+int coroutine_fn qcow2_co_pwritev_compressed(BlockDriverState *bs, int64_t offset, int64_t bytes,
+                                             QEMUIOVector *qiov);
+
+/* ---- options.c ---- */
+
+int qcow2_open_caches(BlockDriverState *bs, QDict *options, Error **errp);
+int qcow2_open_data_file(BlockDriverState *bs, QDict *options, int flags, Error **errp);
+void qcow2_close_data_file(BlockDriverState *bs);
+
+/* ---- snapshot.c ---- */
+
+int qcow2_read_snapshots(BlockDriverState *bs, Error **errp);
+
+/* ---- resize.c ---- */
+
+int coroutine_fn qcow2_co_truncate(BlockDriverState *bs, int64_t offset, Error **errp);
+/* Entries that an L1 table needs for a disk of `bytes`. */
+uint64_t qcow2_l1_entries(const Qcow2State *s, uint64_t bytes);
+
+static inline bool qcow2_has_subclusters(const Qcow2State *s)
+{
+    return s->subclusters > 1;
+}
+
+static inline uint64_t qcow2_cluster_of(const Qcow2State *s, uint64_t offset)
+{
+    return offset >> s->cluster_bits;
+}
+
+static inline uint64_t qcow2_clusters_up(const Qcow2State *s, uint64_t bytes)
+{
+    return (bytes + s->cluster_size - 1) >> s->cluster_bits;
+}
+
+static inline uint32_t qcow2_in_cluster(const Qcow2State *s, uint64_t offset)
+{
+    return offset & (s->cluster_size - 1);
+}
+
+#endif
