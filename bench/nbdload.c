@@ -478,20 +478,23 @@ static void window_end(struct window *w)
 static void run(struct conn *conns, struct window *w)
 {
     start_threads(conns);
-    if (o.secs == 0) {
-        window_begin(w);
+    if (o.secs > 0 && o.warmup > 0) {
         pthread_barrier_wait(&start);
+        nap(o.warmup);
+        window_begin(w);
+    } else {
+        window_begin(w);       /* before the first request, so that all are counted */
+        pthread_barrier_wait(&start);
+    }
+    if (o.secs > 0) {
+        nap(o.secs);
+        atomic_store(&phase, PHASE_STOP);
+        window_end(w);
+        join_threads(conns);
+    } else {
         join_threads(conns);
         window_end(w);
-        return;
     }
-    pthread_barrier_wait(&start);
-    nap(o.warmup);
-    window_begin(w);
-    nap(o.secs);
-    atomic_store(&phase, PHASE_STOP);
-    window_end(w);
-    join_threads(conns);
 }
 
 /* ---- the report ---- */

@@ -187,7 +187,6 @@ protocol_tests = \
 server_tests = \
 	tests/server/cache-modes.sh \
 	tests/server/cache-none-copies-exactly.sh \
-	tests/server/common.sh \
 	tests/server/export-key-errors.sh \
 	tests/server/exports-by-name.sh \
 	tests/server/fault-errors-reach-the-client.sh \
@@ -212,7 +211,6 @@ server_tests = \
 	tests/server/option-errors.sh \
 	tests/server/out-of-descriptors.sh \
 	tests/server/pid-file-and-socket-removed.sh \
-	tests/server/qcow2-common.sh \
 	tests/server/qcow2-differential.py \
 	tests/server/qcow2-fio-verify.sh \
 	tests/server/qcow2-reads-what-qemu-wrote.sh \
@@ -270,6 +268,8 @@ soak:
 
 EXTRA_DIST += $(example_tests) $(protocol_tests) $(server_tests) $(code_tests) $(contract_test) \
 	tests/code/header-symbols tests/functions.sh tests/nbdtest.py tests/protocol/rawnbd.py \
+	tests/server/common.sh \
+	tests/server/qcow2-common.sh \
 	tests/run tests/tsan.supp tests/unit/blk-test.h tests/unit/blkdebug-test.h tests/unit/driver-test.h \
 	tests/unit/graph-test.h tests/unit/testfmt.h tests/unit/unit.h
 
