@@ -72,8 +72,8 @@ void aio_set_fd_handler(AioContext *ctx, int fd, bool is_external,
 void aio_disable_external(AioContext *ctx);       /* [any] counted */
 void aio_enable_external(AioContext *ctx);        /* [any] */
 
-/* Longest busy wait for the next event before the loop sleeps, in ns (it adapts
- * itself downwards; default 32000; 0 = never). */
+/* How long the loop looks for the next event before it sleeps, in ns (it stops looking where
+ * that does not pay; default 64000; 0: it always sleeps at once). */
 void aio_context_set_poll_ns(AioContext *ctx, int64_t max_ns);  /* [any] */
 
 /* ---- bottom halves ---- */

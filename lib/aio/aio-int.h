@@ -99,7 +99,8 @@ struct AioContext {
     /* Under the lock. */
     AioHandlerList handlers, dirty;
     bool external_off;           /* what the engine was last told */
-    int64_t spin_ns;             /* how long to spin next time: adapts between 0 and spin_max_ns */
+    unsigned misses;             /* waits in a row that spun in vain, up to a bound */
+    unsigned sleeps;             /* waits that did not spin */
     STAILQ_HEAD(, BhSlice) bh_slices;
     Coroutine *ready_first, *ready_last;  /* scheduled coroutines that this round enters */
 

@@ -23,8 +23,9 @@
 
 #include "aio/aio-int.h"
 
-#define SPIN_MAX_NS 32000   /* about what waking an idle processor costs */
-#define SPIN_MIN_NS 4000
+#define SPIN_MAX_NS 64000   /* about what waking an idle processor can cost */
+#define SPIN_MISSES 8       /* after so many waits in a row that spun in vain, we only sleep; */
+#define SPIN_PROBE 16       /* of so many waits that only sleep, one tries spinning again */
 
 static AioContext *main_context;
 static atomic_int default_engine;       /* index into engines[]; -1 unset */
@@ -534,13 +535,13 @@ static bool work_pending(AioContext *ctx)
 }
 
 /*
- * Looks for events without sleeping, for at most spin_ns.  Waking a sleeping
+ * Looks for events without sleeping, for at most `limit` ns.  Waking a sleeping
  * processor costs more than most replies take to arrive; the time is adapted
  * so that a loop whose events come slowly soon stops trying.
  */
-static bool spin(AioContext *ctx, int64_t timeout)
+static bool spin(AioContext *ctx, int64_t limit, int64_t timeout)
 {
-    int64_t start, limit = ctx->spin_ns;
+    int64_t start;
 
     if (timeout >= 0 && timeout < limit) {
         limit = timeout;
@@ -564,21 +565,22 @@ static bool spin(AioContext *ctx, int64_t timeout)
     return false;
 }
 
-/* After a wait of waited_ns: would spinning have caught it?  Grow, shrink or keep. */
-static void adapt_spin(AioContext *ctx, int64_t waited_ns)
+/* How long to spin this time: all or nothing. */
+static int64_t spin_length(AioContext *ctx)
 {
-    int64_t max = atomic_load_explicit(&ctx->spin_max_ns, memory_order_relaxed);
+    if (ctx->misses >= SPIN_MISSES && ++ctx->sleeps % SPIN_PROBE != 0) {
+        return 0;
+    }
+    return atomic_load_explicit(&ctx->spin_max_ns, memory_order_relaxed);
+}
 
-    if (waited_ns > max) {
-        ctx->spin_ns /= 2;
-        if (ctx->spin_ns < SPIN_MIN_NS) {
-            ctx->spin_ns = 0;
-        }
-    } else if (waited_ns > ctx->spin_ns) {
-        ctx->spin_ns = ctx->spin_ns ? ctx->spin_ns * 2 : SPIN_MIN_NS;
-        if (ctx->spin_ns > max) {
-            ctx->spin_ns = max;
-        }
+/* Learns from a wait that spun, whether that caught its event. */
+static void adapt_spin(AioContext *ctx, bool caught)
+{
+    if (caught) {
+        ctx->misses = 0;
+    } else if (ctx->misses < SPIN_MISSES) {
+        ctx->misses++;
     }
 }
 
@@ -622,7 +624,8 @@ static void sleep_alone(AioContext *ctx, int64_t timeout)
 
 static void wait_for_events(AioContext *ctx)
 {
-    int64_t start, timeout;
+    int64_t timeout, spin_ns;
+    bool caught;
 
     if (ctx->ops->ready(ctx) || work_pending(ctx)) {
         return;
@@ -631,11 +634,14 @@ static void wait_for_events(AioContext *ctx)
     if (timeout == 0) {
         return;
     }
-    start = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
-    if (!spin(ctx, timeout)) {
+    spin_ns = spin_length(ctx);
+    caught = spin(ctx, spin_ns, timeout);
+    if (spin_ns > 0) {
+        adapt_spin(ctx, caught);
+    }
+    if (!caught) {
         sleep_alone(ctx, timeout);
     }
-    adapt_spin(ctx, qemu_clock_get_ns(QEMU_CLOCK_REALTIME) - start);
 }
 
 /*
