@@ -55,11 +55,22 @@ libblkbackend_la_SOURCES = \
 	lib/drivers/memory.c \
 	lib/drivers/null.c \
 	lib/drivers/qcow2/alloc.c \
+	lib/drivers/qcow2/cache-clean.c \
 	lib/drivers/qcow2/cache.c \
+	lib/drivers/qcow2/check-bitmaps.c \
+	lib/drivers/qcow2/check-copied.c \
+	lib/drivers/qcow2/check-counts.c \
+	lib/drivers/qcow2/check-rebuild.c \
+	lib/drivers/qcow2/check-refcounts.c \
+	lib/drivers/qcow2/check-snapshots.c \
+	lib/drivers/qcow2/check-tables.c \
+	lib/drivers/qcow2/check.c \
+	lib/drivers/qcow2/check.h \
 	lib/drivers/qcow2/cluster.c \
 	lib/drivers/qcow2/compress.c \
 	lib/drivers/qcow2/header-write.c \
 	lib/drivers/qcow2/header.c \
+	lib/drivers/qcow2/info.c \
 	lib/drivers/qcow2/io.c \
 	lib/drivers/qcow2/options.c \
 	lib/drivers/qcow2/overlap.c \

@@ -252,6 +252,11 @@ check_PROGRAMS += tests/has-engine
 tests_has_engine_LDADD = libblkbackend.la
 tests_has_engine_LDFLAGS = $(AM_LDFLAGS) -no-install
 
+# Tests ask it to check an image.
+check_PROGRAMS += tests/check-image
+tests_check_image_LDADD = libblkbackend.la $(JANSSON_LIBS)
+tests_check_image_LDFLAGS = $(AM_LDFLAGS) -no-install
+
 # docs/contract.md names the test that proves each item; this one looks whether they ran.
 contract_test = tests/code/contract-is-proven.py
 

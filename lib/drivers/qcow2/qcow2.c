@@ -3,8 +3,7 @@
  * Format "qcow2": images that grow as they are written to, on top of a backing
  * file if they have one.
  *
- * Options: cache-size, l2-cache-size, l2-cache-entry-size, refcount-cache-size
- * (bytes), data-file, data-file.*.
+ * docs/qcow2.md describes its options.
  */
 #include "drivers/qcow2/qcow2.h"
 
@@ -81,6 +80,9 @@ static int read_tables(BlockDriverState *bs, Error **errp)
         ret = read_table(bs, s->hdr.reftable_offset, &s->reftable, s->reftable_size,
                          "reference count", errp);
     }
+    if (ret == 0 && (bdrv_get_flags(bs) & BDRV_O_CHECK)) {
+        return qcow2_reload_snapshots(bs);   /* a check tells what is wrong with them */
+    }
     return ret < 0 ? ret : qcow2_read_snapshots(bs, errp);
 }
 
@@ -103,28 +105,34 @@ static int find_fresh_area(BlockDriverState *bs, Error **errp)
     return 0;
 }
 
-/* An image that nobody may write to, unless he mends it first. */
+/* An image that nobody may write to, but to mend it. */
 static int check_writable(BlockDriverState *bs, int flags, Error **errp)
 {
     const Qcow2State *s = bdrv_state(bs);
-    bool corrupt = s->hdr.incompatible & QCOW2_INCOMPAT_CORRUPT;
 
-    if (!(flags & BDRV_O_RDWR) ||
-        !(s->hdr.incompatible & (QCOW2_INCOMPAT_CORRUPT | QCOW2_INCOMPAT_DIRTY))) {
+    if (!(flags & BDRV_O_RDWR) || (flags & BDRV_O_CHECK) ||
+        !(s->hdr.incompatible & QCOW2_INCOMPAT_CORRUPT)) {
         return 0;
     }
     if (flags & BDRV_O_AUTO_RDONLY) {
         bdrv_set_read_only(bs);
         return 0;
     }
-    if (corrupt) {
-        error_setg(errp, "Image is corrupt; cannot be opened read/write");
-    } else {
-        error_setg(errp, "Image was not closed properly and its reference counts may be wrong; "
-                   "cannot be opened read/write");
-    }
+    error_setg(errp, "Image is corrupt; cannot be opened read/write");
     error_append_hint(errp, "Repair it first: qemu-img check -r all\n");
     return -EACCES;
+}
+
+/* An image that was not closed properly has refcounts that may be wrong. */
+static int mend_if_dirty(BlockDriverState *bs, int flags, Error **errp)
+{
+    const Qcow2State *s = bdrv_state(bs);
+
+    if (!(flags & BDRV_O_RDWR) || (flags & (BDRV_O_CHECK | BDRV_O_INACTIVE)) ||
+        !(s->hdr.incompatible & QCOW2_INCOMPAT_DIRTY)) {
+        return 0;
+    }
+    return qcow2_mend_dirty(bs, errp);
 }
 
 static void free_state(BlockDriverState *bs)
@@ -138,6 +146,7 @@ static void free_state(BlockDriverState *bs)
     free(s->reftable);
     free(s->inactive_l1);
     free(s->freed);
+    free(s->guard.entries);
     qcow2_free_header(&s->hdr);
     pthread_mutex_destroy(&s->map_lock);
 }
@@ -153,6 +162,9 @@ static int open_image(BlockDriverState *bs, QDict *options, int flags, Error **e
     set_geometry(s);
     ret = check_writable(bs, flags, errp);
     if (ret == 0) {
+        ret = qcow2_take_options(bs, options, flags, errp);
+    }
+    if (ret == 0) {
         ret = read_tables(bs, errp);
     }
     if (ret == 0) {
@@ -161,7 +173,10 @@ static int open_image(BlockDriverState *bs, QDict *options, int flags, Error **e
     if (ret == 0) {
         ret = qcow2_open_caches(bs, options, errp);
     }
-    return ret < 0 ? ret : qcow2_open_data_file(bs, options, flags, errp);
+    if (ret == 0) {
+        ret = qcow2_open_data_file(bs, options, flags, errp);
+    }
+    return ret < 0 ? ret : mend_if_dirty(bs, bdrv_get_flags(bs), errp);
 }
 
 static int qcow2_open(BlockDriverState *bs, QDict *options, int flags, Error **errp)
@@ -180,12 +195,14 @@ static int qcow2_open(BlockDriverState *bs, QDict *options, int flags, Error **e
     atomic_store(&s->must_prepare,
                  (s->hdr.autoclear & ~QCOW2_AUTOCLEAR_DATA_FILE_RAW) && s->hdr.version >= 3);
     bdrv_set_backing_file(bs, s->hdr.backing_file, s->hdr.backing_format);
+    qcow2_start_cleaning(bs, bdrv_get_aio_context(bs));
     return 0;
 }
 
 /* The graph has flushed: nothing is left to be written. */
 static void qcow2_close(BlockDriverState *bs)
 {
+    qcow2_stop_cleaning(bs);
     free_state(bs);
 }
 
@@ -194,7 +211,8 @@ static int qcow2_reopen(BlockDriverState *bs, int flags, Error **errp)
     int ret;
 
     if (flags & BDRV_O_RDWR) {
-        return check_writable(bs, flags & ~BDRV_O_AUTO_RDONLY, errp);
+        ret = check_writable(bs, flags & ~BDRV_O_AUTO_RDONLY, errp);
+        return ret < 0 ? ret : mend_if_dirty(bs, flags, errp);
     }
     ret = bdrv_is_read_only(bs) ? 0 : bdrv_flush(bs);
     if (ret < 0) {
@@ -272,6 +290,11 @@ static BlockDriver qcow2_driver = {
     .bdrv_co_flush_to_os = qcow2_co_flush_to_os,
     .bdrv_co_truncate = qcow2_co_truncate,
     .bdrv_co_pwritev_compressed = qcow2_co_pwritev_compressed,
+    .bdrv_attach_aio_context = qcow2_start_cleaning,
+    .bdrv_detach_aio_context = qcow2_stop_cleaning,
+    .bdrv_get_info = qcow2_get_info,
+    .bdrv_get_specific_info = qcow2_get_specific_info,
+    .bdrv_co_check = qcow2_co_check,
     .bdrv_co_change_backing_file = qcow2_co_change_backing_file,
 };
 

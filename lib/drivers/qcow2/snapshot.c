@@ -38,6 +38,24 @@ static uint64_t read_entry(const Qcow2State *s, const uint8_t *entry, struct Qco
            ~UINT64_C(7);
 }
 
+int qcow2_reload_snapshots(BlockDriverState *bs)
+{
+    Qcow2State *s = bdrv_state(bs);
+    Error *ignored = NULL;
+    int ret;
+
+    free(s->inactive_l1);
+    s->inactive_l1 = NULL;
+    s->snapshots_bytes = 0;
+    ret = s->hdr.nb_snapshots > QCOW2_MAX_SNAPSHOTS ? -EINVAL : qcow2_read_snapshots(bs, &ignored);
+    error_free(ignored);
+    if (ret < 0) {
+        free(s->inactive_l1);
+        s->inactive_l1 = NULL;
+    }
+    return ret == -ENOMEM ? ret : 0;
+}
+
 int qcow2_read_snapshots(BlockDriverState *bs, Error **errp)
 {
     Qcow2State *s = bdrv_state(bs);

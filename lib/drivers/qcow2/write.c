@@ -204,10 +204,7 @@ static int coroutine_fn plan_host(BlockDriverState *bs, WritePlan *p, uint64_t e
     }
     if (has_own_host(s, entry)) {
         p->host = entry & QCOW2_OFFSET_MASK;
-        if (!qcow2_is_data_area(s, p->host, *count << s->cluster_bits)) {
-            return qcow2_corrupt(bs, "preventing invalid write on metadata at %#" PRIx64, p->host);
-        }
-        return 0;
+        return qcow2_check_in_place(bs, p->host, *count << s->cluster_bits);
     }
     ret = qcow2_alloc_clusters(bs, *count, &first, count);
     if (ret == 0) {
@@ -280,7 +277,7 @@ static void link_cluster(BlockDriverState *bs, const WritePlan *p, uint64_t k, Q
     }
     qcow2_slice_set(bs, slice, i, value, bitmap);
     if (p->is_new) {
-        qcow2_free_entry_later(s, old, false);
+        qcow2_free_entry_later(s, old, QCOW2_DISCARD_NEVER);
     }
 }
 
@@ -354,6 +351,9 @@ static int64_t coroutine_fn write_allocating(BlockDriverState *bs, int64_t offse
     qemu_co_mutex_lock(&s->lock);
     ret = atomic_load(&s->broken) ? -EIO : settle_first(bs, offset, bytes, &ext);
     if (ret == 0 && ext.writable) {
+        ret = qcow2_check_in_place(bs, ext.host, (uint64_t)ext.bytes);
+    }
+    if (ret == 0 && ext.writable) {
         qcow2_map_quick(s, offset, bytes, &ext, &pin);
         qemu_co_mutex_unlock(&s->lock);
         return write_in_place(bs, &ext, pin, qiov, skip);
@@ -377,7 +377,7 @@ static int64_t coroutine_fn write_some(BlockDriverState *bs, int64_t offset, int
     Qcow2Pin pin;
 
     if (qcow2_map_quick(s, offset, bytes, &ext, &pin)) {
-        if (ext.writable) {
+        if (ext.writable && qcow2_may_write_in_place(s, ext.host, (uint64_t)ext.bytes)) {
             return write_in_place(bs, &ext, pin, qiov, skip);
         }
         qcow2_unpin(s, pin);
@@ -391,7 +391,7 @@ int coroutine_fn qcow2_prepare_write(BlockDriverState *bs)
     int ret = 0;
 
     if (atomic_load_explicit(&s->broken, memory_order_relaxed)) {
-        return -EIO;
+        return atomic_load(&s->refused) ? -ENOMEDIUM : -EIO;
     }
     if (atomic_load_explicit(&s->must_prepare, memory_order_acquire)) {
         qemu_co_mutex_lock(&s->lock);
