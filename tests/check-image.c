@@ -86,7 +86,10 @@ static int write_some(const char *name, int64_t offset, int bytes)
 
 int main(int argc, char **argv)
 {
-    if (argc < 3 || qemu_init_main_loop(NULL) < 0) {
+    const char *engine = getenv("ENGINE");
+
+    if (argc < 3 || (engine && aio_set_engine(engine, NULL) < 0) ||
+        qemu_init_main_loop(NULL) < 0) {
         return 2;
     }
     if (strcmp(argv[1], "check") == 0) {

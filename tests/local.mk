@@ -50,6 +50,7 @@ unit_tests = \
 	tests/unit/test-out-of-memory \
 	tests/unit/test-properties \
 	tests/unit/test-qcow2 \
+	tests/unit/test-qcow2-check \
 	tests/unit/test-qcow2-header \
 	tests/unit/test-qdict \
 	tests/unit/test-request-matrix \
@@ -212,6 +213,8 @@ server_tests = \
 	tests/server/option-errors.sh \
 	tests/server/out-of-descriptors.sh \
 	tests/server/pid-file-and-socket-removed.sh \
+	tests/server/qcow2-check-agrees-with-qemu.py \
+	tests/server/qcow2-check-random-damage.py \
 	tests/server/qcow2-differential.py \
 	tests/server/qcow2-fio-verify.sh \
 	tests/server/qcow2-reads-what-qemu-wrote.sh \
@@ -276,6 +279,7 @@ EXTRA_DIST += $(example_tests) $(protocol_tests) $(server_tests) $(code_tests) $
 	tests/code/header-symbols tests/functions.sh tests/nbdtest.py tests/protocol/rawnbd.py \
 	tests/server/common.sh \
 	tests/server/qcow2-common.sh \
+	tests/server/qcow2damage.py \
 	tests/run tests/tsan.supp tests/unit/blk-test.h tests/unit/blkdebug-test.h tests/unit/driver-test.h \
 	tests/unit/graph-test.h tests/unit/qcow2-test.h tests/unit/testfmt.h tests/unit/unit.h
 

@@ -189,15 +189,17 @@ static int coroutine_fn count_place(L2Walk *w, uint64_t entry, uint64_t bitmap)
     Qcow2Check *ck = w->ck;
     const Qcow2State *s = bdrv_state(ck->bs);
     uint64_t offset = entry & QCOW2_OFFSET_MASK;
-    int ret;
+    int ret = 0;
 
     if (bitmap >> 32 & bitmap) {
         qcow2_check_say(ck, "ERROR offset=%" PRIx64 ": Allocated cluster has corrupted subcluster "
                         "allocation bitmap", offset);
         add_fault(w);
-        return qcow2_check_fixes_errors(ck) ? zero_entry(w) : 0;
+        ret = qcow2_check_fixes_errors(ck) ? zero_entry(w) : 0;
     }
-    ret = check_alignment(w, entry, bitmap);
+    if (ret == 0) {
+        ret = check_alignment(w, entry, bitmap);
+    }
     if (ret != 0) {
         return ret;
     }
