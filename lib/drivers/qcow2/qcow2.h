@@ -342,7 +342,8 @@ int qcow2_read_snapshots(BlockDriverState *bs, Error **errp);
 
 /* ---- resize.c ---- */
 
-int coroutine_fn qcow2_co_truncate(BlockDriverState *bs, int64_t offset, Error **errp);
+int coroutine_fn qcow2_co_truncate(BlockDriverState *bs, int64_t offset, PreallocMode prealloc,
+                                   Error **errp);
 /* Entries that an L1 table needs for a disk of `bytes`. */
 uint64_t qcow2_l1_entries(const Qcow2State *s, uint64_t bytes);
 
