@@ -7,3 +7,25 @@ tool_sources = \
 	common/xalloc.h \
 	tools/tool.c \
 	tools/tool.h
+
+bin_PROGRAMS += tools/blk-io
+tools_blk_io_SOURCES = $(tool_sources) \
+	tools/io-aio.c \
+	tools/io-commands.c \
+	tools/io-data.c \
+	tools/io-debug.c \
+	tools/io-image.c \
+	tools/io-main.c \
+	tools/io-options.c \
+	tools/io-prompt.c \
+	tools/io-range.c \
+	tools/io-report.c \
+	tools/io-rw.c \
+	tools/io.h
+tools_blk_io_LDADD = libblkbackend.la $(JANSSON_LIBS)
+
+# To run from the build folder: plain executables, see nbd-server/local.mk.
+noinst_PROGRAMS += blk-io
+blk_io_SOURCES = $(tools_blk_io_SOURCES)
+blk_io_LDADD = $(tools_blk_io_LDADD)
+blk_io_LDFLAGS = $(AM_LDFLAGS) -no-install
