@@ -79,6 +79,10 @@ example_tests = \
 	tests/lib/example-own-driver.sh \
 	tests/lib/example-throttle.sh
 
+# The fuzz targets' corpus; `make fuzz` finds more.
+fuzz_tests = \
+	tests/lib/fuzz-corpus-does-no-harm.sh
+
 # Bytes on a socket, and libnbd's Python.
 protocol_tests = \
 	tests/protocol/abort-is-acked.py \
@@ -243,7 +247,7 @@ code_tests = \
 	tests/code/spelling.sh \
 	tests/code/style.sh
 
-TESTS += $(lib_tests) $(example_tests) $(protocol_tests) $(server_tests) $(code_tests)
+TESTS += $(lib_tests) $(example_tests) $(fuzz_tests) $(protocol_tests) $(server_tests) $(code_tests)
 check_PROGRAMS += $(lib_tests)
 
 # tests/run asks it what this machine can do.
@@ -266,7 +270,7 @@ soak:
 	STORM_SECONDS=60 $(MAKE) check TESTS=tests/lib/storm
 .PHONY: soak
 
-EXTRA_DIST += $(example_tests) $(protocol_tests) $(server_tests) $(code_tests) $(contract_test) \
+EXTRA_DIST += $(example_tests) $(fuzz_tests) $(protocol_tests) $(server_tests) $(code_tests) $(contract_test) \
 	tests/code/header-symbols tests/functions.sh tests/nbdtest.py tests/protocol/rawnbd.py \
 	tests/server/common.sh \
 	tests/server/qcow2-common.sh \
