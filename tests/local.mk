@@ -65,9 +65,21 @@ unit_tests = \
 # The library as a stranger's program sees it: each links with libblkbackend.la alone.
 lib_tests = \
 	tests/lib/api-check \
+	tests/lib/qcow2-survives-power-cuts \
 	tests/lib/storm \
 	tests/lib/straight-path
 tests_lib_api_check_LDADD = libblkbackend.la $(JANSSON_LIBS)
+tests_lib_qcow2_survives_power_cuts_SOURCES = \
+	tests/cut-log.c \
+	tests/cut-log.h \
+	tests/guest-shadow.c \
+	tests/guest-shadow.h \
+	tests/lib/qcow2-survives-power-cuts.c \
+	tests/qcow2-walk.c \
+	tests/qcow2-walk.h \
+	tests/ram-file.c \
+	tests/ram-file.h
+tests_lib_qcow2_survives_power_cuts_LDADD = libblkbackend.la $(JANSSON_LIBS)
 tests_lib_storm_LDADD = libblkbackend.la $(JANSSON_LIBS)
 tests_lib_straight_path_LDADD = libblkbackend.la $(JANSSON_LIBS)
 
@@ -264,6 +276,11 @@ TESTS += $(unit_tests) $(contract_test)
 tests/code/contract-is-proven.log: $(unit_tests:=.log) $(lib_tests:=.log) \
 	$(server_tests:.sh=.log)
 endif
+
+# Hundreds of thousands of states.
+power-cut: tests/lib/qcow2-survives-power-cuts
+	POWER_CUT_STATES=$${POWER_CUT_STATES:-300000} tests/lib/qcow2-survives-power-cuts
+.PHONY: power-cut
 
 # A minute of it with each event engine.
 soak:
