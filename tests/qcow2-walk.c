@@ -131,7 +131,7 @@ static void walk_l2(Image *im, uint64_t table, bool active)
         if (!(entry & COMPRESSED) && !(entry & (OFFSET | COPIED)) && bitmap & UINT32_MAX) {
             error(im, "a subcluster is data without a place: %#" PRIx64, bitmap);
         }
-        if (im->version < 3 && entry & 1) {
+        if (im->version < 3 && !(entry & COMPRESSED) && entry & 1) {
             error(im, "a zero cluster in version 2");
         }
     }

@@ -261,7 +261,7 @@ static bool choose_range(Scenario *sc, const Request *batch, int n, int64_t *fir
     unsigned cluster = (unsigned)sc->kind->cluster_sectors, unit = roll(sc, 2) ? cluster : 1;
 
     *count = unit * (1 + roll(sc, unit == 1 ? 3 * cluster : 4));
-    *first = unit * roll(sc, (unsigned)(sc->sectors / unit));
+    *first = unit * roll(sc, (unsigned)((sc->sectors + unit - 1) / unit));
     *count = *count < sc->sectors - *first ? *count : sc->sectors - *first;
     for (int i = 0; i < n; i++) {
         const ShadowOp *op = batch[i].op;
@@ -312,7 +312,7 @@ static void run_batch(Scenario *sc)
 static void write_compressed(Scenario *sc)
 {
     int64_t cluster = sc->kind->cluster_sectors;
-    int64_t first = roll(sc, (unsigned)(sc->sectors / cluster)) * cluster;
+    int64_t first = roll(sc, (unsigned)((sc->sectors + cluster - 1) / cluster)) * cluster;
     int64_t count = cluster < sc->sectors - first ? cluster : sc->sectors - first;
     ShadowOp *op = shadow_begin(&sc->shadow, SHADOW_WRITE, first, count, now(sc));
     int ret;
