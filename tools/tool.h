@@ -46,7 +46,7 @@ void tool_print_nested(const QObject *value, int level);
 /* ---- images ---- */
 
 /* Adds "KEY=VALUE,KEY=VALUE..." (a comma in a value is written twice) as strings; what is there
- * is replaced.  KEY alone means KEY=on, noKEY KEY=off, with a warning.  False: has been reported. */
+ * is replaced.  KEY alone means KEY=on, noKEY KEY=off, with a warning.  False: reported. */
 bool tool_parse_options(QDict *options, const char *text);
 
 /* An AIO mode into *flags, and, before the main loop is made, into the choice of the event
