@@ -11,6 +11,7 @@ blkbackend_HEADERS = \
 	include/blkbackend/block-driver.h \
 	include/blkbackend/coroutine.h \
 	include/blkbackend/error.h \
+	include/blkbackend/image.h \
 	include/blkbackend/iov.h \
 	include/blkbackend/notify.h \
 	include/blkbackend/qdict.h \
@@ -22,6 +23,8 @@ libblkbackend_la_SOURCES = \
 	lib/util/iov.c \
 	lib/util/memory.c \
 	lib/util/notify.c \
+	lib/util/options.c \
+	lib/util/options.h \
 	lib/util/qdict.c \
 	lib/aio/aio-int.h \
 	lib/aio/bh.c \
@@ -51,12 +54,11 @@ libblkbackend_la_SOURCES = \
 	lib/drivers/foreign.c \
 	lib/drivers/memory.c \
 	lib/drivers/null.c \
-	lib/drivers/options.c \
-	lib/drivers/options.h \
 	lib/drivers/qcow2/alloc.c \
 	lib/drivers/qcow2/cache.c \
 	lib/drivers/qcow2/cluster.c \
 	lib/drivers/qcow2/compress.c \
+	lib/drivers/qcow2/header-write.c \
 	lib/drivers/qcow2/header.c \
 	lib/drivers/qcow2/io.c \
 	lib/drivers/qcow2/options.c \
@@ -78,9 +80,11 @@ libblkbackend_la_SOURCES = \
 	lib/graph/commit.c \
 	lib/graph/copy-on-read.c \
 	lib/graph/copy-range.c \
+	lib/graph/create.c \
 	lib/graph/drain.c \
 	lib/graph/graph-int.h \
 	lib/graph/graph.h \
+	lib/graph/image.c \
 	lib/graph/invalidate.c \
 	lib/graph/io.c \
 	lib/graph/node.c \

@@ -155,10 +155,12 @@ static int coroutine_fn ram_flush(BlockDriverState *bs)
     return 0;
 }
 
-static int coroutine_fn ram_truncate(BlockDriverState *bs, int64_t offset, Error **errp)
+static int coroutine_fn ram_truncate(BlockDriverState *bs, int64_t offset, PreallocMode prealloc,
+                                     Error **errp)
 {
     RamFile *file = file_of(bs);
 
+    (void)prealloc;
     delay(file);
     if (offset > RAM_FILE_ROOM) {
         error_setg(errp, "A ram-file has no room for that");

@@ -87,6 +87,27 @@ typedef struct BlockMapping {
     bool stable;                             /* private memory: cannot vanish under the reader */
 } BlockMapping;
 
+/* How much of the space that an image grows by is taken at once. */
+typedef enum {
+    PREALLOC_MODE_OFF,
+    PREALLOC_MODE_METADATA,
+    PREALLOC_MODE_FALLOC,
+    PREALLOC_MODE_FULL,
+    PREALLOC_MODE__MAX,
+} PreallocMode;
+/* Its word on a command line, and back; -EINVAL: not one of them. */
+const char *prealloc_mode_name(PreallocMode mode);
+int prealloc_mode_parse(const char *word, PreallocMode *mode);
+
+/* <blkbackend/image.h> has these. */
+typedef struct BdrvOption BdrvOption;
+typedef struct BdrvCheckResult BdrvCheckResult;
+typedef struct BlockMeasureInfo BlockMeasureInfo;
+typedef struct BlockDriverInfo BlockDriverInfo;
+typedef struct QEMUSnapshotInfo QEMUSnapshotInfo;
+typedef void BdrvReportFunc(void *opaque, const char *line);
+typedef void BdrvProgressFunc(void *opaque, int64_t done, int64_t total);
+
 typedef struct BlockDriver BlockDriver;
 struct BlockDriver {
     const char *format_name;     /* value of the option "driver" */
@@ -129,7 +150,9 @@ struct BlockDriver {
     int64_t (*bdrv_get_cluster_size)(BlockDriverState *bs);
     int coroutine_fn (*bdrv_co_flush_to_os)(BlockDriverState *bs);
     int coroutine_fn (*bdrv_co_flush_to_disk)(BlockDriverState *bs);
-    int coroutine_fn (*bdrv_co_truncate)(BlockDriverState *bs, int64_t offset, Error **errp);
+    int coroutine_fn (*bdrv_co_truncate)(BlockDriverState *bs, int64_t offset,
+                                         PreallocMode prealloc, Error **errp);
+    unsigned prealloc_modes;     /* 1 << PreallocMode, beside PREALLOC_MODE_OFF */
     /* Status of [offset, offset + *pnum), 0 < *pnum <= bytes; returns bits or -errno. */
     int coroutine_fn (*bdrv_co_block_status)(BlockDriverState *bs, int64_t offset, int64_t bytes,
                                              int64_t *pnum, int64_t *map, BlockDriverState **file);
@@ -143,7 +166,30 @@ struct BlockDriver {
     int coroutine_fn (*bdrv_co_ioctl)(BlockDriverState *bs, unsigned long req, void *buf);
     void coroutine_fn (*bdrv_co_invalidate_cache)(BlockDriverState *bs, Error **errp);
     int (*bdrv_inactivate)(BlockDriverState *bs);
-    int (*bdrv_make_empty)(BlockDriverState *bs);
+    int coroutine_fn (*bdrv_co_make_empty)(BlockDriverState *bs, Error **errp);
+
+    /* Images as a whole, see <blkbackend/image.h>; the co_ ones run while the node is drained.
+     * Options have the types that their table says. */
+    const BdrvOption *create_options, *amend_options;
+    int (*bdrv_create)(const char *filename, const QDict *options, Error **errp);
+    int (*bdrv_measure)(const QDict *options, BlockDriverState *from, BlockMeasureInfo *info,
+                        Error **errp);
+    int (*bdrv_get_info)(BlockDriverState *bs, BlockDriverInfo *info);
+    QDict *(*bdrv_get_specific_info)(BlockDriverState *bs, Error **errp);
+    int coroutine_fn (*bdrv_co_check)(BlockDriverState *bs, BdrvCheckResult *result, int fix,
+                                      BdrvReportFunc *report, void *opaque);
+    int coroutine_fn (*bdrv_co_amend)(BlockDriverState *bs, const QDict *options, bool force,
+                                      BdrvProgressFunc *progress, void *opaque, Error **errp);
+    int coroutine_fn (*bdrv_co_change_backing_file)(BlockDriverState *bs, const char *filename,
+                                                    const char *format, Error **errp);
+    int coroutine_fn (*bdrv_co_snapshot_create)(BlockDriverState *bs, QEMUSnapshotInfo *sn,
+                                                Error **errp);
+    int coroutine_fn (*bdrv_co_snapshot_goto)(BlockDriverState *bs, const char *id, Error **errp);
+    int coroutine_fn (*bdrv_co_snapshot_delete)(BlockDriverState *bs, const char *id,
+                                                Error **errp);
+    int (*bdrv_snapshot_list)(BlockDriverState *bs, QEMUSnapshotInfo **list);
+    int coroutine_fn (*bdrv_co_snapshot_load_tmp)(BlockDriverState *bs, const char *id,
+                                                  Error **errp);
 
     bool (*bdrv_is_inserted)(BlockDriverState *bs);
     void (*bdrv_eject)(BlockDriverState *bs, bool eject_flag);
@@ -209,7 +255,8 @@ int coroutine_fn bdrv_co_pwrite_zeroes(BlockDriverState *bs, int64_t offset, int
                                        int flags);
 int coroutine_fn bdrv_co_pdiscard(BlockDriverState *bs, int64_t offset, int64_t bytes);
 int coroutine_fn bdrv_co_flush(BlockDriverState *bs);
-int coroutine_fn bdrv_co_truncate(BlockDriverState *bs, int64_t offset, Error **errp);
+int coroutine_fn bdrv_co_truncate(BlockDriverState *bs, int64_t offset, PreallocMode prealloc,
+                                  Error **errp);
 int64_t coroutine_fn bdrv_co_getlength(BlockDriverState *bs);   /* bytes, a multiple of 512 */
 /* BDRV_BLOCK_* of this node alone, or -errno; *file is lent. */
 int coroutine_fn bdrv_co_block_status(BlockDriverState *bs, int64_t offset, int64_t bytes,
@@ -227,7 +274,7 @@ int bdrv_pwrite(BlockDriverState *bs, int64_t offset, int64_t bytes, const void 
 int bdrv_pwrite_sync(BlockDriverState *bs, int64_t offset, int64_t bytes, const void *buf);
 int bdrv_flush(BlockDriverState *bs);
 int64_t bdrv_getlength(BlockDriverState *bs);
-int bdrv_truncate(BlockDriverState *bs, int64_t offset, Error **errp);
+int bdrv_truncate(BlockDriverState *bs, int64_t offset, PreallocMode prealloc, Error **errp);
 
 /* ---- nodes (main thread) ---- */
 

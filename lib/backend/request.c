@@ -358,7 +358,7 @@ int64_t coroutine_fn blk_op_truncate(BlkRequest *r)
     if (r->offset < 0) {
         return -EINVAL;
     }
-    return bdrv_co_truncate(blk_root(r->blk), r->offset, NULL);
+    return bdrv_co_truncate(blk_root(r->blk), r->offset, PREALLOC_MODE_OFF, NULL);
 }
 
 int64_t coroutine_fn blk_request(BlkRequest *r)

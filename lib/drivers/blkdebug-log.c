@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 #include "drivers/blkdebug.h"
-#include "drivers/options.h"
+#include "util/options.h"
 
 #define LINE_MAX_LENGTH 200
 
@@ -98,7 +98,7 @@ int debug_log_open(DebugLog *log, QDict *options, int64_t size, Error **errp)
 {
     const char *path = qdict_get_try_str(options, "log");
     bool with_data = false;
-    int ret = driver_take_bool(options, "log-data", &with_data, errp);
+    int ret = options_take_bool(options, "log-data", &with_data, errp);
 
     *log = (DebugLog){ .fd = -1, .data_fd = -1 };
     if (ret < 0) {

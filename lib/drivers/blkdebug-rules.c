@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "drivers/blkdebug.h"
-#include "drivers/options.h"
+#include "util/options.h"
 
 #define ALL_OPS ((1u << DEBUG_OPS) - 1)
 #define SECTOR 512
@@ -111,14 +111,14 @@ static bool has(RuleOptions *o, const char *name)
 static void take_number(RuleOptions *o, const char *name, int64_t *value)
 {
     if (o->ret == 0) {
-        o->ret = driver_take_size(o->options, key_of(o, name), value, o->errp);
+        o->ret = options_take_size(o->options, key_of(o, name), value, o->errp);
     }
 }
 
 static void take_switch(RuleOptions *o, const char *name, bool *value)
 {
     if (o->ret == 0) {
-        o->ret = driver_take_bool(o->options, key_of(o, name), value, o->errp);
+        o->ret = options_take_bool(o->options, key_of(o, name), value, o->errp);
     }
 }
 

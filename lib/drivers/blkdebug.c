@@ -16,7 +16,7 @@
 #include <pthread.h>
 
 #include "drivers/blkdebug.h"
-#include "drivers/options.h"
+#include "util/options.h"
 
 #define ALIGN_MAX (1 << 30)
 
@@ -38,7 +38,7 @@ typedef struct BDRVBlkdebugState {
 
 static int take_limit(QDict *options, const char *key, int64_t *value, int64_t unit, Error **errp)
 {
-    int ret = driver_take_size(options, key, value, errp);
+    int ret = options_take_size(options, key, value, errp);
 
     if (ret == 0 && *value % unit) {
         error_setg(errp, "Parameter '%s' must be a multiple of 'align'", key);
@@ -51,7 +51,7 @@ static int take_limits(BDRVBlkdebugState *s, QDict *options, Error **errp)
 {
     int64_t unit;
 
-    if (driver_take_size(options, "align", &s->align, errp) < 0) {
+    if (options_take_size(options, "align", &s->align, errp) < 0) {
         return -EINVAL;
     }
     if (s->align > ALIGN_MAX || (s->align & (s->align - 1))) {
@@ -72,7 +72,7 @@ static int take_limits(BDRVBlkdebugState *s, QDict *options, Error **errp)
 static int take_fua(BlockDriverState *bs, QDict *options, Error **errp)
 {
     bool native = false;
-    int ret = driver_take_bool(options, "native-fua", &native, errp);
+    int ret = options_take_bool(options, "native-fua", &native, errp);
 
     bdrv_set_native_fua(bs, native);
     return ret;
@@ -319,13 +319,14 @@ static int coroutine_fn blkdebug_co_flush_to_disk(BlockDriverState *bs)
 static int64_t coroutine_fn forward_truncate(DebugRequest *req, int64_t bytes)
 {
     (void)bytes;
-    return bdrv_co_truncate(bdrv_file(req->bs), req->offset, req->arg);
+    return bdrv_co_truncate(bdrv_file(req->bs), req->offset, (PreallocMode)req->flags, req->arg);
 }
 
-static int coroutine_fn blkdebug_co_truncate(BlockDriverState *bs, int64_t offset, Error **errp)
+static int coroutine_fn blkdebug_co_truncate(BlockDriverState *bs, int64_t offset,
+                                             PreallocMode prealloc, Error **errp)
 {
     return (int)run(&(DebugRequest){ .bs = bs, .op = DEBUG_TRUNCATE, .offset = offset,
-                                     .arg = errp },
+                                     .flags = (int)prealloc, .arg = errp },
                     forward_truncate);
 }
 
@@ -443,6 +444,7 @@ static BlockDriver blkdebug_driver = {
     .bdrv_co_getlength = blkdebug_co_getlength,
     .bdrv_has_zero_init = blkdebug_has_zero_init,
     .bdrv_co_truncate = blkdebug_co_truncate,
+    .prealloc_modes = ~0u,
     .bdrv_co_preadv = blkdebug_co_preadv,
     .bdrv_co_pwritev = blkdebug_co_pwritev,
     .bdrv_co_pwritev_compressed = blkdebug_co_pwritev_compressed,

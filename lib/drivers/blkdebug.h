@@ -38,7 +38,7 @@ typedef struct DebugRequest {
     BlockDriverState *bs;
     DebugOp op;
     int64_t offset, bytes; /* truncate: the new size, 0; ioctl: its number, 0 */
-    int flags;             /* BdrvRequestFlags */
+    int flags;             /* BdrvRequestFlags; truncate: PreallocMode */
     QEMUIOVector *qiov;
     void *arg;             /* of the one operation that needs it */
     uint64_t seq;          /* from 1, in order of arrival */

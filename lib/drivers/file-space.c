@@ -231,11 +231,13 @@ static int file_resize_device(BDRVFileState *s, const char *filename, int64_t si
     return 0;
 }
 
-int coroutine_fn file_co_truncate(BlockDriverState *bs, int64_t offset, Error **errp)
+int coroutine_fn file_co_truncate(BlockDriverState *bs, int64_t offset, PreallocMode prealloc,
+                                  Error **errp)
 {
     BDRVFileState *s = bdrv_state(bs);
     int ret;
 
+    (void)prealloc;
     if (s->is_device || s->is_sg) {
         return file_resize_device(s, bdrv_filename(bs), offset, errp);
     }

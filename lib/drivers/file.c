@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "drivers/file.h"
-#include "drivers/options.h"
+#include "util/options.h"
 
 #include <blkbackend/block-backend.h>
 
@@ -185,7 +185,7 @@ static int file_take_aio(QDict *options, int flags, Error **errp)
     static const char *const words[] = {"threads", "native", "io_uring", NULL};
     int aio = flags & BDRV_O_NATIVE_AIO ? 1 : 0;
 
-    if (driver_take_word(options, "aio", words, &aio, errp) < 0) {
+    if (options_take_word(options, "aio", words, &aio, errp) < 0) {
         return -EINVAL;
     }
     if (aio == 1 && !(flags & BDRV_O_NOCACHE)) {
@@ -210,10 +210,11 @@ static int file_take_options(BDRVFileState *s, QDict *options, int flags, char *
         return -EINVAL;
     }
     if (file_take_aio(options, flags, errp) < 0 ||
-        driver_take_word(options, "locking", words, &locking, errp) < 0) {
+        options_take_word(options, "locking", words, &locking, errp) < 0) {
         return -EINVAL;
     }
     s->locking = (FileLocking)locking;
+    s->force_share = flags & BDRV_O_FORCE_SHARE;
     *filename = strdup(name);
     if (!*filename) {
         error_setg_errno(errp, ENOMEM, "Could not open '%s'", name);

@@ -39,6 +39,7 @@ typedef struct BDRVFileState {
     bool inline_io;                /* see file_is_memory() */
     bool mappable;                 /* see file-map.c */
     FileLocking locking;
+    bool force_share;              /* deny others nothing */
     bool locked;
     uint32_t request_alignment;
     uint32_t mem_alignment;
@@ -71,7 +72,8 @@ int coroutine_fn file_co_pwrite_zeroes(BlockDriverState *bs, int64_t offset, int
 int coroutine_fn file_co_pdiscard(BlockDriverState *bs, int64_t offset, int64_t bytes);
 int coroutine_fn file_co_block_status(BlockDriverState *bs, int64_t offset, int64_t bytes,
                                       int64_t *pnum, int64_t *map, BlockDriverState **file);
-int coroutine_fn file_co_truncate(BlockDriverState *bs, int64_t offset, Error **errp);
+int coroutine_fn file_co_truncate(BlockDriverState *bs, int64_t offset, PreallocMode prealloc,
+                                  Error **errp);
 int64_t file_get_allocated_file_size(BlockDriverState *bs);
 
 /* file-limits.c: file_probe_alignment() sets the state's two alignments */

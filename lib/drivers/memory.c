@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "drivers/options.h"
+#include "util/options.h"
 
 #include <blkbackend/block-driver.h>
 
@@ -141,7 +141,7 @@ static int memory_open(BlockDriverState *bs, QDict *options, int flags, Error **
     int64_t size = -1;
 
     (void)flags;
-    if (driver_take_size(options, "size", &size, errp) < 0) {
+    if (options_take_size(options, "size", &size, errp) < 0) {
         return -EINVAL;
     }
     if (size < 0 || size > MEMORY_SIZE_MAX) {
@@ -182,12 +182,14 @@ static int64_t coroutine_fn memory_co_getlength(BlockDriverState *bs)
     return atomic_load(&s->length);
 }
 
-static int coroutine_fn memory_co_truncate(BlockDriverState *bs, int64_t offset, Error **errp)
+static int coroutine_fn memory_co_truncate(BlockDriverState *bs, int64_t offset,
+                                           PreallocMode prealloc, Error **errp)
 {
     BDRVMemoryState *s = bdrv_state(bs);
     int64_t length = atomic_load(&s->length);
     MemoryRegion *region;
 
+    (void)prealloc;
     if (offset > MEMORY_SIZE_MAX) {
         error_setg(errp, "A memory disk cannot have %" PRId64 " bytes", offset);
         return -EFBIG;

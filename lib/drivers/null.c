@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "drivers/options.h"
+#include "util/options.h"
 
 #include <blkbackend/block-driver.h>
 
@@ -30,9 +30,9 @@ static int null_open(BlockDriverState *bs, QDict *options, int flags, Error **er
     (void)flags;
     s->length = NULL_DEFAULT_SIZE;
     s->read_zeroes = true;
-    if (driver_take_size(options, "size", &s->length, errp) < 0 ||
-        driver_take_size(options, "latency-ns", &s->latency_ns, errp) < 0 ||
-        driver_take_bool(options, "read-zeroes", &s->read_zeroes, errp) < 0) {
+    if (options_take_size(options, "size", &s->length, errp) < 0 ||
+        options_take_size(options, "latency-ns", &s->latency_ns, errp) < 0 ||
+        options_take_bool(options, "read-zeroes", &s->read_zeroes, errp) < 0) {
         return -EINVAL;
     }
     return 0;

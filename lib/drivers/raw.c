@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include "drivers/options.h"
+#include "util/options.h"
 
 #include <blkbackend/block-driver.h>
 
@@ -59,8 +59,8 @@ static int raw_open(BlockDriverState *bs, QDict *options, int flags, Error **err
 
     (void)flags;
     s->size = -1;
-    if (driver_take_size(options, "offset", &s->offset, errp) < 0 ||
-        driver_take_size(options, "size", &s->size, errp) < 0) {
+    if (options_take_size(options, "offset", &s->offset, errp) < 0 ||
+        options_take_size(options, "size", &s->size, errp) < 0) {
         return -EINVAL;
     }
     if (s->offset == 0 && s->size < 0) {
@@ -100,7 +100,8 @@ static int64_t coroutine_fn raw_co_getlength(BlockDriverState *bs)
     return s->size >= 0 && s->size < length ? s->size : length;
 }
 
-static int coroutine_fn raw_co_truncate(BlockDriverState *bs, int64_t offset, Error **errp)
+static int coroutine_fn raw_co_truncate(BlockDriverState *bs, int64_t offset,
+                                        PreallocMode prealloc, Error **errp)
 {
     BDRVRawState *s = bdrv_state(bs);
 
@@ -113,7 +114,7 @@ static int coroutine_fn raw_co_truncate(BlockDriverState *bs, int64_t offset, Er
         error_setg(errp, "Disk size too large for the chosen offset");
         return -EINVAL;
     }
-    return bdrv_co_truncate(bdrv_file(bs), offset + s->offset, errp);
+    return bdrv_co_truncate(bdrv_file(bs), offset + s->offset, prealloc, errp);
 }
 
 /* ---- requests ---- */
@@ -285,6 +286,7 @@ static BlockDriver raw_driver = {
     .bdrv_refresh_limits = raw_refresh_limits,
     .bdrv_co_getlength = raw_co_getlength,
     .bdrv_co_truncate = raw_co_truncate,
+    .prealloc_modes = ~0u,
     .bdrv_get_allocated_file_size = raw_get_allocated_file_size,
     .bdrv_has_zero_init = raw_has_zero_init,
     .bdrv_co_preadv = raw_co_preadv,

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <blkbackend/image.h>
+
 void bdrv_set_backing_file(BlockDriverState *bs, const char *filename, const char *format)
 {
     free(bs->backing_file);
@@ -62,8 +64,8 @@ static size_t protocol_prefix(const char *name)
     return name[len] == ':' ? len + 1 : 0;
 }
 
-/* A relative name starts where the image lies.  The caller frees. */
-static char *resolve_name(const char *image, const char *name)
+/* A relative name starts where the image lies. */
+char *bdrv_resolve_backing_filename(const char *image, const char *name)
 {
     const char *slash = strrchr(image, '/');
     size_t dir = slash ? (size_t)(slash - image) + 1 : protocol_prefix(image);
@@ -83,6 +85,22 @@ static const char *image_name(BlockDriverState *bs)
     const char *name = bdrv_filename(bs);
 
     return *name || !bs->file ? name : bdrv_filename(bs->file);
+}
+
+const char *bdrv_get_backing_filename(BlockDriverState *bs)
+{
+    return bs->backing_file;
+}
+
+const char *bdrv_get_backing_format(BlockDriverState *bs)
+{
+    return bs->backing_format;
+}
+
+char *bdrv_get_full_backing_filename(BlockDriverState *bs)
+{
+    return bs->backing_file ? bdrv_resolve_backing_filename(image_name(bs), bs->backing_file)
+                            : NULL;
 }
 
 /* ---- opening ---- */
@@ -107,7 +125,7 @@ static int open_by_options(BlockDriverState *bs, BlockDriverState **backing, QDi
     int ret;
 
     if (bs->backing_file && !names_a_file(options)) {
-        name = resolve_name(image_name(bs), bs->backing_file);
+        name = bdrv_get_full_backing_filename(bs);
         if (bs->backing_format && !qdict_haskey(options, "driver")) {
             qdict_put(options, "driver", qstring_from_str(bs->backing_format));
         }

@@ -129,32 +129,46 @@ int coroutine_fn bdrv_co_block_status(BlockDriverState *bs, int64_t offset, int6
     return ret;
 }
 
-int coroutine_fn bdrv_co_block_status_above(BlockDriverState *bs, BlockDriverState *base,
-                                            int64_t offset, int64_t bytes, int64_t *pnum)
+int coroutine_fn bdrv_co_block_status_where(BlockDriverState *bs, BlockDriverState *base,
+                                            int64_t offset, int64_t bytes, int64_t *pnum,
+                                            int64_t *map, BlockDriverState **file, int *depth)
 {
     BlockDriverState *node;
 
     *pnum = 0;
+    *depth = 0;
     if (bytes == 0) {
         return 0;
     }
-    for (node = bs; node && node != base; node = node->backing) {
+    for (node = bs; node && node != base; node = node->backing, ++*depth) {
         int64_t n;
-        int ret = bdrv_co_block_status(node, offset, bytes, &n, NULL, NULL);
+        int ret = bdrv_co_block_status(node, offset, bytes, &n, map, file);
 
         if (ret < 0) {
             return ret;
         }
         if (n == 0) {   /* past the end of this node, and so past what its overlays took from it */
-            break;
+            *pnum = bytes;
+            return BDRV_BLOCK_ZERO | (node == bs ? 0 : BDRV_BLOCK_ALLOCATED);
         }
         bytes = n;
         if (ret & BDRV_BLOCK_ALLOCATED) {
             *pnum = n;
-            return (ret & (BDRV_BLOCK_DATA | BDRV_BLOCK_ZERO)) |
-                   (node == bs ? BDRV_BLOCK_ALLOCATED : 0);
+            return ret;
         }
     }
     *pnum = bytes;
     return node && node == base ? 0 : BDRV_BLOCK_ZERO;
+}
+
+int coroutine_fn bdrv_co_block_status_above(BlockDriverState *bs, BlockDriverState *base,
+                                            int64_t offset, int64_t bytes, int64_t *pnum)
+{
+    int depth, ret = bdrv_co_block_status_where(bs, base, offset, bytes, pnum, NULL, NULL, &depth);
+
+    if (ret < 0) {
+        return ret;
+    }
+    return (ret & (BDRV_BLOCK_DATA | BDRV_BLOCK_ZERO)) |
+           ((ret & BDRV_BLOCK_ALLOCATED) && depth == 0 ? BDRV_BLOCK_ALLOCATED : 0);
 }

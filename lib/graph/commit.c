@@ -10,6 +10,8 @@
 
 #include <errno.h>
 
+#include <blkbackend/image.h>
+
 static int check_commit(BlockDriverState *bs)
 {
     if (!bs->drv) {
@@ -64,17 +66,17 @@ static int make_room(BlockDriverState *bs)
     if (length < 0 || below < 0) {
         return length < 0 ? (int)length : (int)below;
     }
-    return length > below ? bdrv_truncate(bs->backing, length, NULL) : 0;
+    return length > below ? bdrv_truncate(bs->backing, length, PREALLOC_MODE_OFF, NULL) : 0;
 }
 
 static int empty_overlay(BlockDriverState *bs)
 {
     int ret;
 
-    if (!bs->drv->bdrv_make_empty) {
+    if (!bs->drv->bdrv_co_make_empty) {
         return 0;
     }
-    ret = bs->drv->bdrv_make_empty(bs);
+    ret = bdrv_make_empty(bs, NULL);
     return ret < 0 ? ret : bdrv_flush(bs);
 }
 

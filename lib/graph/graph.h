@@ -146,6 +146,11 @@ int coroutine_fn bdrv_co_copy_range(BlockDriverState *src, int64_t src_offset,
 int coroutine_fn bdrv_co_block_status_above(BlockDriverState *bs, BlockDriverState *base,
                                             int64_t offset, int64_t bytes, int64_t *pnum);
 
+/* The same with all that bdrv_block_status_above() says. */
+int coroutine_fn bdrv_co_block_status_where(BlockDriverState *bs, BlockDriverState *base,
+                                            int64_t offset, int64_t bytes, int64_t *pnum,
+                                            int64_t *map, BlockDriverState **file, int *depth);
+
 /* blockers.c; the error names the backend above, else the node */
 bool bdrv_op_is_blocked(BlockDriverState *bs, BlockOpType op, Error **errp);
 void bdrv_op_block_all(BlockDriverState *bs, Error *reason);

@@ -595,7 +595,8 @@ static int truncate_error(int err, const char *why, Error **errp)
     return err;
 }
 
-int coroutine_fn bdrv_co_truncate(BlockDriverState *bs, int64_t offset, Error **errp)
+int coroutine_fn bdrv_co_truncate(BlockDriverState *bs, int64_t offset, PreallocMode prealloc,
+                                  Error **errp)
 {
     Error *local_err = NULL;
     int64_t length;
@@ -616,7 +617,12 @@ int coroutine_fn bdrv_co_truncate(BlockDriverState *bs, int64_t offset, Error **
     if (bdrv_get_flags(bs) & BDRV_O_INACTIVE) {
         return truncate_error(-EPERM, "it is inactive", errp);
     }
-    ret = bs->drv->bdrv_co_truncate(bs, offset, &local_err);
+    if (prealloc != PREALLOC_MODE_OFF && !(bs->drv->prealloc_modes & (1u << prealloc))) {
+        error_setg(errp, "Unsupported preallocation mode '%s' for the driver '%s'",
+                   prealloc_mode_name(prealloc), bs->drv->format_name);
+        return -ENOTSUP;
+    }
+    ret = bs->drv->bdrv_co_truncate(bs, offset, prealloc, &local_err);
     if (ret < 0) {
         if (!local_err) {
             truncate_error(ret, strerror(-ret), &local_err);

@@ -6,6 +6,8 @@
  */
 #include "graph/graph-int.h"
 
+#include <blkbackend/image.h>
+
 typedef struct SyncCall SyncCall;
 typedef int64_t coroutine_fn SyncFunc(SyncCall *call);
 
@@ -14,6 +16,10 @@ struct SyncCall {
     BlockDriverState *bs;
     int64_t offset, bytes;
     QEMUIOVector *qiov;
+    PreallocMode prealloc;
+    int64_t *pnum, *map;
+    BlockDriverState *base, **file;
+    int *depth;
     Error **errp;
 };
 
@@ -85,7 +91,19 @@ static int64_t coroutine_fn sync_refresh_length(SyncCall *call)
 
 static int64_t coroutine_fn sync_truncate(SyncCall *call)
 {
-    return bdrv_co_truncate(call->bs, call->offset, call->errp);
+    return bdrv_co_truncate(call->bs, call->offset, call->prealloc, call->errp);
+}
+
+static int64_t coroutine_fn sync_block_status(SyncCall *call)
+{
+    return bdrv_co_block_status(call->bs, call->offset, call->bytes, call->pnum, call->map,
+                                call->file);
+}
+
+static int64_t coroutine_fn sync_block_status_above(SyncCall *call)
+{
+    return bdrv_co_block_status_where(call->bs, call->base, call->offset, call->bytes, call->pnum,
+                                      call->map, call->file, call->depth);
 }
 
 static int read_or_write(SyncFunc *fn, BlockDriverState *bs, int64_t offset, int64_t bytes,
@@ -137,9 +155,29 @@ int64_t bdrv_refresh_length(BlockDriverState *bs)
     return run(&call);
 }
 
-int bdrv_truncate(BlockDriverState *bs, int64_t offset, Error **errp)
+int bdrv_truncate(BlockDriverState *bs, int64_t offset, PreallocMode prealloc, Error **errp)
 {
-    SyncCall call = { .fn = sync_truncate, .bs = bs, .offset = offset, .errp = errp };
+    SyncCall call = { .fn = sync_truncate, .bs = bs, .offset = offset, .prealloc = prealloc,
+                      .errp = errp };
+
+    return run(&call);
+}
+
+int bdrv_block_status(BlockDriverState *bs, int64_t offset, int64_t bytes, int64_t *pnum,
+                      int64_t *map, BlockDriverState **file)
+{
+    SyncCall call = { .fn = sync_block_status, .bs = bs, .offset = offset, .bytes = bytes,
+                      .pnum = pnum, .map = map, .file = file };
+
+    return run(&call);
+}
+
+int bdrv_block_status_above(BlockDriverState *bs, BlockDriverState *base, int64_t offset,
+                            int64_t bytes, int64_t *pnum, int64_t *map, BlockDriverState **file,
+                            int *depth)
+{
+    SyncCall call = { .fn = sync_block_status_above, .bs = bs, .base = base, .offset = offset,
+                      .bytes = bytes, .pnum = pnum, .map = map, .file = file, .depth = depth };
 
     return run(&call);
 }

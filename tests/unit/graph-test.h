@@ -237,9 +237,11 @@ static inline int coroutine_fn disk_flush_to_os(BlockDriverState *bs)
     return 0;
 }
 
-static inline int coroutine_fn disk_truncate(BlockDriverState *bs, int64_t offset, Error **errp)
+static inline int coroutine_fn disk_truncate(BlockDriverState *bs, int64_t offset,
+                                            PreallocMode prealloc, Error **errp)
 {
     (void)bs;
+    (void)prealloc;
     (void)errp;
     if (offset > DISK_SIZE) {
         return -EFBIG;

@@ -83,9 +83,9 @@ static void bad_requests_fail_in_order(void **state)
     assert_int_equal(bdrv_pwrite(bs, 0, 512, buf), -EPERM);
     assert_int_equal(run_zero(bs, 0, 512, 0), -EPERM);
     assert_int_equal(run_discard(bs, 0, 512), -EPERM);
-    assert_int_equal(bdrv_truncate(bs, 512, NULL), -EACCES);
-    assert_int_equal(bdrv_truncate(bs, -1, NULL), -EINVAL);
-    assert_int_equal(bdrv_truncate(none, 512, NULL), -ENOMEDIUM);
+    assert_int_equal(bdrv_truncate(bs, 512, PREALLOC_MODE_OFF, NULL), -EACCES);
+    assert_int_equal(bdrv_truncate(bs, -1, PREALLOC_MODE_OFF, NULL), -EINVAL);
+    assert_int_equal(bdrv_truncate(none, 512, PREALLOC_MODE_OFF, NULL), -ENOMEDIUM);
     assert_int_equal(bdrv_flush(bs), 0);
     assert_int_equal(bdrv_flush(none), 0);
     assert_int_equal(disk.n_log, 0);
@@ -178,9 +178,9 @@ static void truncate_refreshes_the_length(void **state)
     Error *err = NULL;
 
     (void)state;
-    assert_int_equal(bdrv_truncate(bs, 1000, &error_abort), 0);
+    assert_int_equal(bdrv_truncate(bs, 1000, PREALLOC_MODE_OFF, &error_abort), 0);
     assert_int_equal(bdrv_getlength(bs), 1024);
-    assert_int_equal(bdrv_truncate(bs, DISK_SIZE + 1, &err), -EFBIG);
+    assert_int_equal(bdrv_truncate(bs, DISK_SIZE + 1, PREALLOC_MODE_OFF, &err), -EFBIG);
     assert_string_equal(error_get_pretty(err), "Could not resize the image: File too large");
     error_free(err);
     assert_int_equal(bdrv_getlength(bs), 1024);

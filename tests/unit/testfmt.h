@@ -475,10 +475,12 @@ static inline int coroutine_fn testfmt_block_status(BlockDriverState *bs, int64_
     return kind == ABSENT ? 0 : kind == ZERO ? BDRV_BLOCK_ZERO : BDRV_BLOCK_DATA;
 }
 
-static inline int coroutine_fn testfmt_truncate(BlockDriverState *bs, int64_t offset, Error **errp)
+static inline int coroutine_fn testfmt_truncate(BlockDriverState *bs, int64_t offset,
+                                                PreallocMode prealloc, Error **errp)
 {
     TestImage *image = fmt_image(bs);
 
+    (void)prealloc;
     (void)errp;
     event("%s truncate %d", image->name, (int)offset);
     if (image->truncate_error == 0) {
@@ -487,10 +489,11 @@ static inline int coroutine_fn testfmt_truncate(BlockDriverState *bs, int64_t of
     return image->truncate_error;
 }
 
-static inline int testfmt_make_empty(BlockDriverState *bs)
+static inline int coroutine_fn testfmt_make_empty(BlockDriverState *bs, Error **errp)
 {
     TestImage *image = fmt_image(bs);
 
+    (void)errp;
     event("%s empty", image->name);
     if (image->empty_error == 0) {
         memset(image->map, 0, sizeof(image->map));
@@ -547,7 +550,7 @@ static inline int coroutine_fn testfmt_load(BlockDriverState *bs, QEMUIOVector *
     .bdrv_co_pwrite_zeroes = testfmt_pwrite_zeroes,         \
     .bdrv_co_block_status = testfmt_block_status,           \
     .bdrv_co_truncate = testfmt_truncate,                   \
-    .bdrv_make_empty = testfmt_make_empty,                  \
+    .bdrv_co_make_empty = testfmt_make_empty,               \
     .bdrv_co_invalidate_cache = testfmt_invalidate,         \
     .bdrv_detach_aio_context = testfmt_detach,              \
     .bdrv_attach_aio_context = testfmt_attach

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "drivers/options.h"
+#include "util/options.h"
 
 #define DEFAULT_L2_CACHE (32u << 20)
 #define DEFAULT_SLICE (64u << 10)
@@ -27,10 +27,10 @@ typedef struct CacheSizes {
 static int take_sizes(QDict *options, CacheSizes *sizes, Error **errp)
 {
     *sizes = (CacheSizes){ .total = -1, .l2 = -1, .refcount = -1, .slice = -1 };
-    if (driver_take_size(options, "cache-size", &sizes->total, errp) < 0 ||
-        driver_take_size(options, "l2-cache-size", &sizes->l2, errp) < 0 ||
-        driver_take_size(options, "refcount-cache-size", &sizes->refcount, errp) < 0 ||
-        driver_take_size(options, "l2-cache-entry-size", &sizes->slice, errp) < 0) {
+    if (options_take_size(options, "cache-size", &sizes->total, errp) < 0 ||
+        options_take_size(options, "l2-cache-size", &sizes->l2, errp) < 0 ||
+        options_take_size(options, "refcount-cache-size", &sizes->refcount, errp) < 0 ||
+        options_take_size(options, "l2-cache-entry-size", &sizes->slice, errp) < 0) {
         return -EINVAL;
     }
     if (sizes->total >= 0 && sizes->l2 >= 0 && sizes->refcount >= 0) {

@@ -200,12 +200,14 @@ static int coroutine_fn write_size(BlockDriverState *bs, uint64_t size)
     return ret;
 }
 
-int coroutine_fn qcow2_co_truncate(BlockDriverState *bs, int64_t offset, Error **errp)
+int coroutine_fn qcow2_co_truncate(BlockDriverState *bs, int64_t offset, PreallocMode prealloc,
+                                   Error **errp)
 {
     Qcow2State *s = bdrv_state(bs);
     int64_t size = (int64_t)s->hdr.size;
     int ret;
 
+    (void)prealloc;
     if (offset % (int64_t)BDRV_SECTOR_SIZE) {
         error_setg(errp, "The new size must be a multiple of 512");
         return -EINVAL;
@@ -219,7 +221,7 @@ int coroutine_fn qcow2_co_truncate(BlockDriverState *bs, int64_t offset, Error *
         ret = offset > size ? grow_disk(bs, size, offset) : shrink_disk(bs, size, offset);
     }
     if (ret == 0 && s->external && offset != size) {
-        ret = bdrv_co_truncate(s->data_file, offset, errp);
+        ret = bdrv_co_truncate(s->data_file, offset, PREALLOC_MODE_OFF, errp);
         if (ret < 0) {
             return ret;
         }

@@ -3,8 +3,8 @@
  * Reading a driver's own options.  Each function takes `key` out of `options`;
  * an absent key leaves *value as it was.  0, or -EINVAL with errp set.
  */
-#ifndef BLKBACKEND_DRIVER_OPTIONS_H
-#define BLKBACKEND_DRIVER_OPTIONS_H
+#ifndef BLKBACKEND_UTIL_OPTIONS_H
+#define BLKBACKEND_UTIL_OPTIONS_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,11 +13,11 @@
 #include <blkbackend/qdict.h>
 
 /* Bytes: an integer, or a string with an optional suffix b, k, M, G, T, P or E (powers of 1024). */
-int driver_take_size(QDict *options, const char *key, int64_t *value, Error **errp);
+int options_take_size(QDict *options, const char *key, int64_t *value, Error **errp);
 /* true, false, "on", "off", "true", "false", "yes" or "no". */
-int driver_take_bool(QDict *options, const char *key, bool *value, Error **errp);
+int options_take_bool(QDict *options, const char *key, bool *value, Error **errp);
 /* One of the NULL-terminated words (a boolean stands for "on" or "off"); *value is its index. */
-int driver_take_word(QDict *options, const char *key, const char *const words[], int *value,
+int options_take_word(QDict *options, const char *key, const char *const words[], int *value,
                      Error **errp);
 
 #endif

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "drivers/options.h"
+#include "util/options.h"
 
 /* Powers of 1024 for a suffix, -1 if it is none. */
 static int suffix_power(const char *suffix)
@@ -44,7 +44,7 @@ static bool parse_size(const char *text, int64_t *value)
     return true;
 }
 
-int driver_take_size(QDict *options, const char *key, int64_t *value, Error **errp)
+int options_take_size(QDict *options, const char *key, int64_t *value, Error **errp)
 {
     json_t *option = json_object_get(options, key);
     bool good = true;
@@ -68,11 +68,11 @@ int driver_take_size(QDict *options, const char *key, int64_t *value, Error **er
     return 0;
 }
 
-int driver_take_bool(QDict *options, const char *key, bool *value, Error **errp)
+int options_take_bool(QDict *options, const char *key, bool *value, Error **errp)
 {
     static const char *const words[] = {"off", "on", "false", "true", "no", "yes", NULL};
     int index = *value;
-    int ret = driver_take_word(options, key, words, &index, errp);
+    int ret = options_take_word(options, key, words, &index, errp);
 
     *value = index & 1;
     return ret;
@@ -89,7 +89,7 @@ static void word_error(Error **errp, const char *key, const char *const words[])
     error_setg(errp, "Parameter '%s' expects one of: %s", key, list);
 }
 
-int driver_take_word(QDict *options, const char *key, const char *const words[], int *value,
+int options_take_word(QDict *options, const char *key, const char *const words[], int *value,
                      Error **errp)
 {
     json_t *option = json_object_get(options, key);
