@@ -59,6 +59,8 @@ static const IoCommand commands[] = {
     { "flush", "f", io_flush, 0, 0, 0, "", NULL, "flush all in-core file state to disk", NULL },
     { "help", "?", io_help, 0, 1, IO_NO_IMAGE, "", "[command]",
       "help for one or all commands", NULL },
+    { "info", "i", io_info, 0, 0, 0, "", NULL, "prints information about the current file",
+      NULL },
     { "length", "l", io_length, 0, 0, 0, "", NULL, "gets the length of the current file", NULL },
     { "map", NULL, io_map, 0, 0, 0, "", "", "prints the allocated areas of a file", NULL },
     { "open", "o", io_open, 1, -1, IO_NO_IMAGE, "snCro:ki:t:d:U",

@@ -11,22 +11,39 @@
 
 /* ---- open, close ---- */
 
+/* Consumes options. */
+static BlockBackend *open_blk(const char *name, QDict *options, int flags, Error **errp)
+{
+    bool guess = !qdict_haskey(options, "driver");
+    BlockBackend *blk = blk_new_open(name, NULL, options, flags, errp);
+
+    if (blk && (flags & BDRV_O_RDWR) && blk_is_read_only(blk)) {
+        error_setg(errp, "Block node is read-only");
+        blk_unref(blk);
+        return NULL;
+    }
+    if (blk && guess) {
+        tool_warn_of_guess(blk, name);
+    }
+    return blk;
+}
+
 int io_open_image(Io *io, const char *name, QDict *options, int flags, bool force_share)
 {
+    const char *refusal = NULL;
     Error *err = NULL;
 
     if (io->blk) {
-        error_report("file open already, try 'help close'");
+        refusal = "file open already, try 'help close'";
+    } else if (force_share && !tool_force_share(options)) {
+        refusal = "-U conflicts with image options";
+    }
+    if (refusal) {
+        error_report("%s", refusal);
         QDECREF(options);
         return -EINVAL;
     }
-    options = options ? options : qdict_new();
-    if (force_share && !tool_force_share(options)) {
-        error_report("-U conflicts with image options");
-        QDECREF(options);
-        return -EINVAL;
-    }
-    io->blk = blk_new_open(name, NULL, options, flags, &err);
+    io->blk = open_blk(name, options, flags, &err);
     if (!io->blk) {
         error_reportf_err(err, "can't open%s%s: ", name ? " device " : "", name ? name : "");
         return -EINVAL;
@@ -231,6 +248,11 @@ static int reopen_with(Io *io, const IoCommand *command, int argc, char **argv, 
         return -EINVAL;
     }
     if (!apply_reopen_options(args)) {
+        return -EINVAL;
+    }
+    if (!args->mode_given && !(args->flags & BDRV_O_RDWR) && !blk_is_read_only(io->blk)) {
+        error_report("Read-only block node '%s' cannot support read-write users",
+                     bdrv_get_node_name(blk_bs(io->blk)));
         return -EINVAL;
     }
     if (bdrv_reopen(blk_bs(io->blk), args->flags, &err) < 0) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The image as a whole and what its ranges are: flush, truncate, length, discard, alloc, map. */
+/* The image as a whole, and its ranges: flush, length, info, truncate, discard, alloc, map. */
 #include "tools/io.h"
 
 #include <errno.h>
@@ -30,26 +30,55 @@ int io_length(Io *io, const IoCommand *command, int argc, char **argv)
     return 0;
 }
 
-/* ---- truncate ---- */
+/* ---- info ---- */
 
-/* Space in advance is something that the library cannot ask a driver for. */
-static int check_preallocation(const char *mode)
+static void print_names(const char *format)
 {
-    static const char *const modes[] = {"off", "metadata", "falloc", "full"};
+    const BlockDriver *drv = format ? bdrv_find_format(format) : NULL;
 
-    for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
-        if (strcmp(mode, modes[i]) == 0) {
-            return (int)i;
-        }
+    if (format) {
+        printf("format name: %s\n", format);
     }
-    error_report("Invalid preallocation mode '%s'", mode);
-    return -EINVAL;
+    if (drv && drv->protocol_name) {
+        printf("format name: %s\n", drv->protocol_name);
+    }
 }
+
+int io_info(Io *io, const IoCommand *command, int argc, char **argv)
+{
+    BlockDriverState *bs = blk_bs(io->blk);
+    BlockDriverInfo info;
+    Error *err = NULL;
+    QDict *specific;
+    char text[CVTSTR_LEN];
+    int ret = bdrv_get_info(bs, &info);
+
+    (void)command, (void)argc, (void)argv;
+    print_names(bdrv_get_format_name(bs));
+    if (ret < 0 && ret != -ENOTSUP) {   /* without clusters all of it is 0 */
+        return ret;
+    }
+    printf("cluster size: %s\n", cvtstr(info.cluster_size, text));
+    printf("vm state offset: %s\n", cvtstr((double)info.vm_state_offset, text));
+    specific = bdrv_get_specific_info(bs, &err);
+    if (err) {
+        error_reportf_err(err, "%s", "");
+        return -EIO;
+    }
+    if (specific) {
+        printf("Format specific information:\n");
+        tool_print_nested(json_object_get(specific, "data"), 1);
+        QDECREF(specific);
+    }
+    return 0;
+}
+
+/* ---- truncate ---- */
 
 int io_truncate(Io *io, const IoCommand *command, int argc, char **argv)
 {
     Error *err = NULL;
-    const char *mode = "off";
+    PreallocMode prealloc = PREALLOC_MODE_OFF;
     int64_t length;
     int ret, letter;
 
@@ -58,10 +87,9 @@ int io_truncate(Io *io, const IoCommand *command, int argc, char **argv)
             io_print_usage(command);
             return -EINVAL;
         }
-        mode = optarg;
-        ret = check_preallocation(mode);
-        if (ret < 0) {
-            return ret;
+        if (prealloc_mode_parse(optarg, &prealloc) < 0) {
+            error_report("Invalid preallocation mode '%s'", optarg);
+            return -EINVAL;
         }
     }
     if (optind >= argc) {
@@ -72,11 +100,7 @@ int io_truncate(Io *io, const IoCommand *command, int argc, char **argv)
     if (ret < 0) {
         return ret;
     }
-    if (strcmp(mode, "off") != 0) {
-        error_report("Unsupported preallocation mode: %s", mode);
-        return -ENOTSUP;
-    }
-    ret = bdrv_truncate(blk_bs(io->blk), length, &err);
+    ret = bdrv_truncate(blk_bs(io->blk), length, prealloc, &err);
     if (ret < 0) {
         error_reportf_err(err, "%s", "");
     }
