@@ -37,8 +37,11 @@ static int64_t min_of(int64_t a, int64_t b)
 
 static int ask_status(Image *image, int64_t offset)
 {
+    int depth;
+
     image->status = bdrv_block_status_above(blk_bs(image->blk), NULL, offset,
-                                            image->length - offset, &image->run, NULL, NULL, NULL);
+                                            image->length - offset, &image->run, NULL, NULL,
+                                            &depth);
     if (image->status < 0) {
         error_report("Sector allocation test failed for %s", image->filename);
         return STATUS_NO_BLOCKS;

@@ -58,6 +58,8 @@ static BlockBackend *open_options(const char *text, int flags, bool force_share)
 BlockBackend *img_open_file(const char *filename, QDict *options, const char *format, int flags,
                             bool force_share)
 {
+    BlockBackend *blk;
+
     if (!options) {
         options = qdict_new();
     }
@@ -67,7 +69,11 @@ BlockBackend *img_open_file(const char *filename, QDict *options, const char *fo
     if (force_share) {
         qdict_put(options, "force-share", qbool_from_bool(true));
     }
-    return open_image(filename, options, flags, filename);
+    blk = open_image(filename, options, flags, filename);
+    if (blk && !format) {
+        tool_warn_of_guess(blk, filename);
+    }
+    return blk;
 }
 
 BlockBackend *img_open(const ImgSource *source, const char *filename, int flags)

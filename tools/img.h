@@ -47,6 +47,7 @@ typedef struct ImgOption {
     const char **string;         /* the argument */
     bool (*fn)(void *opaque, const char *arg);
     void *opaque;
+    bool bare;                   /* fn's option has no argument: arg is NULL */
 } ImgOption;
 
 /* Reads all options, in any order with the other words, and leaves those in argv[*first...].
