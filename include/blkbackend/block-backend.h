@@ -63,6 +63,7 @@ extern "C" {
 #define BDRV_O_UNMAP         0x4000  /* forward discards and unmapping zero writes */
 #define BDRV_O_PROTOCOL      0x8000  /* no driver named: a protocol by file name, no probing */
 #define BDRV_O_AUTO_RDONLY   0x20000 /* read-only if the file cannot be opened for writing */
+#define BDRV_O_FORCE_SHARE   0x40000 /* read-only, while others may write to the image */
 #define BDRV_O_CACHE_MASK    (BDRV_O_NOCACHE | BDRV_O_CACHE_WB | BDRV_O_NO_FLUSH)
 
 /* Sets the cache bits of *flags for "none", "off", "writeback", "writethrough",

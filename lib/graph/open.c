@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/options.h"
+
 #define PROBE_SIZE 512
 
 /* What is to be opened; a recursion for the file child has one of its own. */
@@ -80,6 +82,51 @@ static int take_cache_options(OpenJob *job, Error **errp)
         ret = take_flag(job, "cache.no-flush", BDRV_O_NO_FLUSH, false, errp);
     }
     return ret;
+}
+
+static int take_access_options(OpenJob *job, Error **errp)
+{
+    int ret = take_flag(job, "read-only", BDRV_O_RDWR, true, errp);
+
+    if (ret == 0) {
+        ret = take_flag(job, "auto-read-only", BDRV_O_AUTO_RDONLY, false, errp);
+    }
+    if (ret == 0) {
+        ret = take_flag(job, "force-share", BDRV_O_FORCE_SHARE, false, errp);
+    }
+    if (ret == 0 && (job->flags & BDRV_O_FORCE_SHARE) && (job->flags & BDRV_O_RDWR)) {
+        error_setg(errp, "force-share=on can only be used with read-only images");
+        ret = -EINVAL;
+    }
+    return ret;
+}
+
+/* What becomes of discards, and of zeroes that are written as data. */
+static int take_zero_options(OpenJob *job, Error **errp)
+{
+    static const char *const discard_words[] = { "ignore", "off", "unmap", "on", NULL };
+    static const char *const detect_words[] = {
+        [BLOCKDEV_DETECT_ZEROES_OPTIONS_OFF] = "off",
+        [BLOCKDEV_DETECT_ZEROES_OPTIONS_ON] = "on",
+        [BLOCKDEV_DETECT_ZEROES_OPTIONS_UNMAP] = "unmap",
+        NULL
+    };
+    int discard = -1, detect = BLOCKDEV_DETECT_ZEROES_OPTIONS_OFF;
+
+    if (options_take_word(job->options, "discard", discard_words, &discard, errp) < 0 ||
+        options_take_word(job->options, "detect-zeroes", detect_words, &detect, errp) < 0) {
+        return -EINVAL;
+    }
+    if (discard >= 0) {
+        job->flags = discard >= 2 ? job->flags | BDRV_O_UNMAP : job->flags & ~BDRV_O_UNMAP;
+    }
+    if (detect == BLOCKDEV_DETECT_ZEROES_OPTIONS_UNMAP && !(job->flags & BDRV_O_UNMAP)) {
+        error_setg(errp, "setting detect-zeroes to unmap is not allowed without setting discard "
+                   "operation to unmap");
+        return -EINVAL;
+    }
+    atomic_store(&job->bs->detect_zeroes, detect);
+    return 0;
 }
 
 static int take_node_name(OpenJob *job, Error **errp)
@@ -393,6 +440,12 @@ static int open_node(OpenJob *job, Error **errp)
 
     if (ret == 0) {
         ret = take_cache_options(job, errp);
+    }
+    if (ret == 0) {
+        ret = take_access_options(job, errp);
+    }
+    if (ret == 0) {
+        ret = take_zero_options(job, errp);
     }
     if (ret == 0) {
         ret = take_driver(job, errp);

@@ -19,7 +19,7 @@ never() {
 }
 
 mapfile -t all < <(find quickstart .ci configure.ac Makefile.am m4/flags.m4 ./*.md \
-    include lib nbd-server common examples tests bench docs -type f \
+    include lib nbd-server tools common examples tests bench docs -type f \
     ! -name '*.[13]' ! -path '*/__pycache__/*' ! -path '*/.deps/*' | sort)
 
 for file in "${all[@]}"; do
