@@ -7,3 +7,22 @@ tool_sources = \
 	common/xalloc.h \
 	tools/tool.c \
 	tools/tool.h
+
+bin_PROGRAMS += tools/blk-img
+tools_blk_img_SOURCES = \
+	$(tool_sources) \
+	tools/img-info.c \
+	tools/img-json.c \
+	tools/img-main.c \
+	tools/img-open.c \
+	tools/img-options.c \
+	tools/img-progress.c \
+	tools/img-table.c \
+	tools/img.h
+tools_blk_img_LDADD = libblkbackend.la $(JANSSON_LIBS) -lm
+
+# To run from the build folder, as nbd-export.
+noinst_PROGRAMS += blk-img
+blk_img_SOURCES = $(tools_blk_img_SOURCES)
+blk_img_LDADD = $(tools_blk_img_LDADD)
+blk_img_LDFLAGS = $(AM_LDFLAGS) -no-install
