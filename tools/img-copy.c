@@ -93,7 +93,7 @@ static int source_status(const ImgCopy *job, const ImgCopySource *src, int64_t a
     BlockDriverState *base = job->target_has_backing ? bdrv_backing(bs) : NULL;
 
     for (;;) {
-        int ret = bdrv_block_status_above(bs, base, at, bytes, n, NULL, NULL, NULL);
+        int depth, ret = bdrv_block_status_above(bs, base, at, bytes, n, NULL, NULL, &depth);
 
         if (ret >= 0) {
             return ret;

@@ -11,12 +11,17 @@ tool_sources = \
 bin_PROGRAMS += tools/blk-img
 tools_blk_img_SOURCES = \
 	$(tool_sources) \
+	tools/img-convert.c \
+	tools/img-copy.c \
+	tools/img-copy.h \
 	tools/img-info.c \
 	tools/img-json.c \
 	tools/img-main.c \
+	tools/img-new.c \
 	tools/img-open.c \
 	tools/img-options.c \
 	tools/img-progress.c \
+	tools/img-show-snapshot.c \
 	tools/img-table.c \
 	tools/img.h
 tools_blk_img_LDADD = libblkbackend.la $(JANSSON_LIBS) -lm
