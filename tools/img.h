@@ -54,7 +54,8 @@ typedef struct ImgOption {
     void *opaque;
 } ImgOption;
 
-/* Reads all options, in any order with the other words, and leaves those in argv[*first...].
+/* Reads all options, in any order with the other words, and leaves those in argv[*first...];
+ * then makes the main loop.
  * --help is answered here; --object belongs to every table that has it by IMG_OPTION_OBJECT.
  * Unknown options end the program with status 1; false: has been reported. */
 bool img_parse_options(int argc, char **argv, const ImgOption *options, int *first);

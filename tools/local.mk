@@ -11,9 +11,12 @@ tool_sources = \
 bin_PROGRAMS += tools/blk-img
 tools_blk_img_SOURCES = \
 	$(tool_sources) \
+	tools/img-bench.c \
+	tools/img-commit.c \
 	tools/img-convert.c \
 	tools/img-copy.c \
 	tools/img-copy.h \
+	tools/img-dd.c \
 	tools/img-info.c \
 	tools/img-json.c \
 	tools/img-main.c \
@@ -21,6 +24,7 @@ tools_blk_img_SOURCES = \
 	tools/img-open.c \
 	tools/img-options.c \
 	tools/img-progress.c \
+	tools/img-rebase.c \
 	tools/img-show-snapshot.c \
 	tools/img-table.c \
 	tools/img.h
