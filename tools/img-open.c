@@ -202,8 +202,7 @@ void img_print_option_table(const BdrvOption *table, const BdrvOption *more, uns
     }
 }
 
-/* NULL: reported. */
-static const BdrvOption *protocol_options(const char *filename)
+const BdrvOption *img_protocol_options(const char *filename)
 {
     Error *err = NULL;
     const BlockDriver *protocol = bdrv_protocol_of(filename, &err);
@@ -231,7 +230,7 @@ int img_print_create_help(const char *filename, const char *format)
         error_report("Format driver '%s' does not support image creation", format);
         return EXIT_FAILURE;
     }
-    if (filename && !(more = protocol_options(filename))) {
+    if (filename && !(more = img_protocol_options(filename))) {
         return EXIT_FAILURE;
     }
     printf(filename ? "Supported options:\n" : "Supported %s options:\n", format);
