@@ -72,6 +72,13 @@ tests_lib_api_check_LDADD = libblkbackend.la $(JANSSON_LIBS)
 tests_lib_storm_LDADD = libblkbackend.la $(JANSSON_LIBS)
 tests_lib_straight_path_LDADD = libblkbackend.la $(JANSSON_LIBS)
 
+# Whole images, compared with what qemu-img makes of the same arguments.
+image_tests = \
+	tests/lib/create-as-qemu-img-does.py
+check_PROGRAMS += tests/lib/image-tool
+tests_lib_image_tool_LDADD = libblkbackend.la $(JANSSON_LIBS)
+tests_lib_image_tool_LDFLAGS = $(AM_LDFLAGS) -no-install
+
 # The examples do what they say.
 example_tests = \
 	tests/lib/example-copy-image.sh \
@@ -244,7 +251,7 @@ code_tests = \
 	tests/code/spelling.sh \
 	tests/code/style.sh
 
-TESTS += $(lib_tests) $(example_tests) $(protocol_tests) $(server_tests) $(code_tests)
+TESTS += $(lib_tests) $(image_tests) $(example_tests) $(protocol_tests) $(server_tests) $(code_tests)
 check_PROGRAMS += $(lib_tests)
 
 # tests/run asks it what this machine can do.
@@ -267,7 +274,7 @@ soak:
 	STORM_SECONDS=60 $(MAKE) check TESTS=tests/lib/storm
 .PHONY: soak
 
-EXTRA_DIST += $(example_tests) $(protocol_tests) $(server_tests) $(code_tests) $(contract_test) \
+EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(protocol_tests) $(server_tests) $(code_tests) $(contract_test) \
 	tests/code/header-symbols tests/functions.sh tests/nbdtest.py tests/protocol/rawnbd.py \
 	tests/server/common.sh \
 	tests/server/qcow2-common.sh \
