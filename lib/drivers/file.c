@@ -214,6 +214,7 @@ static int file_take_options(BDRVFileState *s, QDict *options, int flags, char *
         return -EINVAL;
     }
     s->locking = (FileLocking)locking;
+    s->force_share = flags & BDRV_O_FORCE_SHARE;
     *filename = strdup(name);
     if (!*filename) {
         error_setg_errno(errp, ENOMEM, "Could not open '%s'", name);

@@ -41,6 +41,7 @@ typedef struct BDRVFileState {
     bool inline_io;                /* see file_is_memory() */
     bool mappable;                 /* see file-map.c */
     FileLocking locking;
+    bool force_share;              /* deny others nothing */
     bool locked;
     uint32_t request_alignment;
     uint32_t mem_alignment;
