@@ -258,6 +258,8 @@ static BlockDriver qcow2_driver = {
 
     .bdrv_probe = qcow2_probe,
     .bdrv_open = qcow2_open,
+    .create_options = qcow2_create_options,
+    .bdrv_create = qcow2_create,
     .bdrv_close = qcow2_close,
     .bdrv_reopen = qcow2_reopen,
     .bdrv_refresh_limits = qcow2_refresh_limits,

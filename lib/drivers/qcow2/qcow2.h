@@ -23,6 +23,7 @@
 #include <sys/queue.h>
 
 #include <blkbackend/block-driver.h>
+#include <blkbackend/image.h>
 
 #define QCOW2_MAGIC 0x514649fbu
 
@@ -40,6 +41,7 @@
 #define QCOW2_INCOMPAT_COMPRESSION (UINT64_C(1) << 3)
 #define QCOW2_INCOMPAT_EXTL2 (UINT64_C(1) << 4)
 #define QCOW2_INCOMPAT_KNOWN UINT64_C(0x1f)
+#define QCOW2_COMPAT_LAZY_REFCOUNTS (UINT64_C(1) << 0)
 #define QCOW2_AUTOCLEAR_DATA_FILE_RAW (UINT64_C(1) << 1)
 
 /* Where the header's fields are. */
@@ -223,6 +225,8 @@ int qcow2_clear_autoclear(BlockDriverState *bs, uint64_t keep);
 
 /* ---- header-write.c ---- */
 
+/* The header as it is on disk, into a buffer of a cluster; false: it does not fit. */
+bool qcow2_lay_out_header(uint8_t *buf, uint32_t size, const Qcow2Header *hdr);
 /* Lays all of s->hdr anew into the first cluster, and flushes.  -ENOSPC: it does not fit, nothing
  * was written.  lock */
 int coroutine_fn qcow2_write_header(BlockDriverState *bs, Error **errp);
@@ -393,6 +397,35 @@ int coroutine_fn qcow2_co_truncate(BlockDriverState *bs, int64_t offset, Preallo
                                    Error **errp);
 /* Entries that an L1 table needs for a disk of `bytes`. */
 uint64_t qcow2_l1_entries(const Qcow2State *s, uint64_t bytes);
+
+/* ---- create-options.c ---- */
+
+extern const BdrvOption qcow2_create_options[];
+/* What options say of a new image, as far as it does not depend on its layout; the strings are
+ * lent. */
+int qcow2_parse_create_options(const QDict *options, Qcow2Header *hdr, PreallocMode *prealloc,
+                               Error **errp);
+int qcow2_parse_compat(const char *word, uint32_t *version, Error **errp);
+/* hdr->version is set already. */
+int qcow2_parse_refcount_bits(const QDict *options, Qcow2Header *hdr, Error **errp);
+
+/* ---- layout.c ---- */
+
+/* Where the parts of a new image are, in clusters, one behind the other. */
+typedef struct Qcow2Layout {
+    uint64_t l1_entries;
+    uint64_t reftable, refblocks, l1, l2;           /* first cluster; l2: of all L2 tables */
+    uint64_t data;                                  /* and what is behind the metadata */
+    uint64_t total;
+} Qcow2Layout;
+
+/* l2_tables: all, or none; data_clusters: beside them.  -EFBIG: no such image can be. */
+int qcow2_lay_out(const Qcow2Header *hdr, bool l2_tables, uint64_t data_clusters,
+                  Qcow2Layout *layout);
+
+/* ---- create.c ---- */
+
+int qcow2_create(const char *filename, const QDict *options, Error **errp);
 
 static inline bool qcow2_has_subclusters(const Qcow2State *s)
 {
