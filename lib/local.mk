@@ -72,8 +72,14 @@ libblkbackend_la_SOURCES = \
 	lib/drivers/qcow2/reclaim.c \
 	lib/drivers/qcow2/refcount.c \
 	lib/drivers/qcow2/resize.c \
+	lib/drivers/qcow2/snapshot-create.c \
+	lib/drivers/qcow2/snapshot-delete.c \
+	lib/drivers/qcow2/snapshot-goto.c \
 	lib/drivers/qcow2/snapshot.c \
 	lib/drivers/qcow2/table-filter.c \
+	lib/drivers/qcow2/switch.c \
+	lib/drivers/qcow2/tree.c \
+	lib/drivers/qcow2/vmstate.c \
 	lib/drivers/qcow2/write-back.c \
 	lib/drivers/qcow2/write.c \
 	lib/drivers/qcow2/zero.c \
