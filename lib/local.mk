@@ -58,6 +58,7 @@ libblkbackend_la_SOURCES = \
 	lib/drivers/qcow2/cache.c \
 	lib/drivers/qcow2/cluster.c \
 	lib/drivers/qcow2/compress.c \
+	lib/drivers/qcow2/header-write.c \
 	lib/drivers/qcow2/header.c \
 	lib/drivers/qcow2/io.c \
 	lib/drivers/qcow2/options.c \

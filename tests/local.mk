@@ -50,6 +50,7 @@ unit_tests = \
 	tests/unit/test-out-of-memory \
 	tests/unit/test-properties \
 	tests/unit/test-qcow2 \
+	tests/unit/test-qcow2-header \
 	tests/unit/test-qdict \
 	tests/unit/test-request-matrix \
 	tests/unit/test-root-state \
@@ -271,7 +272,7 @@ EXTRA_DIST += $(example_tests) $(protocol_tests) $(server_tests) $(code_tests) $
 	tests/server/common.sh \
 	tests/server/qcow2-common.sh \
 	tests/run tests/tsan.supp tests/unit/blk-test.h tests/unit/blkdebug-test.h tests/unit/driver-test.h \
-	tests/unit/graph-test.h tests/unit/testfmt.h tests/unit/unit.h
+	tests/unit/graph-test.h tests/unit/qcow2-test.h tests/unit/testfmt.h tests/unit/unit.h
 
 # For every program that says nothing else: the unit tests.
 LDADD = $(libblkbackend_la_OBJECTS) $(libblkbackend_la_LIBADD) $(CMOCKA_LIBS)

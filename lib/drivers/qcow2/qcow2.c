@@ -272,6 +272,7 @@ static BlockDriver qcow2_driver = {
     .bdrv_co_flush_to_os = qcow2_co_flush_to_os,
     .bdrv_co_truncate = qcow2_co_truncate,
     .bdrv_co_pwritev_compressed = qcow2_co_pwritev_compressed,
+    .bdrv_co_change_backing_file = qcow2_co_change_backing_file,
 };
 
 BLOCK_DRIVER(qcow2_driver)

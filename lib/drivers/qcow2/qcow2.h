@@ -46,10 +46,21 @@
 #define QCOW2_HDR_SIZE 24
 #define QCOW2_HDR_L1 36                 /* entries, offset */
 #define QCOW2_HDR_REFTABLE 48           /* offset, clusters */
+#define QCOW2_HDR_SNAPSHOTS 60          /* number, offset of their table */
 #define QCOW2_HDR_INCOMPAT 72
+#define QCOW2_HDR_COMPAT 80
 #define QCOW2_HDR_AUTOCLEAR 88
 #define QCOW2_V2_HDR_LEN 72u
 #define QCOW2_V3_HDR_LEN 104u
+#define QCOW2_FULL_HDR_LEN 112u         /* with all fields that we know */
+
+/* What follows the fixed fields. */
+#define QCOW2_EXT_END 0u
+#define QCOW2_EXT_BACKING_FORMAT 0xe2792acau
+#define QCOW2_EXT_FEATURE_NAMES 0x6803f857u
+#define QCOW2_EXT_BITMAPS 0x23852875u
+#define QCOW2_EXT_DATA_FILE 0x44415441u
+#define QCOW2_EXT_BITMAPS_LEN 24u
 
 /* Entries of the L1 and L2 tables. */
 #define QCOW2_COPIED (UINT64_C(1) << 63)
@@ -72,6 +83,7 @@ typedef struct Qcow2Header {
     uint32_t nb_snapshots;
     uint64_t snapshots_offset;
     uint64_t incompatible;
+    uint64_t compatible;
     uint64_t autoclear;
     uint32_t refcount_order;
     uint32_t header_length;
@@ -79,6 +91,13 @@ typedef struct Qcow2Header {
     char *backing_file;                 /* NULL: none */
     char *backing_format;
     char *data_file;
+    uint32_t nb_bitmaps;                /* 0: the header has no such extension */
+    uint64_t bitmap_directory_bytes, bitmap_directory_offset;
+    /* Kept as they are when the header is written anew. */
+    uint8_t *unknown_fields;            /* behind those that we know */
+    uint32_t unknown_fields_len;
+    uint8_t *unknown_extensions;        /* as they are on disk, one behind the other */
+    uint32_t unknown_extensions_len;
 } Qcow2Header;
 
 /* ---- cache.c ---- */
@@ -191,6 +210,14 @@ void qcow2_free_header(Qcow2Header *hdr);
 int qcow2_update_header(BlockDriverState *bs, uint32_t offset, const void *buf, uint32_t bytes);
 int qcow2_set_incompatible(BlockDriverState *bs, uint64_t bits);
 int qcow2_clear_autoclear(BlockDriverState *bs, uint64_t keep);
+
+/* ---- header-write.c ---- */
+
+/* Lays all of s->hdr anew into the first cluster, and flushes.  -ENOSPC: it does not fit, nothing
+ * was written.  lock */
+int coroutine_fn qcow2_write_header(BlockDriverState *bs, Error **errp);
+int coroutine_fn qcow2_co_change_backing_file(BlockDriverState *bs, const char *filename,
+                                              const char *format, Error **errp);
 
 /* ---- cache.c; all but find under lock ---- */
 
