@@ -24,6 +24,7 @@ unit_tests = \
 	tests/unit/test-coroutine \
 	tests/unit/test-detect-zeroes \
 	tests/unit/test-device-ops \
+	tests/unit/test-dirty-bitmap \
 	tests/unit/test-drain-load \
 	tests/unit/test-driver-file \
 	tests/unit/test-driver-host-device \
