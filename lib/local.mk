@@ -56,6 +56,8 @@ libblkbackend_la_SOURCES = \
 	lib/drivers/memory.c \
 	lib/drivers/null.c \
 	lib/drivers/qcow2/alloc.c \
+	lib/drivers/qcow2/bitmap-directory.c \
+	lib/drivers/qcow2/bitmap.c \
 	lib/drivers/qcow2/cache.c \
 	lib/drivers/qcow2/cluster.c \
 	lib/drivers/qcow2/compress.c \

@@ -51,6 +51,7 @@ unit_tests = \
 	tests/unit/test-out-of-memory \
 	tests/unit/test-properties \
 	tests/unit/test-qcow2 \
+	tests/unit/test-qcow2-bitmaps \
 	tests/unit/test-qcow2-header \
 	tests/unit/test-qdict \
 	tests/unit/test-request-matrix \

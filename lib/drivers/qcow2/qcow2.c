@@ -137,6 +137,7 @@ static void free_state(BlockDriverState *bs)
     free(s->l1);
     free(s->reftable);
     free(s->inactive_l1);
+    qcow2_free_bitmaps(s->bitmaps, s->bitmap_count);
     free(s->freed);
     qcow2_free_header(&s->hdr);
     pthread_mutex_destroy(&s->map_lock);
@@ -151,7 +152,10 @@ static int open_image(BlockDriverState *bs, QDict *options, int flags, Error **e
         return ret;
     }
     set_geometry(s);
-    ret = check_writable(bs, flags, errp);
+    ret = qcow2_check_bitmaps_extension(bs, errp);
+    if (ret == 0) {
+        ret = check_writable(bs, flags, errp);
+    }
     if (ret == 0) {
         ret = read_tables(bs, errp);
     }
@@ -272,6 +276,11 @@ static BlockDriver qcow2_driver = {
     .bdrv_co_flush_to_os = qcow2_co_flush_to_os,
     .bdrv_co_truncate = qcow2_co_truncate,
     .bdrv_co_pwritev_compressed = qcow2_co_pwritev_compressed,
+    .bdrv_supports_persistent_dirty_bitmap = qcow2_supports_persistent_dirty_bitmap,
+    .bdrv_can_store_new_dirty_bitmap = qcow2_can_store_new_dirty_bitmap,
+    .bdrv_co_remove_persistent_dirty_bitmap = qcow2_co_remove_persistent_dirty_bitmap,
+    .bdrv_load_dirty_bitmaps = qcow2_load_dirty_bitmaps,
+    .bdrv_co_store_dirty_bitmaps = qcow2_co_store_dirty_bitmaps,
     .bdrv_co_change_backing_file = qcow2_co_change_backing_file,
 };
 
