@@ -138,6 +138,7 @@ static void free_state(BlockDriverState *bs)
     free(s->reftable);
     free(s->inactive_l1);
     qcow2_free_bitmaps(s->bitmaps, s->bitmap_count);
+    free(s->table_filter.bits);
     free(s->freed);
     qcow2_free_header(&s->hdr);
     pthread_mutex_destroy(&s->map_lock);
