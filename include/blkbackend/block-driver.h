@@ -52,6 +52,7 @@ typedef enum {
     BDRV_REQ_MAY_UNMAP      = 0x4,   /* zero write may deallocate what then reads as zeroes */
     BDRV_REQ_NO_SERIALISING = 0x8,   /* internal: read without waiting for serialising requests */
     BDRV_REQ_FUA            = 0x10,  /* on stable storage before it completes */
+    BDRV_REQ_WRITE_COMPRESSED = 0x20,/* as blk_write_compressed(), any number of units */
     BDRV_REQ_NO_FALLBACK    = 0x100, /* zero write: fail with -ENOTSUP rather than write data */
 } BdrvRequestFlags;
 
@@ -202,6 +203,7 @@ struct BlockDriver {
     void (*bdrv_attach_aio_context)(BlockDriverState *bs, AioContext *new_context);
     /* Test filters: breakpoints, see blk_debug_breakpoint(). */
     int (*bdrv_debug_breakpoint)(BlockDriverState *bs, const char *event, const char *tag);
+    int (*bdrv_debug_remove_breakpoint)(BlockDriverState *bs, const char *tag);
     int (*bdrv_debug_resume)(BlockDriverState *bs, const char *tag);
     bool (*bdrv_debug_is_suspended)(BlockDriverState *bs, const char *tag);
     /* Same object, other flags (read-only <-> read-write, cache bits). */

@@ -402,6 +402,22 @@ static int blkdebug_resume(BlockDriverState *bs, const char *tag)
     return 0;
 }
 
+static int blkdebug_remove_breakpoint(BlockDriverState *bs, const char *tag)
+{
+    BDRVBlkdebugState *s = bdrv_state(bs);
+    int ret = -ENOENT;
+
+    pthread_mutex_lock(&s->lock);
+    while (debug_breaks_remove(&s->breaks, tag)) {
+        ret = 0;
+    }
+    pthread_mutex_unlock(&s->lock);
+    while (blkdebug_resume(bs, tag) == 0) {
+        ret = 0;
+    }
+    return ret;
+}
+
 static bool blkdebug_is_suspended(BlockDriverState *bs, const char *tag)
 {
     BDRVBlkdebugState *s = bdrv_state(bs);
@@ -456,6 +472,7 @@ static BlockDriver blkdebug_driver = {
     .bdrv_co_ioctl = blkdebug_co_ioctl,
 
     .bdrv_debug_breakpoint = blkdebug_breakpoint,
+    .bdrv_debug_remove_breakpoint = blkdebug_remove_breakpoint,
     .bdrv_debug_resume = blkdebug_resume,
     .bdrv_debug_is_suspended = blkdebug_is_suspended,
 };
