@@ -90,6 +90,18 @@ static bool take_option(const ImgOption *option, const char *arg)
     return true;
 }
 
+/* Options may have chosen the event engine, so the loop is made after them. */
+static bool start_main_loop(void)
+{
+    Error *err = NULL;
+
+    if (qemu_init_main_loop(&err) < 0) {
+        error_reportf_err(err, "%s", "");
+        return false;
+    }
+    return true;
+}
+
 bool img_parse_options(int argc, char **argv, const ImgOption *options, int *first)
 {
     GetoptTable table;
@@ -112,7 +124,7 @@ bool img_parse_options(int argc, char **argv, const ImgOption *options, int *fir
     }
     free(table.names);
     *first = optind;
-    return good;
+    return good && start_main_loop();
 }
 
 /* ---- arguments ---- */

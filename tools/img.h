@@ -21,13 +21,18 @@
 /* ---- subcommands ---- */
 
 int img_amend(int argc, char **argv);
+int img_bench(int argc, char **argv);
 int img_bitmap(int argc, char **argv);
 int img_check(int argc, char **argv);
+int img_commit(int argc, char **argv);
 int img_compare(int argc, char **argv);
+int img_convert(int argc, char **argv);
 int img_create(int argc, char **argv);
+int img_dd(int argc, char **argv);
 int img_info(int argc, char **argv);
 int img_map(int argc, char **argv);
 int img_measure(int argc, char **argv);
+int img_rebase(int argc, char **argv);
 int img_resize(int argc, char **argv);
 int img_snapshot(int argc, char **argv);
 
@@ -50,7 +55,8 @@ typedef struct ImgOption {
     bool bare;                   /* fn's option has no argument: arg is NULL */
 } ImgOption;
 
-/* Reads all options, in any order with the other words, and leaves those in argv[*first...].
+/* Reads all options, in any order with the other words, and leaves those in argv[*first...];
+ * then makes the main loop.
  * --help is answered here; --object belongs to every table that has it by IMG_OPTION_OBJECT.
  * Unknown options end the program with status 1; false: has been reported. */
 bool img_parse_options(int argc, char **argv, const ImgOption *options, int *first);
@@ -99,17 +105,30 @@ BlockBackend *img_open_file(const char *filename, QDict *options, const char *fo
 /* "[file=]NAME,KEY=VALUE..." as options; NULL: reported. */
 QDict *img_parse_image_opts(const char *text);
 
-/* The argument of -l: a name or ID, or "snapshot.id=ID,snapshot.name=NAME"; opaque is where it is
- * kept, a `const char *`. */
-bool img_parse_snapshot(void *opaque, const char *arg);
-/* Shows the image as it was then.  False: "Failed to load snapshot..." is reported. */
-bool img_load_snapshot(BlockDriverState *bs, const char *snapshot);
-
 /* Prints the options of `-o help`: of creating with format, and of filename's protocol (NULL:
  * without them); exit status. */
 int img_print_create_help(const char *filename, const char *format);
 /* A table of options, sorted, and a second one or NULL. */
 void img_print_option_table(const BdrvOption *table, const BdrvOption *more, unsigned indent);
+
+/* The options of creating a file of filename's protocol; NULL: reported. */
+const BdrvOption *img_protocol_options(const char *filename);
+
+/* ---- images to be made (img-new.c) ---- */
+
+/* The options of a new image, in their types: those of a list of -o (NULL: none), and its size in
+ * bytes.  The caller's; NULL: reported. */
+QDict *img_new_options(const char *format, const char *filename, const char *list, int64_t size);
+/* Adds -B and -F (NULL: not given); false: reported. */
+bool img_new_backing(QDict *options, const char *format, const char *backing,
+                     const char *backing_format);
+
+/* ---- snapshots instead of the disk (img-show-snapshot.c) ---- */
+
+/* -l: "snapshot.id=ID,snapshot.name=NAME", or a word that is either; opaque is a `const char *`. */
+bool img_parse_snapshot_param(void *opaque, const char *arg);
+/* False: reported. */
+bool img_load_snapshot(BlockDriverState *bs, const char *param);
 
 /* ---- output (img-json.c, img-progress.c, img-table.c) ---- */
 

@@ -52,6 +52,7 @@ typedef enum {
     BDRV_REQ_MAY_UNMAP      = 0x4,   /* zero write may deallocate what then reads as zeroes */
     BDRV_REQ_NO_SERIALISING = 0x8,   /* internal: read without waiting for serialising requests */
     BDRV_REQ_FUA            = 0x10,  /* on stable storage before it completes */
+    BDRV_REQ_WRITE_COMPRESSED = 0x20,/* as blk_write_compressed(), any number of units */
     BDRV_REQ_NO_FALLBACK    = 0x100, /* zero write: fail with -ENOTSUP rather than write data */
 } BdrvRequestFlags;
 

@@ -130,6 +130,18 @@ int bdrv_change_backing_file(BlockDriverState *bs, const char *filename, const c
 /* All content is the backing file's again. */
 int bdrv_make_empty(BlockDriverState *bs, Error **errp);
 
+/* ---- committing ---- */
+
+/* The node below bs that has this name: a path, relative to the image that it backs, or the name
+ * that it was opened by.  NULL: none has. */
+BlockDriverState *bdrv_find_backing_image(BlockDriverState *bs, const char *filename);
+/* Writes what the nodes from top down to, but without, base decide into base, which is below top,
+ * becomes writable meanwhile, grows to top's length if it is shorter, and is flushed.  The others
+ * stay as they are: top still shows the same, those between show what base has become.
+ * bytes_per_second: 0: no limit.  progress: NULL, or told how many bytes of top are done. */
+int bdrv_commit_to(BlockDriverState *top, BlockDriverState *base, int64_t bytes_per_second,
+                   BdrvProgressFunc *progress, void *opaque, Error **errp);
+
 /* ---- internal snapshots ---- */
 
 struct QEMUSnapshotInfo {
