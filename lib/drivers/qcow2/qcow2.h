@@ -176,6 +176,8 @@ typedef struct Qcow2State {
     atomic_bool broken;                 /* and must not be written to any more */
     atomic_bool dirty;                  /* a flush has work to do */
     atomic_bool must_prepare;           /* the first write has to clear autoclear bits */
+    atomic_int sparse;                  /* whether clusters in use are holes of the file: 1 yes,
+                                           0 no, -1 nobody has asked yet */
 
     uint64_t *l1;                       /* hdr.l1_size entries; lock and map_lock */
     uint32_t l1_dirty_from, l1_dirty_to;
