@@ -71,6 +71,7 @@ lib_tests = \
 	tests/lib/straight-path
 tests_lib_api_check_LDADD = libblkbackend.la $(JANSSON_LIBS)
 tests_lib_qcow2_survives_power_cuts_SOURCES = \
+	tests/choose-engine.c \
 	tests/cut-log.c \
 	tests/cut-log.h \
 	tests/guest-shadow.c \

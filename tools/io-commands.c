@@ -92,6 +92,8 @@ static const IoCommand commands[] = {
       "\n Reads into as many buffers as there are lengths.\n"
       "\n 'readv -v 0 512 512' - prints the first 1 KiB\n\n"
       HELP_C HELP_VERIFY HELP_Q HELP_V "\n" },
+    { "remove_break", NULL, io_remove_break, 1, 1, 0, "", "tag", "remove a breakpoint by tag",
+      NULL },
     { "reopen", NULL, io_reopen, 0, -1, 0, "c:o:rw", "[(-r|-w)] [-c cache] [-o options]",
       "reopens an image with new options",
       "\n Changes how the open image is open.\n"

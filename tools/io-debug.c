@@ -10,15 +10,37 @@
 
 #include "tools/tool.h"
 
-/* ---- breakpoints ---- */
+/* ---- breakpoints ----
+ * That a request stops and goes on is said in the words of QEMU's blkdebug, which scripts expect
+ * between the reports of requests. */
 
 int io_break(Io *io, const IoCommand *command, int argc, char **argv)
 {
     int ret = blk_debug_breakpoint(io->blk, argv[1], argv[2]);
 
     (void)command, (void)argc;
+    ret = ret == -EINVAL ? -ENOENT : ret;   /* there is no such event */
     if (ret < 0) {
         printf("Could not set breakpoint: %s\n", strerror(-ret));
+    }
+    return ret;
+}
+
+static void print_resuming(const char *tag)
+{
+    printf("blkdebug: Resuming request '%s'\n", tag);
+}
+
+int io_remove_break(Io *io, const IoCommand *command, int argc, char **argv)
+{
+    bool resumes = blk_debug_is_suspended(io->blk, argv[1]);
+    int ret = blk_debug_remove_breakpoint(io->blk, argv[1]);
+
+    (void)command, (void)argc;
+    if (ret < 0) {
+        printf("Could not remove breakpoint %s: %s\n", argv[1], strerror(-ret));
+    } else if (resumes) {
+        print_resuming(argv[1]);
     }
     return ret;
 }
@@ -30,6 +52,8 @@ int io_resume(Io *io, const IoCommand *command, int argc, char **argv)
     (void)command, (void)argc;
     if (ret < 0) {
         printf("Could not resume request: %s\n", strerror(-ret));
+    } else {
+        print_resuming(argv[1]);
     }
     return ret;
 }
@@ -40,6 +64,7 @@ int io_wait_break(Io *io, const IoCommand *command, int argc, char **argv)
     while (!blk_debug_is_suspended(io->blk, argv[1])) {
         main_loop_wait(false);
     }
+    printf("blkdebug: Suspended request '%s'\n", argv[1]);
     return 0;
 }
 

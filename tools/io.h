@@ -57,7 +57,7 @@ IoFunc io_open, io_close, io_reopen;
 IoFunc io_read, io_readv, io_write, io_writev;
 IoFunc io_aio_read, io_aio_write, io_aio_flush;
 IoFunc io_flush, io_length, io_info, io_truncate, io_discard, io_alloc, io_map;
-IoFunc io_break, io_resume, io_wait_break, io_sleep, io_sigraise, io_abort;
+IoFunc io_break, io_remove_break, io_resume, io_wait_break, io_sleep, io_sigraise, io_abort;
 
 /* Opens the image (name may be NULL; options are taken over).  0 or -EINVAL. */
 int io_open_image(Io *io, const char *name, QDict *options, int flags, bool force_share);

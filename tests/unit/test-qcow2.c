@@ -201,6 +201,25 @@ static void write_on_metadata_marks_the_image(void **state)
     REFUSED(RDWR, "Image is corrupt");
 }
 
+/* Or a small file could send the search for a free cluster on a very long way. */
+static void a_refcount_block_listed_twice_is_corruption(void **state)
+{
+    static const uint8_t block[8] = { 0, 0, 0, 0, 0, 0, 4, 0 };
+    BlockBackend *blk;
+    uint8_t buf[512] = { 1 };
+
+    (void)state;
+    make_image("cluster_size=512,refcount_bits=1", "1M");
+    for (int i = 0; i < 64; i++) {
+        poke(0x200 + 8 * i, block, sizeof(block));
+    }
+    blk = open_image(RDWR, "");
+    assert_int_equal(blk_pwrite(blk, 0, buf, sizeof(buf)), -EIO);
+    assert_bytes(blk, 0, MIB, 0);
+    blk_unref(blk);
+    REFUSED(RDWR, "Image is corrupt");
+}
+
 static void encryption_is_refused(void **state)
 {
     (void)state;
@@ -234,6 +253,7 @@ int main(void)
         cmocka_unit_test(unknown_features_are_refused_by_name),
         cmocka_unit_test(corrupt_image_is_only_read),
         cmocka_unit_test(write_on_metadata_marks_the_image),
+        cmocka_unit_test(a_refcount_block_listed_twice_is_corruption),
         cmocka_unit_test(encryption_is_refused),
         cmocka_unit_test(bad_cache_sizes_are_refused),
     };

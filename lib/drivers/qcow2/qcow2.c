@@ -137,6 +137,7 @@ static void free_state(BlockDriverState *bs)
     free(s->l1);
     free(s->reftable);
     free(s->inactive_l1);
+    free(s->table_filter.bits);
     free(s->freed);
     qcow2_free_header(&s->hdr);
     pthread_mutex_destroy(&s->map_lock);

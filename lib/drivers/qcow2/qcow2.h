@@ -158,6 +158,14 @@ typedef struct Qcow2Freed {
     bool discard;                       /* and give their space back to the file */
 } Qcow2Freed;
 
+/* Where L2 tables and refcount blocks may be, see table-filter.c. */
+typedef struct Qcow2TableFilter {
+    uint64_t *bits;                     /* NULL: not built yet */
+    uint32_t bits_log2;
+    uint64_t tables;                    /* that it knows */
+    const uint64_t *l1, *reftable;      /* of which these are the ones */
+} Qcow2TableFilter;
+
 typedef struct Qcow2State {
     Qcow2Header hdr;                    /* fixed, but for lock: tables' places, size, features */
     uint32_t cluster_bits, cluster_size;
@@ -186,8 +194,10 @@ typedef struct Qcow2State {
     uint64_t *reftable;                 /* lock */
     uint32_t reftable_size;             /* entries */
     uint32_t reftable_dirty_from, reftable_dirty_to;
+    bool reftable_checked;
     Qcow2Cache refcount_cache;
 
+    Qcow2TableFilter table_filter;      /* lock */
     uint64_t free_hint;                 /* no free host cluster below it */
     uint64_t fresh_from;                /* host clusters from here on were never written to */
     uint64_t compressed_tail;           /* where the next compressed data may go; 0: nowhere */
@@ -278,6 +288,9 @@ void qcow2_compressed_place(const Qcow2State *s, uint64_t entry, uint64_t *offse
 int coroutine_fn qcow2_get_refcount(BlockDriverState *bs, uint64_t cluster, uint64_t *count);
 int coroutine_fn qcow2_change_refcount(BlockDriverState *bs, uint64_t first, uint64_t count,
                                        int change);
+/* Before the first search for free clusters: every block is listed but once.  Otherwise a small
+ * file could make the search as long as it likes; so its length is that of the file. */
+int coroutine_fn qcow2_check_reftable(BlockDriverState *bs);
 /* Sees to it that there is a refcount block for the host cluster. */
 int coroutine_fn qcow2_ensure_refblock(BlockDriverState *bs, uint64_t cluster);
 /* Makes the block that entry `index` of the refcount table lacks, in a free cluster. */
@@ -322,6 +335,13 @@ int coroutine_fn qcow2_check_new_area(BlockDriverState *bs, uint64_t offset, uin
 /* The image contradicts itself: says so, marks it, and stops all requests if it is writable. */
 int coroutine_fn qcow2_corrupt(BlockDriverState *bs, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* ---- table-filter.c; lock ---- */
+
+/* An L2 table or refcount block comes to be there. */
+void qcow2_filter_add(Qcow2State *s, uint64_t offset);
+/* Whether there may be one within these bytes. */
+bool qcow2_filter_has(Qcow2State *s, uint64_t offset, uint64_t bytes);
 
 /* ---- io.c ---- */
 
