@@ -129,7 +129,7 @@ bool img_new_backing(QDict *options, const char *format, const char *backing,
 /* ---- snapshots instead of the disk (img-show-snapshot.c) ---- */
 
 /* -l: "snapshot.id=ID,snapshot.name=NAME", or a word that is either; opaque is a `const char *`. */
-bool img_parse_snapshot_param(void *opaque, const char *arg);
+bool img_parse_snapshot(void *opaque, const char *arg);
 /* False: reported. */
 bool img_load_snapshot(BlockDriverState *bs, const char *param);
 
