@@ -97,8 +97,7 @@ typedef struct ImgSource {
 #define IMG_OPTION_FORCE_SHARE(source) \
     { .letter = 'U', .name = "force-share", .flag = &(source)->force_share }
 
-/* NULL: reported.  flags: BDRV_O_*, with BDRV_O_CACHE_WB as a cache mode says (without it: each
- * write is flushed). */
+/* NULL: reported.  flags: BDRV_O_*; without BDRV_O_CACHE_WB it is write-through. */
 BlockBackend *img_open(const ImgSource *source, const char *filename, int flags);
 /* The same for a file with options of its own (NULL: none; taken over). */
 BlockBackend *img_open_file(const char *filename, QDict *options, const char *format, int flags,
