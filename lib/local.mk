@@ -58,6 +58,7 @@ libblkbackend_la_SOURCES = \
 	lib/drivers/qcow2/cache.c \
 	lib/drivers/qcow2/cluster.c \
 	lib/drivers/qcow2/compress.c \
+	lib/drivers/qcow2/header-write.c \
 	lib/drivers/qcow2/header.c \
 	lib/drivers/qcow2/io.c \
 	lib/drivers/qcow2/options.c \
@@ -68,6 +69,7 @@ libblkbackend_la_SOURCES = \
 	lib/drivers/qcow2/refcount.c \
 	lib/drivers/qcow2/resize.c \
 	lib/drivers/qcow2/snapshot.c \
+	lib/drivers/qcow2/table-filter.c \
 	lib/drivers/qcow2/write-back.c \
 	lib/drivers/qcow2/write.c \
 	lib/drivers/qcow2/zero.c \

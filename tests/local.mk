@@ -50,6 +50,7 @@ unit_tests = \
 	tests/unit/test-out-of-memory \
 	tests/unit/test-properties \
 	tests/unit/test-qcow2 \
+	tests/unit/test-qcow2-header \
 	tests/unit/test-qdict \
 	tests/unit/test-request-matrix \
 	tests/unit/test-root-state \
@@ -65,9 +66,22 @@ unit_tests = \
 # The library as a stranger's program sees it: each links with libblkbackend.la alone.
 lib_tests = \
 	tests/lib/api-check \
+	tests/lib/qcow2-survives-power-cuts \
 	tests/lib/storm \
 	tests/lib/straight-path
 tests_lib_api_check_LDADD = libblkbackend.la $(JANSSON_LIBS)
+tests_lib_qcow2_survives_power_cuts_SOURCES = \
+	tests/choose-engine.c \
+	tests/cut-log.c \
+	tests/cut-log.h \
+	tests/guest-shadow.c \
+	tests/guest-shadow.h \
+	tests/lib/qcow2-survives-power-cuts.c \
+	tests/qcow2-walk.c \
+	tests/qcow2-walk.h \
+	tests/ram-file.c \
+	tests/ram-file.h
+tests_lib_qcow2_survives_power_cuts_LDADD = libblkbackend.la $(JANSSON_LIBS)
 tests_lib_storm_LDADD = libblkbackend.la $(JANSSON_LIBS)
 tests_lib_straight_path_LDADD = libblkbackend.la $(JANSSON_LIBS)
 
@@ -78,6 +92,10 @@ example_tests = \
 	tests/lib/example-hot-swap.sh \
 	tests/lib/example-own-driver.sh \
 	tests/lib/example-throttle.sh
+
+# The fuzz targets' corpus; `make fuzz` finds more.
+fuzz_tests = \
+	tests/lib/fuzz-corpus-does-no-harm.sh
 
 # Bytes on a socket, and libnbd's Python.
 protocol_tests = \
@@ -243,7 +261,7 @@ code_tests = \
 	tests/code/spelling.sh \
 	tests/code/style.sh
 
-TESTS += $(lib_tests) $(example_tests) $(protocol_tests) $(server_tests) $(code_tests)
+TESTS += $(lib_tests) $(example_tests) $(fuzz_tests) $(protocol_tests) $(server_tests) $(code_tests)
 check_PROGRAMS += $(lib_tests)
 
 # tests/run asks it what this machine can do.
@@ -261,17 +279,22 @@ tests/code/contract-is-proven.log: $(unit_tests:=.log) $(lib_tests:=.log) \
 	$(server_tests:.sh=.log)
 endif
 
+# Hundreds of thousands of states.
+power-cut: tests/lib/qcow2-survives-power-cuts
+	POWER_CUT_STATES=$${POWER_CUT_STATES:-300000} tests/lib/qcow2-survives-power-cuts
+.PHONY: power-cut
+
 # A minute of it with each event engine.
 soak:
 	STORM_SECONDS=60 $(MAKE) check TESTS=tests/lib/storm
 .PHONY: soak
 
-EXTRA_DIST += $(example_tests) $(protocol_tests) $(server_tests) $(code_tests) $(contract_test) \
+EXTRA_DIST += $(example_tests) $(fuzz_tests) $(protocol_tests) $(server_tests) $(code_tests) $(contract_test) \
 	tests/code/header-symbols tests/functions.sh tests/nbdtest.py tests/protocol/rawnbd.py \
 	tests/server/common.sh \
 	tests/server/qcow2-common.sh \
 	tests/run tests/tsan.supp tests/unit/blk-test.h tests/unit/blkdebug-test.h tests/unit/driver-test.h \
-	tests/unit/graph-test.h tests/unit/testfmt.h tests/unit/unit.h
+	tests/unit/graph-test.h tests/unit/qcow2-test.h tests/unit/testfmt.h tests/unit/unit.h
 
 # For every program that says nothing else: the unit tests.
 LDADD = $(libblkbackend_la_OBJECTS) $(libblkbackend_la_LIBADD) $(CMOCKA_LIBS)

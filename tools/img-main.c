@@ -23,28 +23,52 @@ typedef struct Subcommand {
 } Subcommand;
 
 static const Subcommand subcommands[] = {
+    { "amend", img_amend,
+      "[--object objectdef] [--image-opts] [-p] [-q] [-f fmt] [-t cache] [--force] -o options "
+      "filename" },
     { "bench", img_bench,
       "[-c count] [-d depth] [-f fmt] [--flush-interval=flush_interval] [-i aio] [-n] "
       "[--no-drain] [-o offset] [--pattern=pattern] [-q] [-s buffer_size] [-S step_size] "
       "[-t cache] [-w] [-U] filename" },
+    { "check", img_check,
+      "[--object objectdef] [--image-opts] [-q] [-f fmt] [--output=ofmt] [-r [leaks | all]] "
+      "[-T src_cache] [-U] filename" },
     { "commit", img_commit,
       "[--object objectdef] [--image-opts] [-q] [-f fmt] [-t cache] [-b base] [-r rate_limit] "
       "[-d] [-p] filename" },
+    { "compare", img_compare,
+      "[--object objectdef] [--image-opts] [-f fmt] [-F fmt] [-T src_cache] [-p] [-q] [-s] [-U] "
+      "filename1 filename2" },
     { "convert", img_convert,
       "[--object objectdef] [--image-opts] [--target-image-opts] [--target-is-zero] [-U] [-C] "
       "[-c] [-p] [-q] [-n] [-f fmt] [-t cache] [-T src_cache] [-O output_fmt] "
       "[-B backing_file [-F backing_fmt]] [-o options] [-l snapshot_param] [-S sparse_size] "
       "[-r rate_limit] [-m num_coroutines] [-W] [--salvage] filename [filename2 [...]] "
       "output_filename" },
+    { "create", img_create,
+      "[--object objectdef] [-q] [-f fmt] [-b backing_file [-F backing_fmt]] [-u] [-o options] "
+      "filename [size]" },
     { "dd", img_dd,
       "[--image-opts] [-U] [-f fmt] [-O output_fmt] [bs=block_size] [count=blocks] "
       "[skip=blocks] if=input of=output" },
     { "info", img_info,
       "[--object objectdef] [--image-opts] [-f fmt] [--output=ofmt] [--backing-chain] [-U] "
       "filename" },
+    { "map", img_map,
+      "[--object objectdef] [--image-opts] [-f fmt] [--start-offset=offset] [--max-length=len] "
+      "[--output=ofmt] [-U] filename" },
+    { "measure", img_measure,
+      "[--output=ofmt] [-O output_fmt] [-o options] [--size N | [--object objectdef] "
+      "[--image-opts] [-f fmt] [-l snapshot_param] filename]" },
     { "rebase", img_rebase,
       "[--object objectdef] [--image-opts] [-U] [-q] [-f fmt] [-t cache] [-T src_cache] [-p] "
       "[-u] -b backing_file [-F backing_fmt] filename" },
+    { "resize", img_resize,
+      "[--object objectdef] [--image-opts] [-f fmt] [--preallocation=prealloc] [-q] [--shrink] "
+      "filename [+ | -]size" },
+    { "snapshot", img_snapshot,
+      "[--object objectdef] [--image-opts] [-U] [-q] [-l | -a snapshot | -c snapshot | "
+      "-d snapshot] filename" },
 };
 
 #define N_SUBCOMMANDS (sizeof(subcommands) / sizeof(subcommands[0]))

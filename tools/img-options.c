@@ -49,7 +49,7 @@ static void make_table(GetoptTable *table, const ImgOption *options)
     letter = stpcpy(letter, ":h");
     table->names[names++] = (struct option){ .name = "help", .val = HELP_ID };
     for (size_t i = 0; i < rows; i++) {
-        bool has_argument = !options[i].flag;
+        bool has_argument = !options[i].flag && !options[i].bare;
 
         if (options[i].letter) {
             *letter++ = options[i].letter;

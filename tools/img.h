@@ -52,6 +52,7 @@ typedef struct ImgOption {
     const char **string;         /* the argument */
     bool (*fn)(void *opaque, const char *arg);
     void *opaque;
+    bool bare;                   /* fn's option has no argument: arg is NULL */
 } ImgOption;
 
 /* Reads all options, in any order with the other words, and leaves those in argv[*first...];
@@ -103,6 +104,12 @@ BlockBackend *img_open_file(const char *filename, QDict *options, const char *fo
                             bool force_share);
 /* "[file=]NAME,KEY=VALUE..." as options; NULL: reported. */
 QDict *img_parse_image_opts(const char *text);
+
+/* The argument of -l: a name or ID, or "snapshot.id=ID,snapshot.name=NAME"; opaque is where it is
+ * kept, a `const char *`. */
+bool img_parse_snapshot(void *opaque, const char *arg);
+/* Shows the image as it was then.  False: "Failed to load snapshot..." is reported. */
+bool img_load_snapshot(BlockDriverState *bs, const char *snapshot);
 
 /* Prints the options of `-o help`: of creating with format, and of filename's protocol (NULL:
  * without them); exit status. */

@@ -11,21 +11,29 @@ tool_sources = \
 bin_PROGRAMS += tools/blk-img
 tools_blk_img_SOURCES = \
 	$(tool_sources) \
+	tools/img-amend.c \
 	tools/img-bench.c \
+	tools/img-check.c \
 	tools/img-commit.c \
+	tools/img-compare.c \
 	tools/img-convert.c \
 	tools/img-copy.c \
 	tools/img-copy.h \
+	tools/img-create.c \
 	tools/img-dd.c \
 	tools/img-info.c \
 	tools/img-json.c \
 	tools/img-main.c \
+	tools/img-map.c \
+	tools/img-measure.c \
 	tools/img-new.c \
 	tools/img-open.c \
 	tools/img-options.c \
 	tools/img-progress.c \
 	tools/img-rebase.c \
+	tools/img-resize.c \
 	tools/img-show-snapshot.c \
+	tools/img-snapshot.c \
 	tools/img-table.c \
 	tools/img.h
 tools_blk_img_LDADD = libblkbackend.la $(JANSSON_LIBS) -lm

@@ -203,6 +203,7 @@ struct BlockDriver {
     void (*bdrv_attach_aio_context)(BlockDriverState *bs, AioContext *new_context);
     /* Test filters: breakpoints, see blk_debug_breakpoint(). */
     int (*bdrv_debug_breakpoint)(BlockDriverState *bs, const char *event, const char *tag);
+    int (*bdrv_debug_remove_breakpoint)(BlockDriverState *bs, const char *tag);
     int (*bdrv_debug_resume)(BlockDriverState *bs, const char *tag);
     bool (*bdrv_debug_is_suspended)(BlockDriverState *bs, const char *tag);
     /* Same object, other flags (read-only <-> read-write, cache bits). */

@@ -1,68 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The format qcow2: what takes a program to ask for, on images made and checked by qemu-img. */
-#include "driver-test.h"
-
-#include <stdarg.h>
-
-#define IMAGE "test-qcow2.image"
-#define BASE "test-qcow2.base"
-
-/* ---- qemu-img ---- */
-
-static int shell(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-static int shell(const char *fmt, ...)
-{
-    char command[1000];
-    va_list ap;
-
-    va_start(ap, fmt);
-    vsnprintf(command, sizeof(command), fmt, ap);
-    va_end(ap);
-    return system(command);
-}
-
-static void make_image(const char *options, const char *size)
-{
-    assert_int_equal(shell("qemu-img create -q -f qcow2 -o '%s' " IMAGE " %s", options, size), 0);
-}
-
-/* Made anew, and on top of a base that is longer and full of 0x11. */
-static void make_overlay(const char *options, const char *size)
-{
-    assert_int_equal(shell("qemu-img create -q -f raw " BASE " 4M && "
-                           "qemu-io -f raw -c 'write -P 0x11 0 4M' " BASE " >/dev/null && "
-                           "qemu-img create -q -f qcow2 -o '%s' -b " BASE " -F raw " IMAGE " %s",
-                           options, size), 0);
-}
-
-static void assert_clean(void)
-{
-    assert_int_equal(shell("qemu-img check -q " IMAGE), 0);
-}
-
-static BlockBackend *open_image(int flags, const char *more)
-{
-    return open_options(flags, &error_abort, "'driver':'qcow2','file':{'driver':'file',"
-                        "'filename':'" IMAGE "'}%s", more);
-}
-
-/* Changes bytes of the image by the back door. */
-static void poke(off_t offset, const void *bytes, size_t len)
-{
-    int fd = open(IMAGE, O_WRONLY | O_CLOEXEC);
-
-    assert_true(fd >= 0);
-    assert_int_equal(pwrite(fd, bytes, len, offset), len);
-    close(fd);
-}
-
-static int remove_files(void **state)
-{
-    (void)state;
-    unlink(IMAGE);
-    unlink(BASE);
-    return 0;
-}
+#define PREFIX "test-qcow2"
+#include "qcow2-test.h"
 
 /* ---- another size ---- */
 
@@ -262,6 +201,25 @@ static void write_on_metadata_marks_the_image(void **state)
     REFUSED(RDWR, "Image is corrupt");
 }
 
+/* Or a small file could send the search for a free cluster on a very long way. */
+static void a_refcount_block_listed_twice_is_corruption(void **state)
+{
+    static const uint8_t block[8] = { 0, 0, 0, 0, 0, 0, 4, 0 };
+    BlockBackend *blk;
+    uint8_t buf[512] = { 1 };
+
+    (void)state;
+    make_image("cluster_size=512,refcount_bits=1", "1M");
+    for (int i = 0; i < 64; i++) {
+        poke(0x200 + 8 * i, block, sizeof(block));
+    }
+    blk = open_image(RDWR, "");
+    assert_int_equal(blk_pwrite(blk, 0, buf, sizeof(buf)), -EIO);
+    assert_bytes(blk, 0, MIB, 0);
+    blk_unref(blk);
+    REFUSED(RDWR, "Image is corrupt");
+}
+
 static void encryption_is_refused(void **state)
 {
     (void)state;
@@ -295,12 +253,12 @@ int main(void)
         cmocka_unit_test(unknown_features_are_refused_by_name),
         cmocka_unit_test(corrupt_image_is_only_read),
         cmocka_unit_test(write_on_metadata_marks_the_image),
+        cmocka_unit_test(a_refcount_block_listed_twice_is_corruption),
         cmocka_unit_test(encryption_is_refused),
         cmocka_unit_test(bad_cache_sizes_are_refused),
     };
 
-    if (system("qemu-img --version >/dev/null 2>&1") != 0) {
-        printf("qemu-img is not installed\n");
+    if (!have_qemu_img()) {
         return 77;
     }
     return cmocka_run_group_tests(tests, driver_test_setup, remove_files);

@@ -13,11 +13,6 @@
 
 #include "byte-order.h"
 
-#define EXT_END 0u
-#define EXT_BACKING_FORMAT 0xe2792acau
-#define EXT_FEATURE_NAMES 0x6803f857u
-#define EXT_DATA_FILE 0x44415441u
-
 #define FEATURE_ENTRY 48                /* bytes: kind, bit, name */
 #define FEATURE_NAME 46
 #define HEADER_LEN_COMPRESSION 105u     /* a header so long has the field */
@@ -44,8 +39,8 @@ static void decode_v2(Qcow2Header *hdr, const uint8_t *buf)
     hdr->l1_offset = load_be64(buf + QCOW2_HDR_L1 + 4);
     hdr->reftable_offset = load_be64(buf + QCOW2_HDR_REFTABLE);
     hdr->reftable_clusters = load_be32(buf + QCOW2_HDR_REFTABLE + 8);
-    hdr->nb_snapshots = load_be32(buf + 60);
-    hdr->snapshots_offset = load_be64(buf + 64);
+    hdr->nb_snapshots = load_be32(buf + QCOW2_HDR_SNAPSHOTS);
+    hdr->snapshots_offset = load_be64(buf + QCOW2_HDR_SNAPSHOTS + 4);
     hdr->refcount_order = 4;
     hdr->header_length = QCOW2_V2_HDR_LEN;
 }
@@ -53,6 +48,7 @@ static void decode_v2(Qcow2Header *hdr, const uint8_t *buf)
 static void decode_v3(Qcow2Header *hdr, const uint8_t *buf)
 {
     hdr->incompatible = load_be64(buf + QCOW2_HDR_INCOMPAT);
+    hdr->compatible = load_be64(buf + QCOW2_HDR_COMPAT);
     hdr->autoclear = load_be64(buf + QCOW2_HDR_AUTOCLEAR);
     hdr->refcount_order = load_be32(buf + 96);
     hdr->header_length = load_be32(buf + 100);
@@ -106,19 +102,51 @@ static int take_text(HeaderReader *r, char **text, const uint8_t *data, uint32_t
     return *text ? 0 : -ENOMEM;
 }
 
+static int take_bitmaps(HeaderReader *r, const uint8_t *data, uint32_t len)
+{
+    if (len != QCOW2_EXT_BITMAPS_LEN) {
+        error_setg(r->errp, "The header's bitmaps extension is %" PRIu32 " bytes long, not %u",
+                   len, QCOW2_EXT_BITMAPS_LEN);
+        return -EINVAL;
+    }
+    r->hdr->nb_bitmaps = load_be32(data);
+    r->hdr->bitmap_directory_bytes = load_be64(data + 8);
+    r->hdr->bitmap_directory_offset = load_be64(data + 16);
+    return 0;
+}
+
+/* The extension with what precedes and pads it goes behind the others. */
+static int keep_extension(HeaderReader *r, const uint8_t *data, uint32_t len)
+{
+    Qcow2Header *hdr = r->hdr;
+    uint32_t used = hdr->unknown_extensions_len, padded = (len + 7) & ~7u;
+    uint8_t *larger = realloc(hdr->unknown_extensions, (size_t)used + 8 + padded);
+
+    if (!larger) {
+        return -ENOMEM;
+    }
+    memset(larger + used, 0, (size_t)8 + padded);
+    memcpy(larger + used, data - 8, (size_t)8 + len);
+    hdr->unknown_extensions = larger;
+    hdr->unknown_extensions_len = used + 8 + padded;
+    return 0;
+}
+
 static int take_extension(HeaderReader *r, uint32_t type, const uint8_t *data, uint32_t len)
 {
     switch (type) {
-    case EXT_BACKING_FORMAT:
+    case QCOW2_EXT_BACKING_FORMAT:
         return len == 0 ? 0 : take_text(r, &r->hdr->backing_format, data, len);
-    case EXT_DATA_FILE:
+    case QCOW2_EXT_DATA_FILE:
         return take_text(r, &r->hdr->data_file, data, len);
-    case EXT_FEATURE_NAMES:
+    case QCOW2_EXT_FEATURE_NAMES:
         r->features = data;
         r->features_len = len;
         return 0;
+    case QCOW2_EXT_BITMAPS:
+        return take_bitmaps(r, data, len);
     default:
-        return 0;   /* may be ignored, and stays where it is */
+        return keep_extension(r, data, len);
     }
 }
 
@@ -131,7 +159,7 @@ static int read_extensions(HeaderReader *r, uint32_t end)
     while (ret == 0 && pos < end && end - pos >= 8) {
         uint32_t type = load_be32(r->buf + pos), len = load_be32(r->buf + pos + 4);
 
-        if (type == EXT_END) {
+        if (type == QCOW2_EXT_END) {
             break;
         }
         pos += 8;
@@ -280,6 +308,23 @@ static int check_data_file(const Qcow2Header *hdr, Error **errp)
 
 /* ---- the whole ---- */
 
+static int keep_unknown_fields(HeaderReader *r)
+{
+    Qcow2Header *hdr = r->hdr;
+    uint32_t len = hdr->header_length > QCOW2_FULL_HDR_LEN
+                   ? hdr->header_length - QCOW2_FULL_HDR_LEN : 0;
+
+    if (len > 0) {
+        hdr->unknown_fields = malloc(len);
+        if (!hdr->unknown_fields) {
+            return -ENOMEM;
+        }
+        memcpy(hdr->unknown_fields, r->buf + QCOW2_FULL_HDR_LEN, len);
+        hdr->unknown_fields_len = len;
+    }
+    return 0;
+}
+
 static int read_first_cluster(HeaderReader *r)
 {
     uint32_t end;
@@ -289,7 +334,10 @@ static int read_first_cluster(HeaderReader *r)
         error_setg_errno(r->errp, -ret, "Could not read the qcow2 header");
         return ret;
     }
-    ret = read_backing_name(r, &end);
+    ret = keep_unknown_fields(r);
+    if (ret == 0) {
+        ret = read_backing_name(r, &end);
+    }
     if (ret == 0) {
         ret = read_extensions(r, end);
     }
@@ -350,7 +398,10 @@ void qcow2_free_header(Qcow2Header *hdr)
     free(hdr->backing_file);
     free(hdr->backing_format);
     free(hdr->data_file);
+    free(hdr->unknown_fields);
+    free(hdr->unknown_extensions);
     hdr->backing_file = hdr->backing_format = hdr->data_file = NULL;
+    hdr->unknown_fields = hdr->unknown_extensions = NULL;
 }
 
 /* ---- changes ---- */

@@ -137,6 +137,7 @@ static void free_state(BlockDriverState *bs)
     free(s->l1);
     free(s->reftable);
     free(s->inactive_l1);
+    free(s->table_filter.bits);
     free(s->freed);
     qcow2_free_header(&s->hdr);
     pthread_mutex_destroy(&s->map_lock);
@@ -272,6 +273,7 @@ static BlockDriver qcow2_driver = {
     .bdrv_co_flush_to_os = qcow2_co_flush_to_os,
     .bdrv_co_truncate = qcow2_co_truncate,
     .bdrv_co_pwritev_compressed = qcow2_co_pwritev_compressed,
+    .bdrv_co_change_backing_file = qcow2_co_change_backing_file,
 };
 
 BLOCK_DRIVER(qcow2_driver)

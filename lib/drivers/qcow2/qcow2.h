@@ -46,10 +46,21 @@
 #define QCOW2_HDR_SIZE 24
 #define QCOW2_HDR_L1 36                 /* entries, offset */
 #define QCOW2_HDR_REFTABLE 48           /* offset, clusters */
+#define QCOW2_HDR_SNAPSHOTS 60          /* number, offset of their table */
 #define QCOW2_HDR_INCOMPAT 72
+#define QCOW2_HDR_COMPAT 80
 #define QCOW2_HDR_AUTOCLEAR 88
 #define QCOW2_V2_HDR_LEN 72u
 #define QCOW2_V3_HDR_LEN 104u
+#define QCOW2_FULL_HDR_LEN 112u         /* with all fields that we know */
+
+/* What follows the fixed fields. */
+#define QCOW2_EXT_END 0u
+#define QCOW2_EXT_BACKING_FORMAT 0xe2792acau
+#define QCOW2_EXT_FEATURE_NAMES 0x6803f857u
+#define QCOW2_EXT_BITMAPS 0x23852875u
+#define QCOW2_EXT_DATA_FILE 0x44415441u
+#define QCOW2_EXT_BITMAPS_LEN 24u
 
 /* Entries of the L1 and L2 tables. */
 #define QCOW2_COPIED (UINT64_C(1) << 63)
@@ -72,6 +83,7 @@ typedef struct Qcow2Header {
     uint32_t nb_snapshots;
     uint64_t snapshots_offset;
     uint64_t incompatible;
+    uint64_t compatible;
     uint64_t autoclear;
     uint32_t refcount_order;
     uint32_t header_length;
@@ -79,6 +91,13 @@ typedef struct Qcow2Header {
     char *backing_file;                 /* NULL: none */
     char *backing_format;
     char *data_file;
+    uint32_t nb_bitmaps;                /* 0: the header has no such extension */
+    uint64_t bitmap_directory_bytes, bitmap_directory_offset;
+    /* Kept as they are when the header is written anew. */
+    uint8_t *unknown_fields;            /* behind those that we know */
+    uint32_t unknown_fields_len;
+    uint8_t *unknown_extensions;        /* as they are on disk, one behind the other */
+    uint32_t unknown_extensions_len;
 } Qcow2Header;
 
 /* ---- cache.c ---- */
@@ -139,6 +158,14 @@ typedef struct Qcow2Freed {
     bool discard;                       /* and give their space back to the file */
 } Qcow2Freed;
 
+/* Where L2 tables and refcount blocks may be, see table-filter.c. */
+typedef struct Qcow2TableFilter {
+    uint64_t *bits;                     /* NULL: not built yet */
+    uint32_t bits_log2;
+    uint64_t tables;                    /* that it knows */
+    const uint64_t *l1, *reftable;      /* of which these are the ones */
+} Qcow2TableFilter;
+
 typedef struct Qcow2State {
     Qcow2Header hdr;                    /* fixed, but for lock: tables' places, size, features */
     uint32_t cluster_bits, cluster_size;
@@ -165,8 +192,10 @@ typedef struct Qcow2State {
     uint64_t *reftable;                 /* lock */
     uint32_t reftable_size;             /* entries */
     uint32_t reftable_dirty_from, reftable_dirty_to;
+    bool reftable_checked;
     Qcow2Cache refcount_cache;
 
+    Qcow2TableFilter table_filter;      /* lock */
     uint64_t free_hint;                 /* no free host cluster below it */
     uint64_t fresh_from;                /* host clusters from here on were never written to */
     uint64_t compressed_tail;           /* where the next compressed data may go; 0: nowhere */
@@ -191,6 +220,14 @@ void qcow2_free_header(Qcow2Header *hdr);
 int qcow2_update_header(BlockDriverState *bs, uint32_t offset, const void *buf, uint32_t bytes);
 int qcow2_set_incompatible(BlockDriverState *bs, uint64_t bits);
 int qcow2_clear_autoclear(BlockDriverState *bs, uint64_t keep);
+
+/* ---- header-write.c ---- */
+
+/* Lays all of s->hdr anew into the first cluster, and flushes.  -ENOSPC: it does not fit, nothing
+ * was written.  lock */
+int coroutine_fn qcow2_write_header(BlockDriverState *bs, Error **errp);
+int coroutine_fn qcow2_co_change_backing_file(BlockDriverState *bs, const char *filename,
+                                              const char *format, Error **errp);
 
 /* ---- cache.c; all but find under lock ---- */
 
@@ -249,6 +286,9 @@ void qcow2_compressed_place(const Qcow2State *s, uint64_t entry, uint64_t *offse
 int coroutine_fn qcow2_get_refcount(BlockDriverState *bs, uint64_t cluster, uint64_t *count);
 int coroutine_fn qcow2_change_refcount(BlockDriverState *bs, uint64_t first, uint64_t count,
                                        int change);
+/* Before the first search for free clusters: every block is listed but once.  Otherwise a small
+ * file could make the search as long as it likes; so its length is that of the file. */
+int coroutine_fn qcow2_check_reftable(BlockDriverState *bs);
 /* Sees to it that there is a refcount block for the host cluster. */
 int coroutine_fn qcow2_ensure_refblock(BlockDriverState *bs, uint64_t cluster);
 /* Makes the block that entry `index` of the refcount table lacks, in a free cluster. */
@@ -293,6 +333,13 @@ int coroutine_fn qcow2_check_new_area(BlockDriverState *bs, uint64_t offset, uin
 /* The image contradicts itself: says so, marks it, and stops all requests if it is writable. */
 int coroutine_fn qcow2_corrupt(BlockDriverState *bs, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* ---- table-filter.c; lock ---- */
+
+/* An L2 table or refcount block comes to be there. */
+void qcow2_filter_add(Qcow2State *s, uint64_t offset);
+/* Whether there may be one within these bytes. */
+bool qcow2_filter_has(Qcow2State *s, uint64_t offset, uint64_t bytes);
 
 /* ---- io.c ---- */
 
