@@ -105,12 +105,6 @@ BlockBackend *img_open_file(const char *filename, QDict *options, const char *fo
 /* "[file=]NAME,KEY=VALUE..." as options; NULL: reported. */
 QDict *img_parse_image_opts(const char *text);
 
-/* The argument of -l: a name or ID, or "snapshot.id=ID,snapshot.name=NAME"; opaque is where it is
- * kept, a `const char *`. */
-bool img_parse_snapshot(void *opaque, const char *arg);
-/* Shows the image as it was then.  False: "Failed to load snapshot..." is reported. */
-bool img_load_snapshot(BlockDriverState *bs, const char *snapshot);
-
 /* Prints the options of `-o help`: of creating with format, and of filename's protocol (NULL:
  * without them); exit status. */
 int img_print_create_help(const char *filename, const char *format);
