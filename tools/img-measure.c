@@ -160,7 +160,7 @@ int img_measure(int argc, char **argv)
         IMG_OPTION_OBJECT,
         { .letter = 'O', .string = &m.format },
         { .letter = 'o', .fn = img_parse_o, .opaque = &m.options },
-        { .letter = 'l', .fn = img_parse_snapshot_param, .opaque = &m.snapshot },
+        { .letter = 'l', .fn = img_parse_snapshot, .opaque = &m.snapshot },
         { .name = "output", .string = &m.output },
         { .name = "size", .fn = parse_size, .opaque = &m.size },
         { 0 },

@@ -28,7 +28,7 @@ kinds() {
         sound "q$n"
         t convert -f qcow2 -O raw "q$n" back
         cmp in back
-        extents -f qcow2 "q$n"
+        allocated qcow2 "q$n"
     done
 }
 side_by_side kinds
@@ -40,7 +40,7 @@ out_of_order() {
     "$real" compare -f raw -F qcow2 in q
     t convert -c -S 0 -f raw -O qcow2 in full
     "$real" compare -f raw -F qcow2 in full
-    extents -f qcow2 full
+    allocated qcow2 full
     sound q
     sound full
 }

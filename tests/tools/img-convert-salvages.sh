@@ -30,7 +30,7 @@ no_salvage() {
     cp "$tmp/source" in
     t convert -m 1 --image-opts "$(broken in 100)" out
     t convert -m 1 --image-opts "$(broken in 100)" -O qcow2 out2
-    t convert -m 1 -c --image-opts "$(broken in 2000)" -O qcow2 out3
+    t convert -m 1 -c --image-opts "$(broken in 10)" -O qcow2 out3
     ls
 }
 side_by_side no_salvage

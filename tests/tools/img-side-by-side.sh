@@ -5,6 +5,7 @@
 
 source "$(dirname "${BASH_SOURCE[0]}")/../functions.sh"
 requires qemu-img qemu-io
+PYTHON3=${PYTHON3:-python3}
 
 real=$(command -v qemu-img)
 mkdir "$tmp/bin"
