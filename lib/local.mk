@@ -10,6 +10,7 @@ blkbackend_HEADERS = \
 	include/blkbackend/block-backend.h \
 	include/blkbackend/block-driver.h \
 	include/blkbackend/coroutine.h \
+	include/blkbackend/dirty-bitmap.h \
 	include/blkbackend/error.h \
 	include/blkbackend/image.h \
 	include/blkbackend/iov.h \
@@ -56,6 +57,8 @@ libblkbackend_la_SOURCES = \
 	lib/drivers/memory.c \
 	lib/drivers/null.c \
 	lib/drivers/qcow2/alloc.c \
+	lib/drivers/qcow2/bitmap-directory.c \
+	lib/drivers/qcow2/bitmap.c \
 	lib/drivers/qcow2/cache.c \
 	lib/drivers/qcow2/cluster.c \
 	lib/drivers/qcow2/compress.c \
@@ -91,6 +94,9 @@ libblkbackend_la_SOURCES = \
 	lib/graph/copy-on-read.c \
 	lib/graph/copy-range.c \
 	lib/graph/create.c \
+	lib/graph/dirty-bitmap.c \
+	lib/graph/dirty-bits.c \
+	lib/graph/dirty-bits.h \
 	lib/graph/drain.c \
 	lib/graph/graph-int.h \
 	lib/graph/graph.h \
@@ -103,6 +109,7 @@ libblkbackend_la_SOURCES = \
 	lib/graph/options.c \
 	lib/graph/registry.c \
 	lib/graph/reopen.c \
+	lib/graph/stored-bitmaps.c \
 	lib/graph/sync.c \
 	lib/graph/tracker.c \
 	lib/graph/transfer.c \

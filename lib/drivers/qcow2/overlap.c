@@ -24,7 +24,8 @@ bool qcow2_is_data_area(const Qcow2State *s, uint64_t offset, uint64_t bytes)
            !overlaps(offset, bytes, hdr->l1_offset, hdr->l1_size * sizeof(uint64_t)) &&
            !overlaps(offset, bytes, hdr->reftable_offset,
                      (uint64_t)hdr->reftable_clusters << s->cluster_bits) &&
-           !overlaps(offset, bytes, hdr->snapshots_offset, s->snapshots_bytes);
+           !overlaps(offset, bytes, hdr->snapshots_offset, s->snapshots_bytes) &&
+           !overlaps(offset, bytes, hdr->bitmap_directory_offset, hdr->bitmap_directory_bytes);
 }
 
 static bool hits_one_of(const Qcow2State *s, const uint64_t *entries, uint32_t size, uint64_t mask,

@@ -43,6 +43,7 @@
 #define QCOW2_INCOMPAT_EXTL2 (UINT64_C(1) << 4)
 #define QCOW2_INCOMPAT_KNOWN UINT64_C(0x1f)
 #define QCOW2_COMPAT_LAZY_REFCOUNTS (UINT64_C(1) << 0)
+#define QCOW2_AUTOCLEAR_BITMAPS (UINT64_C(1) << 0)
 #define QCOW2_AUTOCLEAR_DATA_FILE_RAW (UINT64_C(1) << 1)
 
 /* Where the header's fields are. */
@@ -161,6 +162,30 @@ typedef struct Qcow2Freed {
     bool discard;                       /* and give their space back to the file */
 } Qcow2Freed;
 
+/* ---- bitmaps ---- */
+
+#define QCOW2_MAX_BITMAPS 65535u
+#define QCOW2_MAX_BITMAP_DIRECTORY (1024u * QCOW2_MAX_BITMAPS)   /* bytes */
+#define QCOW2_MAX_BITMAP_TABLE (UINT32_C(1) << 27)              /* entries */
+#define QCOW2_MAX_BITMAP_BYTES (UINT64_C(1) << 29)
+#define QCOW2_MIN_BITMAP_GRANULARITY_BITS 9
+#define QCOW2_MAX_BITMAP_GRANULARITY_BITS 31
+
+#define QCOW2_BITMAP_IN_USE 1u          /* what is stored is not current */
+#define QCOW2_BITMAP_AUTO 2u            /* enabled */
+#define QCOW2_BITMAP_EXTRA_COMPATIBLE 4u
+
+/* An entry of the bitmap directory. */
+typedef struct Qcow2Bitmap {
+    char *name;
+    uint64_t table_offset;
+    uint32_t table_entries;
+    uint32_t flags;
+    uint8_t granularity_bits;
+    uint8_t *extra;                     /* not ours, kept */
+    uint32_t extra_len;
+} Qcow2Bitmap;
+
 /* Where L2 tables and refcount blocks may be, see table-filter.c. */
 typedef struct Qcow2TableFilter {
     uint64_t *bits;                     /* NULL: not built yet */
@@ -194,7 +219,8 @@ typedef struct Qcow2State {
     atomic_bool reported;               /* found corrupt, and said so */
     atomic_bool broken;                 /* and must not be written to any more */
     atomic_bool dirty;                  /* a flush has work to do */
-    atomic_bool must_prepare;           /* the first write has to clear autoclear bits */
+    atomic_bool must_prepare;           /* the first write has to clear autoclear bits, and mark
+                                           bitmaps as in use */
 
     uint64_t *l1;                       /* hdr.l1_size entries; lock and map_lock */
     uint32_t l1_dirty_from, l1_dirty_to;
@@ -222,6 +248,9 @@ typedef struct Qcow2State {
     bool switching;                     /* between qcow2_switch_begin and its end; lock */
     uint64_t snapshots_bytes;           /* of the snapshot table */
     Qcow2Snapshot *snapshots;           /* hdr.nb_snapshots; lock */
+
+    Qcow2Bitmap *bitmaps;               /* the directory as the disk has it; lock */
+    uint32_t bitmap_count;
 } Qcow2State;
 
 /* ---- header.c ---- */
@@ -499,6 +528,36 @@ int coroutine_fn qcow2_co_snapshot_delete(BlockDriverState *bs, const char *id, 
 uint64_t qcow2_vmstate_offset(const Qcow2State *s);
 int coroutine_fn qcow2_co_save_vmstate(BlockDriverState *bs, QEMUIOVector *qiov, int64_t pos);
 int coroutine_fn qcow2_co_load_vmstate(BlockDriverState *bs, QEMUIOVector *qiov, int64_t pos);
+
+/* ---- bitmap-directory.c ---- */
+
+/* What the header says of bitmaps; forgotten if it is not to be trusted. */
+int qcow2_check_bitmaps_extension(BlockDriverState *bs, Error **errp);
+int qcow2_read_bitmap_directory(BlockDriverState *bs, Error **errp);
+void qcow2_free_bitmaps(Qcow2Bitmap *bitmaps, uint32_t count);
+uint64_t qcow2_bitmap_entry_bytes(uint64_t name_len, uint64_t extra_len);
+/* Clusters with the bits of a bitmap of the whole disk. */
+uint64_t qcow2_bitmap_table_entries(const Qcow2State *s, unsigned granularity_bits);
+/* On the disk, before the first change; flushes.  lock */
+int coroutine_fn qcow2_mark_bitmaps_in_use(BlockDriverState *bs);
+/* A new directory takes the place of the old one, which is freed; all that it refers to must have
+ * been written, but need not be flushed.  lock */
+int coroutine_fn qcow2_write_bitmap_directory(BlockDriverState *bs, const Qcow2Bitmap *bitmaps,
+                                              uint32_t count, Error **errp);
+
+/* ---- bitmap.c ---- */
+
+bool qcow2_supports_persistent_dirty_bitmap(BlockDriverState *bs);
+bool qcow2_can_store_new_dirty_bitmap(BlockDriverState *bs, const char *name, uint32_t granularity,
+                                      Error **errp);
+int qcow2_load_dirty_bitmaps(BlockDriverState *bs, Error **errp);
+int coroutine_fn qcow2_co_store_dirty_bitmaps(BlockDriverState *bs, Error **errp);
+int coroutine_fn qcow2_co_remove_persistent_dirty_bitmap(BlockDriverState *bs, const char *name,
+                                                         Error **errp);
+/* Whether the disk's size may change. */
+int qcow2_check_bitmaps_resize(BlockDriverState *bs, Error **errp);
+/* What `info` shows: a list of {"flags", "name", "granularity"}; NULL: there are none. */
+QObject *qcow2_bitmaps_info(BlockDriverState *bs);
 
 /* ---- resize.c ---- */
 
