@@ -13,7 +13,6 @@
 
 #define DEFAULT_SPARSE 4096
 #define BUFFER_SIZE (2 << 20)
-#define COMPRESSED_BUFFER_SIZE (1 << 20)
 #define THROTTLE_GROUP "img_convert"
 
 typedef struct Convert {
@@ -326,7 +325,6 @@ static void choose_sizes(Convert *c)
 static bool choose_clusters(Convert *c)
 {
     BlockDriverInfo info;
-    int64_t size = COMPRESSED_BUFFER_SIZE;
 
     if (!c->copy.compressed) {
         return true;
@@ -343,7 +341,7 @@ static bool choose_clusters(Convert *c)
         return false;
     }
     c->copy.cluster_size = info.cluster_size;
-    c->copy.buf_size = max_of(info.cluster_size, size - size % info.cluster_size);
+    c->copy.buf_size -= c->copy.buf_size % info.cluster_size;
     return true;
 }
 
