@@ -175,6 +175,56 @@ const char *cvtstr(double value, char buf[CVTSTR_LEN])
     return buf;
 }
 
+/* ---- what a format says ---- */
+
+static bool is_nested(const QObject *value)
+{
+    return json_is_object(value) || json_is_array(value);
+}
+
+static void print_key(const char *key, int level)
+{
+    printf("%*s", 4 * level, "");
+    for (; *key; key++) {
+        putchar(*key == '-' ? ' ' : *key);
+    }
+}
+
+static void print_value(const QObject *value, int level)
+{
+    putchar(is_nested(value) ? '\n' : ' ');
+    tool_print_nested(value, level + 1);
+    if (!is_nested(value)) {
+        putchar('\n');
+    }
+}
+
+void tool_print_nested(const QObject *value, int level)
+{
+    const char *key;
+    QObject *member;
+    size_t i;
+
+    if (json_is_object(value)) {
+        json_object_foreach((QObject *)value, key, member) {
+            print_key(key, level);
+            putchar(':');
+            print_value(member, level);
+        }
+    } else if (json_is_array(value)) {
+        json_array_foreach((QObject *)value, i, member) {
+            printf("%*s[%zu]:", 4 * level, "", i);
+            print_value(member, level);
+        }
+    } else if (json_is_string(value)) {
+        fputs(json_string_value(value), stdout);
+    } else if (json_is_integer(value)) {
+        printf("%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    } else {
+        fputs(json_is_true(value) ? "true" : "false", stdout);
+    }
+}
+
 /* ---- options ---- */
 
 /* Everything up to a single comma or the end, with doubled commas undone. */
@@ -197,15 +247,17 @@ static char *next_value(const char **cursor)
 /* A key without a value. */
 static const char *switch_value(char *key)
 {
-    if (strncmp(key, "no", 2) != 0) {
-        warn_report("short-form boolean option '%s' deprecated", key);
-        error_printf("Please use %s=on instead\n", key);
-        return "on";
+    bool off = strncmp(key, "no", 2) == 0;
+    const char *value = off ? "off" : "on";
+
+    if (off) {
+        memmove(key, key + 2, strlen(key + 2) + 1);
     }
-    memmove(key, key + 2, strlen(key + 2) + 1);
-    warn_report("short-form boolean option 'no%s' deprecated", key);
-    error_printf("Please use %s=off instead\n", key);
-    return "off";
+    if (off || (strcmp(key, "help") != 0 && strcmp(key, "?") != 0)) {
+        warn_report("short-form boolean option '%s%s' deprecated", off ? "no" : "", key);
+        error_printf("Please use %s=%s instead\n", key, value);
+    }
+    return value;
 }
 
 static bool is_identifier(const char *id)
@@ -243,8 +295,6 @@ bool tool_parse_options(QDict *options, const char *text)
         if (text[len] == '=') {
             text += len + 1;
             word = value = next_value(&text);
-        } else if (strcmp(key, "help") == 0 || strcmp(key, "?") == 0) {
-            return false;
         } else {
             text += text[len] ? len + 1 : len;
             word = switch_value(key);
@@ -272,6 +322,21 @@ int tool_parse_aio(const char *mode, int *flags)
         }
     }
     return -EINVAL;
+}
+
+void tool_warn_of_guess(BlockBackend *blk, const char *filename)
+{
+    BlockDriverState *bs = blk_bs(blk);
+
+    if ((filename && strncmp(filename, "json:", 5) == 0) || blk_is_read_only(blk) ||
+        strcmp(bdrv_get_format_name(bs), "raw") != 0) {
+        return;
+    }
+    error_printf("WARNING: Image format was not specified for '%s' and probing guessed raw.\n"
+                 "         Automatically detecting the format is dangerous for raw images, write "
+                 "operations on block 0 will be restricted.\n"
+                 "         Specify the 'raw' format explicitly to remove the restrictions.\n",
+                 bdrv_filename(bdrv_file(bs)));
 }
 
 bool tool_force_share(QDict *options)

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include <blkbackend/block-backend.h>
+#include <blkbackend/image.h>
 
 /* ---- messages ---- */
 
@@ -37,17 +38,25 @@ int64_t cvtnum(const char *text);
 /* The size as people read it, in its largest unit: "512 bytes", "1.500 KiB", "3 GiB". */
 const char *cvtstr(double value, char buf[CVTSTR_LEN]);
 
+/* ---- what a format says ---- */
+
+/* A value with all that is in it, a line each, `level` times four blanks from the margin. */
+void tool_print_nested(const QObject *value, int level);
+
 /* ---- images ---- */
 
 /* Adds "KEY=VALUE,KEY=VALUE..." (a comma in a value is written twice) as strings; what is there
- * is replaced.  KEY alone means KEY=on, noKEY KEY=off, with a warning.  False: has been reported,
- * or was a plea for help. */
+ * is replaced.  KEY alone means KEY=on, noKEY KEY=off, with a warning.  False: reported. */
 bool tool_parse_options(QDict *options, const char *text);
 
 /* An AIO mode into *flags, and, before the main loop is made, into the choice of the event
  * engine: "threads", "native" or "io_uring"; 0, or -EINVAL for another word.  -ENOTSUP where the
  * kernel refuses io_uring. */
 int tool_parse_aio(const char *mode, int *flags);
+
+/* After an image was opened, by name (or NULL: by options), without a word about its format: warns
+ * if it is open for writing, as raw. */
+void tool_warn_of_guess(BlockBackend *blk, const char *filename);
 
 /* Asks for an image that others use (-U).  False if the options say the opposite. */
 bool tool_force_share(QDict *options);

@@ -438,7 +438,8 @@ void bdrv_op_unblock(BlockDriverState *bs, BlockOpType op, Error *reason);
 
 /* ---- byte-based requests (I; co: C), names as in later QEMU ----
  * Ranges are checked as above; any alignment; flags: BDRV_REQ_FUA on every write,
- * BDRV_REQ_MAY_UNMAP and BDRV_REQ_NO_FALLBACK on zero writes.  0 or -errno. */
+ * BDRV_REQ_MAY_UNMAP and BDRV_REQ_NO_FALLBACK on zero writes; BDRV_REQ_WRITE_COMPRESSED, alone, on
+ * other writes.  0 or -errno. */
 
 int coroutine_fn blk_co_preadv(BlockBackend *blk, int64_t offset, int64_t bytes,
                                QEMUIOVector *qiov, BdrvRequestFlags flags);
@@ -447,6 +448,10 @@ int coroutine_fn blk_co_pwritev(BlockBackend *blk, int64_t offset, int64_t bytes
 int coroutine_fn blk_co_pwrite_zeroes(BlockBackend *blk, int64_t offset, int64_t bytes,
                                       BdrvRequestFlags flags);
 int coroutine_fn blk_co_pdiscard(BlockBackend *blk, int64_t offset, int64_t bytes);
+int blk_preadv(BlockBackend *blk, int64_t offset, int64_t bytes, QEMUIOVector *qiov,
+               BdrvRequestFlags flags);
+int blk_pwritev(BlockBackend *blk, int64_t offset, int64_t bytes, QEMUIOVector *qiov,
+                BdrvRequestFlags flags);
 int blk_pwrite_zeroes(BlockBackend *blk, int64_t offset, int64_t bytes, BdrvRequestFlags flags);
 int blk_pdiscard(BlockBackend *blk, int64_t offset, int64_t bytes);
 BlockAIOCB *blk_aio_preadv(BlockBackend *blk, int64_t offset, QEMUIOVector *qiov,
@@ -602,6 +607,8 @@ void blk_set_detect_zeroes(BlockBackend *blk, BlockdevDetectZeroesOptions mode);
 /* The next request of that kind, and only that one, stops before anything happens to the image,
  * until it is resumed by its tag.  A drain waits for it.  -EINVAL: no such event. */
 int blk_debug_breakpoint(BlockBackend *blk, const char *event, const char *tag);
+/* Takes back all of that tag, and resumes what they stopped.  -ENOENT: there is none. */
+int blk_debug_remove_breakpoint(BlockBackend *blk, const char *tag);
 int blk_debug_resume(BlockBackend *blk, const char *tag);     /* -ENOENT: nothing stopped there */
 bool blk_debug_is_suspended(BlockBackend *blk, const char *tag);
 

@@ -163,7 +163,7 @@ static int check_flags(OpenJob *job, Error **errp)
         job->flags |= BDRV_O_RDWR;
     }
     if ((job->flags & BDRV_O_COPY_ON_READ) && !(job->flags & BDRV_O_RDWR)) {
-        error_setg(errp, "Copy-on-read needs an image that is opened for writing");
+        error_setg(errp, "Can't use copy-on-read on read-only device");
         return -EINVAL;
     }
     if (job->flags & BDRV_O_SNAPSHOT) {
@@ -171,7 +171,8 @@ static int check_flags(OpenJob *job, Error **errp)
         return -ENOTSUP;
     }
     if ((job->flags & BDRV_O_NATIVE_AIO) && !(job->flags & BDRV_O_NOCACHE)) {
-        error_setg(errp, "Native AIO needs cache.direct=on");
+        error_setg(errp, "aio=native was specified, but it requires cache.direct=on, which was "
+                   "not specified.");
         return -EINVAL;
     }
     return 0;
@@ -191,7 +192,9 @@ static int check_left_over_options(const OpenJob *job, Error **errp)
     void *first = json_object_iter(job->options);
 
     if (first) {
-        error_setg(errp, "Block driver '%s' does not support the option '%s'",
+        error_setg(errp, job->flags & BDRV_O_PROTOCOL
+                             ? "Block protocol '%s' doesn't support the option '%s'"
+                             : "Block format '%s' does not support the option '%s'",
                    job->drv->format_name, json_object_iter_key(first));
         return -EINVAL;
     }
@@ -218,7 +221,7 @@ static int finish_driver(OpenJob *job, Error **errp)
         error_setg_errno(errp, -length, "Could not get the size of '%s'", image_name(job));
         return length;
     }
-    return 0;
+    return bdrv_load_dirty_bitmaps(job->bs, errp);
 }
 
 static int call_driver_open(OpenJob *job, Error **errp)
@@ -294,7 +297,7 @@ static int open_protocol(OpenJob *job, Error **errp)
     }
     if (!job->drv) {
         if (!name) {
-            error_setg(errp, "Neither a driver nor a file is given");
+            error_setg(errp, "Must specify either driver or file");
             return -EINVAL;
         }
         job->drv = bdrv_find_protocol(name, name == job->filename, errp);
@@ -326,7 +329,7 @@ static int no_file_error(const OpenJob *job, Error **errp)
         error_setg(errp, "Driver '%s' needs a file: a file name or the option 'file'",
                    job->drv->format_name);
     } else {
-        error_setg(errp, "Neither a driver nor a file is given");
+        error_setg(errp, "Must specify either driver or file");
     }
     return -EINVAL;
 }
@@ -421,8 +424,8 @@ static int open_format(OpenJob *job, Error **errp)
     }
     bdrv_attach_file(bs, file);
     bs->ctx = file->ctx;
-    if (job->filename) {
-        bs->filename = bdrv_strdup(job->filename);
+    if (job->filename || *bdrv_filename(file)) {
+        bs->filename = bdrv_strdup(job->filename ? job->filename : bdrv_filename(file));
     }
     ret = check_file_writable(job, file, errp);
     if (ret == 0 && !job->drv) {

@@ -28,6 +28,7 @@ allowed lib/backend 'backend/.*|graph/.*|aio/.*|util/.*'
 allowed common 'common/.*'
 allowed nbd-server 'nbd-server/.*|common/.*'
 allowed tools 'tools/.*|common/.*'
+allowed plugins 'plugins/.*|common/.*'
 
 # Public headers stand alone: they include each other and no one else's.
 if grep -rnE '^ *# *include "' include; then

@@ -6,7 +6,7 @@ $KINDS: which of the kinds of images, separated by commas, or "all"."""
 import os
 import shutil
 
-from qcow2damage import Image, content, make, our_check, qemu_check, run, nbdtest
+from qcow2damage import Image, content, make, our_check, qemu_check, nbdtest
 
 IMAGE, SAVED, COPY, RAW, RAW2 = (nbdtest.path(n) for n in ("image", "saved", "copy", "raw", "raw2"))
 COPIED = 1 << 63
@@ -213,6 +213,8 @@ def compare(what, ours, theirs, wording):
     problems = []
     if ours.numbers != theirs.numbers:
         problems.append(f"numbers: {ours.numbers}, qemu-img: {theirs.numbers}")
+    if "Could not open" in theirs.text:
+        wording = False         # and we say what is wrong
     if wording and ours.faults != theirs.faults:
         problems.append("words:\n  " + "\n  ".join(ours.faults[:9]) +
                         "\nqemu-img:\n  " + "\n  ".join(theirs.faults[:9]))
@@ -220,8 +222,10 @@ def compare(what, ours, theirs, wording):
         raise AssertionError(f"{what}: " + "\n".join(problems))
 
 
-def snapshots():
-    return run("qemu-img", "snapshot", "-l", IMAGE).stdout
+def count_snapshots():
+    image = Image(IMAGE)
+    image.close()
+    return image.nb_snapshots
 
 
 def mend(what, keep, fix, loses_snapshots):
@@ -241,7 +245,7 @@ def mend(what, keep, fix, loses_snapshots):
         assert content(IMAGE, RAW2), what
         with open(RAW, "rb") as one, open(RAW2, "rb") as two:
             assert one.read() == two.read(), f"{what}: other content"
-        assert "snap0" in snapshots() or not loses_snapshots, what
+        assert count_snapshots() or not loses_snapshots, what
     return again.clean
 
 

@@ -223,7 +223,7 @@ void qcow2_cache_forget(Qcow2Cache *c, uint64_t offset, uint64_t bytes)
     }
 }
 
-void qcow2_cache_empty(Qcow2Cache *c)
+void qcow2_cache_forget_all(Qcow2Cache *c)
 {
     for (uint32_t i = 0; i < c->filled; i++) {
         if (c->tables[i].offset) {

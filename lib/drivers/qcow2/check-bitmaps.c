@@ -11,14 +11,9 @@
 #include "byte-order.h"
 
 #define ENTRY_LEN 24u                   /* what every entry of the directory begins with */
-#define MAX_DIRECTORY_BYTES (UINT64_C(65535) * 1024)
-#define MAX_BITMAP_BYTES (UINT64_C(512) << 20)
 #define MAX_NAME 1023u
-#define MIN_GRANULARITY_BITS 9
-#define MAX_GRANULARITY_BITS 31
 #define TYPE_DIRTY_TRACKING 1
-#define FLAG_IN_USE 1u
-#define RESERVED_FLAGS 0xfffffffcu
+#define KNOWN_FLAGS (QCOW2_BITMAP_IN_USE | QCOW2_BITMAP_AUTO | QCOW2_BITMAP_EXTRA_COMPATIBLE)
 
 #define TABLE_RESERVED UINT64_C(0xff000000000001fe)
 #define TABLE_ALL_ONES UINT64_C(1)
@@ -30,11 +25,11 @@ static bool is_sound(const Qcow2State *s, const uint8_t *entry)
     uint64_t bytes = size << s->cluster_bits;
 
     return offset != 0 && qcow2_in_cluster(s, offset) == 0 && offset <= INT64_MAX / 2 &&
-           size != 0 && bytes <= MAX_BITMAP_BYTES && !(flags & RESERVED_FLAGS) &&
-           entry[16] == TYPE_DIRTY_TRACKING && entry[17] >= MIN_GRANULARITY_BITS &&
-           entry[17] <= MAX_GRANULARITY_BITS && name_len > 0 && name_len <= MAX_NAME &&
-           load_be32(entry + 20) == 0 &&
-           ((flags & FLAG_IN_USE) || s->hdr.size <= (bytes * 8) << entry[17]);
+           size != 0 && bytes <= QCOW2_MAX_BITMAP_BYTES && !(flags & ~KNOWN_FLAGS) &&
+           entry[16] == TYPE_DIRTY_TRACKING && entry[17] >= QCOW2_MIN_BITMAP_GRANULARITY_BITS &&
+           entry[17] <= QCOW2_MAX_BITMAP_GRANULARITY_BITS && name_len > 0 && name_len <= MAX_NAME &&
+           (load_be32(entry + 20) == 0 || (flags & QCOW2_BITMAP_EXTRA_COMPATIBLE)) &&
+           ((flags & QCOW2_BITMAP_IN_USE) || s->hdr.size <= (bytes * 8) << entry[17]);
 }
 
 static bool is_sound_place(const Qcow2State *s, uint64_t entry)
@@ -80,7 +75,8 @@ static int coroutine_fn count_directory(Qcow2Check *ck, const uint8_t *dir, uint
         if (bytes - pos < ENTRY_LEN || !is_sound(s, entry)) {
             return -EINVAL;
         }
-        pos += (ENTRY_LEN + load_be16(entry + 18) + 7) & ~7u;
+        pos += ((uint64_t)ENTRY_LEN + load_be32(entry + 20) + load_be16(entry + 18) + 7) &
+               ~UINT64_C(7);
         found++;
         ret = pos > bytes ? -EINVAL : count_table(ck, load_be64(entry), load_be32(entry + 8));
     }
@@ -97,7 +93,7 @@ int coroutine_fn qcow2_check_count_bitmaps(Qcow2Check *ck)
     if (s->hdr.nb_bitmaps == 0 || !(s->hdr.autoclear & QCOW2_AUTOCLEAR_BITMAPS)) {
         return 0;
     }
-    if (bytes == 0 || bytes > MAX_DIRECTORY_BYTES || offset > INT64_MAX / 2) {
+    if (bytes == 0 || bytes > QCOW2_MAX_BITMAP_DIRECTORY || offset > INT64_MAX / 2) {
         qcow2_check_say(ck, "ERROR the bitmap directory is at no possible place");
         ck->res->corruptions++;
         return -EINVAL;

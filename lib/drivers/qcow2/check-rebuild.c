@@ -134,10 +134,10 @@ static void switch_tables(Rebuild *r)
     for (uint64_t i = 0; i < entries; i++) {
         r->entries[i] = load_be64(&r->entries[i]);
     }
+    pthread_mutex_lock(&s->map_lock);
     free(s->reftable);
     s->reftable = r->entries;
     s->reftable_size = (uint32_t)entries;
-    pthread_mutex_lock(&s->map_lock);
     s->hdr.reftable_offset = (r->start + r->blocks) << s->cluster_bits;
     s->hdr.reftable_clusters = (uint32_t)r->table;
     pthread_mutex_unlock(&s->map_lock);

@@ -119,6 +119,7 @@ static int coroutine_fn write_count(Qcow2Check *ck, uint32_t count)
         return ret;
     }
     ck->res->corruptions_fixed += s->hdr.nb_snapshots - count;
+    qcow2_free_snapshots(ck->bs);
     s->hdr.nb_snapshots = count;
     return 0;
 }

@@ -188,10 +188,11 @@ static void forget_all(BlockDriverState *bs)
 {
     Qcow2State *s = bdrv_state(bs);
 
-    qcow2_cache_empty(&s->l2_cache);
-    qcow2_cache_empty(&s->refcount_cache);
+    qcow2_cache_forget_all(&s->l2_cache);
+    qcow2_cache_forget_all(&s->refcount_cache);
     s->free_hint = 0;
     s->compressed_tail = 0;
+    s->reftable_checked = false;
     qcow2_forget_metadata_places(s);
 }
 

@@ -301,8 +301,8 @@ void qcow2_set_l1(BlockDriverState *bs, uint64_t index, uint64_t value)
 
     pthread_mutex_lock(&s->map_lock);
     s->l1[index] = value;
-    qcow2_note_table(s, value & QCOW2_OFFSET_MASK, QCOW2_OL_ACTIVE_L2);
     pthread_mutex_unlock(&s->map_lock);
+    qcow2_note_table(s, value & QCOW2_OFFSET_MASK, QCOW2_OL_ACTIVE_L2);
     if (s->l1_dirty_to == 0 || index < s->l1_dirty_from) {
         s->l1_dirty_from = (uint32_t)index;
     }

@@ -20,13 +20,18 @@ int qcow2_get_info(BlockDriverState *bs, BlockDriverInfo *info)
     return 0;
 }
 
-static void put_v3(const Qcow2State *s, QDict *data)
+static void put_v3(BlockDriverState *bs, QDict *data)
 {
+    const Qcow2State *s = bdrv_state(bs);
+    QObject *bitmaps = qcow2_bitmaps_info(bs);
     const Qcow2Header *hdr = &s->hdr;
 
     qdict_put(data, "compression-type",
               json_string(hdr->compression == QCOW2_COMPRESSION_ZSTD ? "zstd" : "zlib"));
     qdict_put(data, "lazy-refcounts", json_boolean(hdr->compatible & QCOW2_COMPAT_LAZY_REFCOUNTS));
+    if (bitmaps) {
+        qdict_put(data, "bitmaps", bitmaps);
+    }
     qdict_put(data, "refcount-bits", json_integer(1 << hdr->refcount_order));
     if (hdr->data_file) {
         qdict_put(data, "data-file", json_string(hdr->data_file));
@@ -51,7 +56,7 @@ QDict *qcow2_get_specific_info(BlockDriverState *bs, Error **errp)
         qdict_put(data, "refcount-bits", json_integer(1 << s->hdr.refcount_order));
     } else {
         qdict_put(data, "compat", json_string("1.1"));
-        put_v3(s, data);
+        put_v3(bs, data);
     }
     qdict_put(info, "type", json_string("qcow2"));
     qdict_put(info, "data", data);

@@ -58,11 +58,6 @@ static unsigned constant_overlap(const Qcow2State *s, unsigned areas, uint64_t o
     return 0;
 }
 
-bool qcow2_is_data_area(const Qcow2State *s, uint64_t offset, uint64_t bytes)
-{
-    return !constant_overlap(s, s->overlap_check, offset, bytes);
-}
-
 /* ---- the guard ---- */
 
 static uint64_t *guard_slot(uint64_t *entries, uint32_t bits, uint64_t cluster)
@@ -115,8 +110,10 @@ static void guard_add(Qcow2Guard *g, uint64_t cluster, unsigned area)
 
 void qcow2_note_table(Qcow2State *s, uint64_t offset, unsigned area)
 {
-    if (s->overlap_check & area) {
+    if (s->guard.built && (s->overlap_check & area)) {
+        pthread_mutex_lock(&s->map_lock);
         guard_add(&s->guard, qcow2_cluster_of(s, offset), area);
+        pthread_mutex_unlock(&s->map_lock);
     }
 }
 
@@ -142,31 +139,23 @@ static unsigned guard_overlap(const Qcow2State *s, unsigned areas, uint64_t offs
     return 0;
 }
 
-/* Snapshots come and go without a word to the guard. */
+/* Tables and snapshots may come and go without a word to the guard. */
 static bool guard_is_current(const Qcow2State *s)
 {
     const Qcow2Guard *g = &s->guard;
 
-    return g->built && !g->overfull && g->snapshots_offset == s->hdr.snapshots_offset &&
+    return g->built && !g->overfull && g->l1 == s->l1 && g->reftable == s->reftable &&
+           g->snapshots_offset == s->hdr.snapshots_offset &&
            g->nb_snapshots == s->hdr.nb_snapshots;
 }
 
-/* Whether nothing that is known lies there. */
-static bool is_clear(Qcow2State *s, uint64_t offset, uint64_t bytes)
+bool qcow2_is_data_area(const Qcow2State *s, uint64_t offset, uint64_t bytes)
 {
-    bool clear = true;
-
-    if (s->overlap_check & ~QCOW2_OL_CONSTANT) {
-        pthread_mutex_lock(&s->map_lock);
-        clear = guard_is_current(s) && !guard_overlap(s, s->overlap_check, offset, bytes);
-        pthread_mutex_unlock(&s->map_lock);
+    if (constant_overlap(s, s->overlap_check, offset, bytes)) {
+        return false;
     }
-    return clear;
-}
-
-bool qcow2_may_write_in_place(Qcow2State *s, uint64_t offset, uint64_t bytes)
-{
-    return s->external || is_clear(s, offset, bytes);
+    return !(s->overlap_check & ~QCOW2_OL_CONSTANT) ||
+           (guard_is_current(s) && !guard_overlap(s, s->overlap_check, offset, bytes));
 }
 
 /* ---- building the guard ---- */
@@ -181,30 +170,35 @@ static void add_entries(const Qcow2State *s, Qcow2Guard *g, const uint64_t *tabl
     }
 }
 
-static void add_inactive_l1(const Qcow2State *s, Qcow2Guard *g, const struct Qcow2Area *l1)
+static uint64_t l1_bytes(const Qcow2Snapshot *sn)
 {
-    uint64_t end = qcow2_clusters_up(s, l1->offset + l1->bytes);
+    return sn->l1_size * sizeof(uint64_t);
+}
 
-    for (uint64_t c = qcow2_cluster_of(s, l1->offset); l1->bytes && c < end && !g->overfull; c++) {
+static void add_inactive_l1(const Qcow2State *s, Qcow2Guard *g, const Qcow2Snapshot *sn)
+{
+    uint64_t end = qcow2_clusters_up(s, sn->l1_offset + l1_bytes(sn));
+
+    for (uint64_t c = qcow2_cluster_of(s, sn->l1_offset);
+         sn->l1_size > 0 && c < end && !g->overfull; c++) {
         guard_add(g, c, QCOW2_OL_INACTIVE_L1);
     }
 }
 
 /* What a snapshot's L1 table lists; it has to be read for that. */
 static int coroutine_fn add_inactive_l2(BlockDriverState *bs, Qcow2Guard *g,
-                                        const struct Qcow2Area *l1)
+                                        const Qcow2Snapshot *sn)
 {
     const Qcow2State *s = bdrv_state(bs);
-    uint32_t size = (uint32_t)(l1->bytes / sizeof(uint64_t));
-    uint64_t *table = size ? malloc(l1->bytes) : NULL;
-    int ret = !size ? 0 : table ? bdrv_pread(bdrv_file(bs), (int64_t)l1->offset,
-                                             (int64_t)l1->bytes, table) : -ENOMEM;
+    uint64_t *table = malloc(l1_bytes(sn) + 1);
+    int ret = !table ? -ENOMEM : sn->l1_size == 0 ? 0
+              : bdrv_pread(bdrv_file(bs), (int64_t)sn->l1_offset, (int64_t)l1_bytes(sn), table);
 
-    for (uint32_t i = 0; ret == 0 && i < size; i++) {
+    for (uint32_t i = 0; ret == 0 && i < sn->l1_size; i++) {
         table[i] = load_be64(&table[i]);
     }
     if (ret == 0) {
-        add_entries(s, g, table, size, QCOW2_OFFSET_MASK, QCOW2_OL_INACTIVE_L2);
+        add_entries(s, g, table, sn->l1_size, QCOW2_OFFSET_MASK, QCOW2_OL_INACTIVE_L2);
     }
     free(table);
     return ret;
@@ -216,14 +210,15 @@ static int coroutine_fn add_snapshots(BlockDriverState *bs, Qcow2Guard *g)
     uint64_t bytes = 0;
     int ret = 0;
 
-    for (uint32_t i = 0; s->inactive_l1 && ret == 0 && i < s->hdr.nb_snapshots; i++) {
-        bytes += s->inactive_l1[i].bytes;
+    for (uint32_t i = 0; s->snapshots && ret == 0 && i < s->hdr.nb_snapshots; i++) {
+        const Qcow2Snapshot *sn = &s->snapshots[i];
+
+        bytes += l1_bytes(sn);
         if (s->overlap_check & QCOW2_OL_INACTIVE_L1) {
-            add_inactive_l1(s, g, &s->inactive_l1[i]);
+            add_inactive_l1(s, g, sn);
         }
         if (s->overlap_check & QCOW2_OL_INACTIVE_L2) {
-            ret = bytes > MAX_INACTIVE_BYTES ? -EFBIG
-                                             : add_inactive_l2(bs, g, &s->inactive_l1[i]);
+            ret = bytes > MAX_INACTIVE_BYTES ? -EFBIG : add_inactive_l2(bs, g, sn);
         }
     }
     return ret;
@@ -232,7 +227,8 @@ static int coroutine_fn add_snapshots(BlockDriverState *bs, Qcow2Guard *g)
 static int coroutine_fn build_guard(BlockDriverState *bs)
 {
     Qcow2State *s = bdrv_state(bs);
-    Qcow2Guard g = { .built = true, .snapshots_offset = s->hdr.snapshots_offset,
+    Qcow2Guard g = { .built = true, .l1 = s->l1, .reftable = s->reftable,
+                     .snapshots_offset = s->hdr.snapshots_offset,
                      .nb_snapshots = s->hdr.nb_snapshots }, old;
     int ret = add_snapshots(bs, &g);
 
@@ -266,8 +262,8 @@ static bool hits_entry(const Qcow2State *s, const uint64_t *table, uint32_t size
 
 static bool hits_inactive_l1(const Qcow2State *s, uint64_t offset, uint64_t bytes)
 {
-    for (uint32_t i = 0; s->inactive_l1 && i < s->hdr.nb_snapshots; i++) {
-        if (overlaps(offset, bytes, s->inactive_l1[i].offset, s->inactive_l1[i].bytes)) {
+    for (uint32_t i = 0; s->snapshots && i < s->hdr.nb_snapshots; i++) {
+        if (overlaps(offset, bytes, s->snapshots[i].l1_offset, l1_bytes(&s->snapshots[i]))) {
             return true;
         }
     }
@@ -332,7 +328,7 @@ static int coroutine_fn check_closely(BlockDriverState *bs, uint64_t offset, uin
     if (what) {
         return refuse(bs, what);
     }
-    if (ret == 0 && !s->guard.overfull && !is_clear(s, offset, bytes)) {
+    if (ret == 0 && !s->guard.overfull && !qcow2_is_data_area(s, offset, bytes)) {
         qcow2_forget_metadata_places(s);   /* it knows of tables that are gone */
     }
     return ret;
@@ -340,17 +336,9 @@ static int coroutine_fn check_closely(BlockDriverState *bs, uint64_t offset, uin
 
 int coroutine_fn qcow2_check_new_area(BlockDriverState *bs, uint64_t offset, uint64_t bytes)
 {
-    Qcow2State *s = bdrv_state(bs);
-
-    return qcow2_is_data_area(s, offset, bytes) && is_clear(s, offset, bytes)
-           ? 0 : check_closely(bs, offset, bytes);
-}
-
-int coroutine_fn qcow2_check_in_place(BlockDriverState *bs, uint64_t offset, uint64_t bytes)
-{
     const Qcow2State *s = bdrv_state(bs);
 
-    return s->external ? 0 : qcow2_check_new_area(bs, offset, bytes);
+    return qcow2_is_data_area(s, offset, bytes) ? 0 : check_closely(bs, offset, bytes);
 }
 
 int coroutine_fn qcow2_check_table_write(BlockDriverState *bs, unsigned area, uint64_t offset,
