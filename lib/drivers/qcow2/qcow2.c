@@ -260,6 +260,7 @@ static BlockDriver qcow2_driver = {
     .bdrv_open = qcow2_open,
     .create_options = qcow2_create_options,
     .bdrv_create = qcow2_create,
+    .bdrv_measure = qcow2_measure,
     .bdrv_close = qcow2_close,
     .bdrv_reopen = qcow2_reopen,
     .bdrv_refresh_limits = qcow2_refresh_limits,
