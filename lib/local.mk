@@ -10,6 +10,7 @@ blkbackend_HEADERS = \
 	include/blkbackend/block-backend.h \
 	include/blkbackend/block-driver.h \
 	include/blkbackend/coroutine.h \
+	include/blkbackend/dirty-bitmap.h \
 	include/blkbackend/error.h \
 	include/blkbackend/image.h \
 	include/blkbackend/iov.h \
@@ -56,6 +57,8 @@ libblkbackend_la_SOURCES = \
 	lib/drivers/memory.c \
 	lib/drivers/null.c \
 	lib/drivers/qcow2/alloc.c \
+	lib/drivers/qcow2/bitmap-directory.c \
+	lib/drivers/qcow2/bitmap.c \
 	lib/drivers/qcow2/cache.c \
 	lib/drivers/qcow2/cluster.c \
 	lib/drivers/qcow2/compress.c \
@@ -73,8 +76,14 @@ libblkbackend_la_SOURCES = \
 	lib/drivers/qcow2/reclaim.c \
 	lib/drivers/qcow2/refcount.c \
 	lib/drivers/qcow2/resize.c \
+	lib/drivers/qcow2/snapshot-create.c \
+	lib/drivers/qcow2/snapshot-delete.c \
+	lib/drivers/qcow2/snapshot-goto.c \
 	lib/drivers/qcow2/snapshot.c \
 	lib/drivers/qcow2/table-filter.c \
+	lib/drivers/qcow2/switch.c \
+	lib/drivers/qcow2/tree.c \
+	lib/drivers/qcow2/vmstate.c \
 	lib/drivers/qcow2/write-back.c \
 	lib/drivers/qcow2/write.c \
 	lib/drivers/qcow2/zero.c \
@@ -86,6 +95,9 @@ libblkbackend_la_SOURCES = \
 	lib/graph/copy-on-read.c \
 	lib/graph/copy-range.c \
 	lib/graph/create.c \
+	lib/graph/dirty-bitmap.c \
+	lib/graph/dirty-bits.c \
+	lib/graph/dirty-bits.h \
 	lib/graph/drain.c \
 	lib/graph/graph-int.h \
 	lib/graph/graph.h \
@@ -98,6 +110,7 @@ libblkbackend_la_SOURCES = \
 	lib/graph/options.c \
 	lib/graph/registry.c \
 	lib/graph/reopen.c \
+	lib/graph/stored-bitmaps.c \
 	lib/graph/sync.c \
 	lib/graph/tracker.c \
 	lib/graph/transfer.c \

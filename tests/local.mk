@@ -24,6 +24,7 @@ unit_tests = \
 	tests/unit/test-coroutine \
 	tests/unit/test-detect-zeroes \
 	tests/unit/test-device-ops \
+	tests/unit/test-dirty-bitmap \
 	tests/unit/test-drain-load \
 	tests/unit/test-driver-file \
 	tests/unit/test-driver-host-device \
@@ -50,7 +51,9 @@ unit_tests = \
 	tests/unit/test-out-of-memory \
 	tests/unit/test-properties \
 	tests/unit/test-qcow2 \
+	tests/unit/test-qcow2-bitmaps \
 	tests/unit/test-qcow2-header \
+	tests/unit/test-qcow2-snapshots \
 	tests/unit/test-qdict \
 	tests/unit/test-request-matrix \
 	tests/unit/test-root-state \

@@ -195,6 +195,17 @@ struct BlockDriver {
     int coroutine_fn (*bdrv_co_snapshot_load_tmp)(BlockDriverState *bs, const char *id,
                                                   Error **errp);
 
+    /* Bitmaps that the image keeps, see <blkbackend/dirty-bitmap.h>.  load makes those of an image
+     * that has been opened; store, before it is closed or becomes read-only, writes what has
+     * changed: until then a crash must leave them recognisably inconsistent. */
+    bool (*bdrv_supports_persistent_dirty_bitmap)(BlockDriverState *bs);
+    bool (*bdrv_can_store_new_dirty_bitmap)(BlockDriverState *bs, const char *name,
+                                            uint32_t granularity, Error **errp);
+    int coroutine_fn (*bdrv_co_remove_persistent_dirty_bitmap)(BlockDriverState *bs,
+                                                               const char *name, Error **errp);
+    int (*bdrv_load_dirty_bitmaps)(BlockDriverState *bs, Error **errp);
+    int coroutine_fn (*bdrv_co_store_dirty_bitmaps)(BlockDriverState *bs, Error **errp);
+
     bool (*bdrv_is_inserted)(BlockDriverState *bs);
     void (*bdrv_eject)(BlockDriverState *bs, bool eject_flag);
     void (*bdrv_lock_medium)(BlockDriverState *bs, bool locked);

@@ -283,6 +283,10 @@ int bdrv_snapshot_goto(BlockDriverState *bs, const char *id_or_name, Error **err
     if (ret < 0) {
         return ret;
     }
+    if (bdrv_dirty_bitmap_first(bs)) {
+        error_setg(errp, "Device has active dirty bitmaps");
+        return -EBUSY;
+    }
     ret = bdrv_snapshot_find(bs, &sn, id_or_name);
     if (ret < 0) {
         return no_such_snapshot(ret, NULL, id_or_name, errp);

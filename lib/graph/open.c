@@ -221,7 +221,7 @@ static int finish_driver(OpenJob *job, Error **errp)
         error_setg_errno(errp, -length, "Could not get the size of '%s'", image_name(job));
         return length;
     }
-    return 0;
+    return bdrv_load_dirty_bitmaps(job->bs, errp);
 }
 
 static int call_driver_open(OpenJob *job, Error **errp)

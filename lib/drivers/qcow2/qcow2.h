@@ -33,6 +33,7 @@
 #define QCOW2_MAX_REFTABLE_BYTES (8u << 20)
 #define QCOW2_MAX_SNAPSHOTS 65536u
 #define QCOW2_MAX_BACKING_NAME 1023u
+#define QCOW2_SNAPSHOT_FIXED 40u        /* bytes that every entry of their table begins with */
 
 /* Bits of the header's three sets of features. */
 #define QCOW2_INCOMPAT_DIRTY (UINT64_C(1) << 0)
@@ -42,6 +43,7 @@
 #define QCOW2_INCOMPAT_EXTL2 (UINT64_C(1) << 4)
 #define QCOW2_INCOMPAT_KNOWN UINT64_C(0x1f)
 #define QCOW2_COMPAT_LAZY_REFCOUNTS (UINT64_C(1) << 0)
+#define QCOW2_AUTOCLEAR_BITMAPS (UINT64_C(1) << 0)
 #define QCOW2_AUTOCLEAR_DATA_FILE_RAW (UINT64_C(1) << 1)
 
 /* Where the header's fields are. */
@@ -160,6 +162,30 @@ typedef struct Qcow2Freed {
     bool discard;                       /* and give their space back to the file */
 } Qcow2Freed;
 
+/* ---- bitmaps ---- */
+
+#define QCOW2_MAX_BITMAPS 65535u
+#define QCOW2_MAX_BITMAP_DIRECTORY (1024u * QCOW2_MAX_BITMAPS)   /* bytes */
+#define QCOW2_MAX_BITMAP_TABLE (UINT32_C(1) << 27)              /* entries */
+#define QCOW2_MAX_BITMAP_BYTES (UINT64_C(1) << 29)
+#define QCOW2_MIN_BITMAP_GRANULARITY_BITS 9
+#define QCOW2_MAX_BITMAP_GRANULARITY_BITS 31
+
+#define QCOW2_BITMAP_IN_USE 1u          /* what is stored is not current */
+#define QCOW2_BITMAP_AUTO 2u            /* enabled */
+#define QCOW2_BITMAP_EXTRA_COMPATIBLE 4u
+
+/* An entry of the bitmap directory. */
+typedef struct Qcow2Bitmap {
+    char *name;
+    uint64_t table_offset;
+    uint32_t table_entries;
+    uint32_t flags;
+    uint8_t granularity_bits;
+    uint8_t *extra;                     /* not ours, kept */
+    uint32_t extra_len;
+} Qcow2Bitmap;
+
 /* Where L2 tables and refcount blocks may be, see table-filter.c. */
 typedef struct Qcow2TableFilter {
     uint64_t *bits;                     /* NULL: not built yet */
@@ -167,6 +193,14 @@ typedef struct Qcow2TableFilter {
     uint64_t tables;                    /* that it knows */
     const uint64_t *l1, *reftable;      /* of which these are the ones */
 } Qcow2TableFilter;
+
+/* An entry of the snapshot table, kept as it is on disk. */
+typedef struct Qcow2Snapshot {
+    uint64_t l1_offset;
+    uint32_t l1_size;                   /* entries */
+    uint32_t bytes;                     /* of raw: the entry without padding */
+    uint8_t *raw;
+} Qcow2Snapshot;
 
 typedef struct Qcow2State {
     Qcow2Header hdr;                    /* fixed, but for lock: tables' places, size, features */
@@ -185,7 +219,8 @@ typedef struct Qcow2State {
     atomic_bool reported;               /* found corrupt, and said so */
     atomic_bool broken;                 /* and must not be written to any more */
     atomic_bool dirty;                  /* a flush has work to do */
-    atomic_bool must_prepare;           /* the first write has to clear autoclear bits */
+    atomic_bool must_prepare;           /* the first write has to clear autoclear bits, and mark
+                                           bitmaps as in use */
 
     uint64_t *l1;                       /* hdr.l1_size entries; lock and map_lock */
     uint32_t l1_dirty_from, l1_dirty_to;
@@ -210,8 +245,12 @@ typedef struct Qcow2State {
     uint32_t freed_count, freed_room;
     uint64_t freed_clusters;
 
+    bool switching;                     /* between qcow2_switch_begin and its end; lock */
     uint64_t snapshots_bytes;           /* of the snapshot table */
-    struct Qcow2Area { uint64_t offset, bytes; } *inactive_l1;   /* hdr.nb_snapshots */
+    Qcow2Snapshot *snapshots;           /* hdr.nb_snapshots; lock */
+
+    Qcow2Bitmap *bitmaps;               /* the directory as the disk has it; lock */
+    uint32_t bitmap_count;
 } Qcow2State;
 
 /* ---- header.c ---- */
@@ -246,8 +285,9 @@ int coroutine_fn qcow2_cache_get(BlockDriverState *bs, Qcow2Cache *c, uint64_t o
 int coroutine_fn qcow2_cache_new(BlockDriverState *bs, Qcow2Cache *c, uint64_t offset,
                                  Qcow2Table **table);
 void qcow2_cache_dirty(BlockDriverState *bs, Qcow2Cache *c, Qcow2Table *table);
-/* Forgets what is cached of [offset, offset + bytes), dirty or not. */
+/* Forgets what is cached of [offset, offset + bytes), dirty or not; or all of it. */
 void qcow2_cache_forget(Qcow2Cache *c, uint64_t offset, uint64_t bytes);
+void qcow2_cache_forget_all(Qcow2Cache *c);
 int coroutine_fn qcow2_cache_write(BlockDriverState *bs, Qcow2Cache *c);
 
 /* ---- write-back.c ---- */
@@ -256,6 +296,9 @@ int coroutine_fn qcow2_cache_write(BlockDriverState *bs, Qcow2Cache *c);
 int coroutine_fn qcow2_write_back(BlockDriverState *bs);
 /* As well gives back what is out of use; flushes only if there is something.  lock */
 int coroutine_fn qcow2_write_back_and_reclaim(BlockDriverState *bs);
+/* Entries [from, to) of a table of 64-bit numbers. */
+int coroutine_fn qcow2_write_entries(BlockDriverState *bs, uint64_t table_offset,
+                                     const uint64_t *entries, uint32_t from, uint32_t to);
 int coroutine_fn qcow2_flush_data(BlockDriverState *bs);
 int coroutine_fn qcow2_co_flush_to_os(BlockDriverState *bs);
 
@@ -387,14 +430,141 @@ int qcow2_open_caches(BlockDriverState *bs, QDict *options, Error **errp);
 int qcow2_open_data_file(BlockDriverState *bs, QDict *options, int flags, Error **errp);
 void qcow2_close_data_file(BlockDriverState *bs);
 
-/* ---- snapshot.c ---- */
+/* ---- switch.c: from one state of the image to another in one step; lock, drained ---- */
+
+/*
+ * Between begin and end, counts of clusters are changed in copies of the refcount
+ * blocks, and all else that changes is written to new places.  One write to the
+ * header's first sector then makes it the image; before it, or if it does not come
+ * to that, the image is what it was.
+ */
+typedef struct Qcow2Switch {
+    uint64_t *old_reftable;
+    uint32_t old_reftable_size;
+    uint64_t area, area_clusters;       /* of the copies and their table; */
+    uint64_t blocks, table_clusters;    /* so much of it is used */
+    uint64_t free_hint, compressed_tail;
+    uint64_t *reserved;                 /* clusters for copies of L2 tables */
+    uint64_t reserved_count;
+    Qcow2Freed *freed;                  /* to be discarded afterwards */
+    uint32_t freed_count, freed_room;
+    /* What the image is to be from then on. */
+    Qcow2Header hdr;
+    uint64_t *l1;                       /* hdr.l1_size */
+    Qcow2Snapshot *snapshots;           /* hdr.nb_snapshots; NULL: those that there are */
+    uint64_t snapshots_bytes;
+} Qcow2Switch;
+
+/* room: clusters that will be allocated, at most. */
+int coroutine_fn qcow2_switch_begin(BlockDriverState *bs, Qcow2Switch *sw, uint64_t room);
+/* ret < 0: as if nothing had happened.  Else it takes over sw->l1 and sw->snapshots; returns ret or
+ * why it failed. */
+int coroutine_fn qcow2_switch_end(BlockDriverState *bs, Qcow2Switch *sw, int ret);
+/* Clusters that are allocated now, although they may be needed only later, or not at all. */
+int coroutine_fn qcow2_switch_reserve(BlockDriverState *bs, Qcow2Switch *sw, uint64_t count);
+/* A reserved cluster, or another one. */
+int coroutine_fn qcow2_switch_cluster(BlockDriverState *bs, Qcow2Switch *sw, uint64_t *cluster);
+/* One user less; nothing may be allocated after the first of these. */
+int coroutine_fn qcow2_switch_drop(BlockDriverState *bs, Qcow2Switch *sw, uint64_t first,
+                                   uint64_t count);
+/* A table of 64-bit numbers in new clusters; entries 0: at 0. */
+int coroutine_fn qcow2_switch_write_table(BlockDriverState *bs, const uint64_t *table,
+                                          uint32_t entries, uint64_t *offset);
+
+/* ---- tree.c: an L1 table with all that it refers to; lock ---- */
+
+/* One L2 table in memory. */
+typedef struct Qcow2Tree {
+    uint8_t *l2;                        /* a cluster, as on disk */
+    uint64_t *clusters;                 /* host clusters that it refers to, in order */
+    uint32_t count;
+} Qcow2Tree;
+
+int qcow2_tree_init(BlockDriverState *bs, Qcow2Tree *t);
+void qcow2_tree_free(Qcow2Tree *t);
+/* The L1 table of a snapshot. */
+int coroutine_fn qcow2_tree_read_l1(BlockDriverState *bs, const Qcow2Snapshot *sn, uint64_t **l1);
+/* The L2 table at an L1 entry; -EIO if it cannot be one. */
+int coroutine_fn qcow2_tree_read_l2(BlockDriverState *bs, Qcow2Tree *t, uint64_t l1_entry);
+/* One user more of clusters that are in use. */
+int coroutine_fn qcow2_share_clusters(BlockDriverState *bs, uint64_t first, uint64_t count);
+/* One user more of all that the table refers to. */
+int coroutine_fn qcow2_tree_share(BlockDriverState *bs, const Qcow2Tree *t);
+/* One user less of all that the L1 table refers to. */
+int coroutine_fn qcow2_tree_drop(BlockDriverState *bs, Qcow2Tree *t, const uint64_t *l1,
+                                 uint32_t entries, Qcow2Switch *sw);
+/* Entries no longer say that nobody else uses their clusters; true: one did. */
+bool qcow2_tree_clear_copied(BlockDriverState *bs, Qcow2Tree *t);
+/* Entries say so that did not, although it is true; 1: there were some. */
+int coroutine_fn qcow2_tree_set_copied(BlockDriverState *bs, Qcow2Tree *t);
+/* The L2 table as it is in memory now, to this cluster. */
+int coroutine_fn qcow2_tree_write_l2(BlockDriverState *bs, const Qcow2Tree *t, uint64_t cluster);
+
+/* ---- snapshot.c: their table ---- */
 
 int qcow2_read_snapshots(BlockDriverState *bs, Error **errp);
+void qcow2_free_snapshots(BlockDriverState *bs);
+/* All of them in new clusters; bytes: how long the table is. */
+int coroutine_fn qcow2_write_snapshots(BlockDriverState *bs, const Qcow2Snapshot *list,
+                                       uint32_t count, uint64_t *offset, uint64_t *bytes);
+void qcow2_snapshot_info(BlockDriverState *bs, const Qcow2Snapshot *sn, QEMUSnapshotInfo *info);
+/* The index of the one with this id; -ENOENT. */
+int qcow2_find_snapshot(BlockDriverState *bs, const char *id);
+int qcow2_snapshot_list(BlockDriverState *bs, QEMUSnapshotInfo **list);
+/* 0, or why there can be none: -ENOTSUP. */
+int qcow2_check_can_snapshot(BlockDriverState *bs, Error **errp);
+
+/* ---- snapshot-create.c, snapshot-goto.c, snapshot-delete.c ---- */
+
+int coroutine_fn qcow2_co_snapshot_create(BlockDriverState *bs, QEMUSnapshotInfo *info,
+                                          Error **errp);
+int coroutine_fn qcow2_co_snapshot_goto(BlockDriverState *bs, const char *id, Error **errp);
+int coroutine_fn qcow2_co_snapshot_load_tmp(BlockDriverState *bs, const char *id, Error **errp);
+int coroutine_fn qcow2_co_snapshot_delete(BlockDriverState *bs, const char *id, Error **errp);
+
+/* ---- vmstate.c ---- */
+
+/* Where it lies among the guest's clusters: multiple of what an L2 table maps. */
+uint64_t qcow2_vmstate_offset(const Qcow2State *s);
+int coroutine_fn qcow2_co_save_vmstate(BlockDriverState *bs, QEMUIOVector *qiov, int64_t pos);
+int coroutine_fn qcow2_co_load_vmstate(BlockDriverState *bs, QEMUIOVector *qiov, int64_t pos);
+
+/* ---- bitmap-directory.c ---- */
+
+/* What the header says of bitmaps; forgotten if it is not to be trusted. */
+int qcow2_check_bitmaps_extension(BlockDriverState *bs, Error **errp);
+int qcow2_read_bitmap_directory(BlockDriverState *bs, Error **errp);
+void qcow2_free_bitmaps(Qcow2Bitmap *bitmaps, uint32_t count);
+uint64_t qcow2_bitmap_entry_bytes(uint64_t name_len, uint64_t extra_len);
+/* Clusters with the bits of a bitmap of the whole disk. */
+uint64_t qcow2_bitmap_table_entries(const Qcow2State *s, unsigned granularity_bits);
+/* On the disk, before the first change; flushes.  lock */
+int coroutine_fn qcow2_mark_bitmaps_in_use(BlockDriverState *bs);
+/* A new directory takes the place of the old one, which is freed; all that it refers to must have
+ * been written, but need not be flushed.  lock */
+int coroutine_fn qcow2_write_bitmap_directory(BlockDriverState *bs, const Qcow2Bitmap *bitmaps,
+                                              uint32_t count, Error **errp);
+
+/* ---- bitmap.c ---- */
+
+bool qcow2_supports_persistent_dirty_bitmap(BlockDriverState *bs);
+bool qcow2_can_store_new_dirty_bitmap(BlockDriverState *bs, const char *name, uint32_t granularity,
+                                      Error **errp);
+int qcow2_load_dirty_bitmaps(BlockDriverState *bs, Error **errp);
+int coroutine_fn qcow2_co_store_dirty_bitmaps(BlockDriverState *bs, Error **errp);
+int coroutine_fn qcow2_co_remove_persistent_dirty_bitmap(BlockDriverState *bs, const char *name,
+                                                         Error **errp);
+/* Whether the disk's size may change. */
+int qcow2_check_bitmaps_resize(BlockDriverState *bs, Error **errp);
+/* What `info` shows: a list of {"flags", "name", "granularity"}; NULL: there are none. */
+QObject *qcow2_bitmaps_info(BlockDriverState *bs);
 
 /* ---- resize.c ---- */
 
 int coroutine_fn qcow2_co_truncate(BlockDriverState *bs, int64_t offset, PreallocMode prealloc,
                                    Error **errp);
+/* Moves the L1 table to where it has room for so many entries, more than it has.  lock */
+int coroutine_fn qcow2_grow_l1(BlockDriverState *bs, uint64_t entries);
 /* Entries that an L1 table needs for a disk of `bytes`. */
 uint64_t qcow2_l1_entries(const Qcow2State *s, uint64_t bytes);
 

@@ -395,7 +395,11 @@ int coroutine_fn qcow2_prepare_write(BlockDriverState *bs)
     }
     if (atomic_load_explicit(&s->must_prepare, memory_order_acquire)) {
         qemu_co_mutex_lock(&s->lock);
-        ret = qcow2_clear_autoclear(bs, QCOW2_AUTOCLEAR_DATA_FILE_RAW);
+        ret = qcow2_clear_autoclear(bs, QCOW2_AUTOCLEAR_DATA_FILE_RAW |
+                                    (s->bitmap_count > 0 ? QCOW2_AUTOCLEAR_BITMAPS : 0));
+        if (ret == 0) {
+            ret = qcow2_mark_bitmaps_in_use(bs);
+        }
         if (ret == 0) {
             atomic_store(&s->must_prepare, false);
         }
