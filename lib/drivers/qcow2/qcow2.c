@@ -279,6 +279,8 @@ static BlockDriver qcow2_driver = {
     .bdrv_co_block_status = qcow2_co_block_status,
     .bdrv_co_flush_to_os = qcow2_co_flush_to_os,
     .bdrv_co_truncate = qcow2_co_truncate,
+    .prealloc_modes = 1u << PREALLOC_MODE_METADATA | 1u << PREALLOC_MODE_FALLOC |
+                      1u << PREALLOC_MODE_FULL,
     .bdrv_co_pwritev_compressed = qcow2_co_pwritev_compressed,
     .bdrv_co_save_vmstate = qcow2_co_save_vmstate,
     .bdrv_co_load_vmstate = qcow2_co_load_vmstate,

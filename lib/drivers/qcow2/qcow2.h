@@ -568,6 +568,12 @@ int coroutine_fn qcow2_grow_l1(BlockDriverState *bs, uint64_t entries);
 /* Entries that an L1 table needs for a disk of `bytes`. */
 uint64_t qcow2_l1_entries(const Qcow2State *s, uint64_t bytes);
 
+/* ---- preallocate.c ---- */
+
+/* Gives guest clusters [first, end) that have none a place, which reads as zeroes. */
+int coroutine_fn qcow2_preallocate(BlockDriverState *bs, uint64_t first, uint64_t end,
+                                   PreallocMode mode, Error **errp);
+
 /* ---- create-options.c ---- */
 
 extern const BdrvOption qcow2_create_options[];
