@@ -34,7 +34,7 @@ REFUSED = [
 DONE = [
     ("", ["size=2M"]), ("", ["size=0"]), ("", ["size=512k"]), ("", ["data_file_raw=off"]),
     ("data_file=d,data_file_raw=on", ["data_file_raw=off"]), ("", ["lazy_refcounts=on"]),
-    ("lazy_refcounts=on", ["compat=0.10"]), ("", []), ("extended_l2=on", ["refcount_bits=1"]),
+    ("lazy_refcounts=on", ["compat=0.10"]), ("extended_l2=on", ["refcount_bits=1"]),
     ("compat=0.10", ["compat=1.1", "refcount_bits=1", "lazy_refcounts=on", "size=3M"]),
 ]
 SIZE = 3 << 20
