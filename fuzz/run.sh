@@ -22,12 +22,13 @@ if [ ! -f Makefile ]; then
 fi
 make -s -j"$(nproc)" "$@"
 
-export ASAN_OPTIONS="detect_stack_use_after_return=0:${ASAN_OPTIONS:-}"
+# A smaller quarantine: the memory limit is for the library.
+export ASAN_OPTIONS="quarantine_size_mb=64:${ASAN_OPTIONS:-}"
 export UBSAN_OPTIONS="print_stacktrace=1:${UBSAN_OPTIONS:-}"
 for target; do
     name=${target##*/fuzz-}
     mkdir -p "corpus/$name"
-    nice "./$target" -max_total_time="${FUZZ_SECONDS:-60}" -timeout=10 -rss_limit_mb=512 \
+    "./$target" -max_total_time="${FUZZ_SECONDS:-60}" -timeout=10 -rss_limit_mb=512 \
         -max_len=300000 -dict="$source/fuzz/$name.dict" -artifact_prefix="found/$name-" \
         -print_final_stats=1 "corpus/$name" "$source/fuzz/corpus/$name"
 done

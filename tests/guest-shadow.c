@@ -20,7 +20,7 @@ static uint64_t word_of(int op, int64_t sector)
 
 void shadow_init(Shadow *shadow, int64_t size, int64_t base)
 {
-    *shadow = (Shadow){ .size = size, .base = base, .most = size };
+    *shadow = (Shadow){ .size = size, .base = base };
     shadow->allowed = calloc(MOST_SECTORS, sizeof(shadow->allowed[0]));
     if (!shadow->allowed) {
         abort();
@@ -59,7 +59,6 @@ ShadowOp *shadow_begin(Shadow *shadow, ShadowKind kind, int64_t first, int64_t c
     *op = (ShadowOp){ .kind = kind, .first = first, .count = count, .start = moment,
                       .end = INT64_MAX, .certain = INT64_MAX };
     shadow->count++;
-    shadow->most = first + count > shadow->most ? first + count : shadow->most;
     return op;
 }
 
@@ -103,7 +102,26 @@ static uint64_t bits_of(const Shadow *shadow, int i)
            : shrinks(op) ? ALLOW_ZERO | ALLOW_BASE : ALLOW_ZERO;
 }
 
-static uint64_t allowed_in(const Shadow *shadow, int64_t sector, int64_t moment)
+/* The one operation that can have made the disk as large as it is; NULL: there are several. */
+static const ShadowOp *who_resized(const Shadow *shadow, int64_t moment, int64_t size)
+{
+    const ShadowOp *found = NULL;
+
+    for (int i = 0; i < shadow->count; i++) {
+        const ShadowOp *op = &shadow->ops[i];
+
+        if (op->kind == SHADOW_RESIZE && op->start <= moment && op->size == size) {
+            if (found) {
+                return NULL;
+            }
+            found = op;
+        }
+    }
+    return size == shadow->size ? NULL : found;
+}
+
+static uint64_t allowed_in(const Shadow *shadow, int64_t sector, int64_t moment,
+                           const ShadowOp *seen)
 {
     uint64_t bits = sector < shadow->base ? ALLOW_BASE : ALLOW_ZERO;
     int64_t since = -1;
@@ -111,8 +129,8 @@ static uint64_t allowed_in(const Shadow *shadow, int64_t sector, int64_t moment)
     for (int i = 0; i < shadow->count; i++) {
         const ShadowOp *op = &shadow->ops[i];
 
-        if (sector >= op->first && sector < op->first + op->count && op->certain <= moment &&
-            decides(op)) {
+        if (sector >= op->first && sector < op->first + op->count &&
+            (op->certain <= moment || op == seen) && decides(op)) {
             since = op->start;
             bits = bits_of(shadow, i);
         }
@@ -128,11 +146,19 @@ static uint64_t allowed_in(const Shadow *shadow, int64_t sector, int64_t moment)
     return bits;
 }
 
-void shadow_at(Shadow *shadow, int64_t moment)
+/* A new size that shows has brought the zeroes with it. */
+static void find_allowed(Shadow *shadow, int64_t moment, int64_t size)
 {
-    for (int64_t i = 0; i < shadow->most; i++) {
-        shadow->allowed[i] = allowed_in(shadow, i, moment);
+    const ShadowOp *seen = who_resized(shadow, moment, size);
+
+    if (shadow->allowed_at == moment && shadow->allowed_size == size) {
+        return;
     }
+    for (int64_t i = 0; i < size; i++) {
+        shadow->allowed[i] = allowed_in(shadow, i, moment, seen);
+    }
+    shadow->allowed_at = moment;
+    shadow->allowed_size = size;
 }
 
 bool shadow_allows_size(const Shadow *shadow, int64_t sectors, int64_t moment)
@@ -169,8 +195,10 @@ static uint64_t bit_of_content(const uint8_t *disk, int64_t sector, char *why)
            ? UINT64_C(1) << (word >> 32 & 63) : 0;
 }
 
-int64_t shadow_compare(const Shadow *shadow, const uint8_t *disk, int64_t sectors, char *why)
+int64_t shadow_compare(Shadow *shadow, int64_t moment, const uint8_t *disk, int64_t sectors,
+                       char *why)
 {
+    find_allowed(shadow, moment, sectors);
     for (int64_t i = 0; i < sectors; i++) {
         uint64_t bit = bit_of_content(disk + i * SHADOW_SECTOR, i, why);
 

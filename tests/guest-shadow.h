@@ -32,8 +32,8 @@ typedef struct Shadow {
     int count;
     int64_t size;                       /* sectors at the start */
     int64_t base;                       /* sectors of the backing file */
-    uint64_t *allowed;                  /* a sector: whose values it may have, as bits */
-    int64_t most;                       /* sectors that the disk ever had */
+    uint64_t *allowed;                  /* a sector: whose values it may have, as bits; */
+    int64_t allowed_at, allowed_size;   /* at this moment, if the disk has so many sectors */
 } Shadow;
 
 void shadow_init(Shadow *shadow, int64_t size, int64_t base);
@@ -46,10 +46,9 @@ ShadowOp *shadow_begin(Shadow *shadow, ShadowKind kind, int64_t first, int64_t c
 void shadow_end(ShadowOp *op, int64_t moment, int ret);
 /* A flush that began at `start` has ended with success. */
 void shadow_flushed(Shadow *shadow, int64_t start, int64_t moment);
-/* Makes ready to judge the disk as of this moment. */
-void shadow_at(Shadow *shadow, int64_t moment);
 bool shadow_allows_size(const Shadow *shadow, int64_t sectors, int64_t moment);
 /* The first sector of the disk that holds what it may not; -1: none.  why: 200 bytes. */
-int64_t shadow_compare(const Shadow *shadow, const uint8_t *disk, int64_t sectors, char *why);
+int64_t shadow_compare(Shadow *shadow, int64_t moment, const uint8_t *disk, int64_t sectors,
+                       char *why);
 
 #endif

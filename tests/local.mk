@@ -24,6 +24,7 @@ unit_tests = \
 	tests/unit/test-coroutine \
 	tests/unit/test-detect-zeroes \
 	tests/unit/test-device-ops \
+	tests/unit/test-dirty-bitmap \
 	tests/unit/test-drain-load \
 	tests/unit/test-driver-file \
 	tests/unit/test-driver-host-device \
@@ -50,7 +51,9 @@ unit_tests = \
 	tests/unit/test-out-of-memory \
 	tests/unit/test-properties \
 	tests/unit/test-qcow2 \
+	tests/unit/test-qcow2-bitmaps \
 	tests/unit/test-qcow2-header \
+	tests/unit/test-qcow2-snapshots \
 	tests/unit/test-qdict \
 	tests/unit/test-request-matrix \
 	tests/unit/test-root-state \
@@ -71,6 +74,7 @@ lib_tests = \
 	tests/lib/straight-path
 tests_lib_api_check_LDADD = libblkbackend.la $(JANSSON_LIBS)
 tests_lib_qcow2_survives_power_cuts_SOURCES = \
+	tests/choose-engine.c \
 	tests/cut-log.c \
 	tests/cut-log.h \
 	tests/guest-shadow.c \
@@ -83,6 +87,13 @@ tests_lib_qcow2_survives_power_cuts_SOURCES = \
 tests_lib_qcow2_survives_power_cuts_LDADD = libblkbackend.la $(JANSSON_LIBS)
 tests_lib_storm_LDADD = libblkbackend.la $(JANSSON_LIBS)
 tests_lib_straight_path_LDADD = libblkbackend.la $(JANSSON_LIBS)
+
+# Whole images, compared with what qemu-img makes of the same arguments.
+image_tests = \
+	tests/lib/create-as-qemu-img-does.py
+check_PROGRAMS += tests/lib/image-tool
+tests_lib_image_tool_LDADD = libblkbackend.la $(JANSSON_LIBS)
+tests_lib_image_tool_LDFLAGS = $(AM_LDFLAGS) -no-install
 
 # The examples do what they say.
 example_tests = \
@@ -247,6 +258,14 @@ server_tests = \
 
 # The tools, held against QEMU's.
 tools_tests = \
+	tests/tools/img-bench-as-qemu-img.sh \
+	tests/tools/img-commit-as-qemu-img.sh \
+	tests/tools/img-convert-as-qemu-img.sh \
+	tests/tools/img-convert-compresses-as-qemu-img.sh \
+	tests/tools/img-convert-fails-safely.sh \
+	tests/tools/img-convert-salvages.sh \
+	tests/tools/img-dd-as-qemu-img.sh \
+	tests/tools/img-rebase-as-qemu-img.sh \
 	tests/tools/io-alloc-and-map-as-qemu-io.sh \
 	tests/tools/io-help-and-reports-as-qemu-io.sh \
 	tests/tools/io-opens-and-reopens-as-qemu-io.sh \
@@ -273,8 +292,8 @@ code_tests = \
 	tests/code/spelling.sh \
 	tests/code/style.sh
 
-TESTS += $(lib_tests) $(example_tests) $(fuzz_tests) $(protocol_tests) $(server_tests) \
-	$(tools_tests) $(code_tests)
+TESTS += $(lib_tests) $(image_tests) $(example_tests) $(fuzz_tests) $(protocol_tests) \
+	$(server_tests) $(tools_tests) $(code_tests)
 check_PROGRAMS += $(lib_tests)
 
 # tests/run asks it what this machine can do.
@@ -302,12 +321,13 @@ soak:
 	STORM_SECONDS=60 $(MAKE) check TESTS=tests/lib/storm
 .PHONY: soak
 
-EXTRA_DIST += $(example_tests) $(fuzz_tests) $(protocol_tests) $(server_tests) $(tools_tests) \
-	$(code_tests) $(contract_test) \
+EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_tests) \
+	$(protocol_tests) $(server_tests) $(tools_tests) $(code_tests) $(contract_test) \
 	tests/code/header-symbols tests/functions.sh tests/nbdtest.py tests/protocol/rawnbd.py \
 	tests/server/common.sh \
 	tests/server/qcow2-common.sh \
 	tests/tools/common.sh \
+	tests/tools/img-side-by-side.sh \
 	tests/run tests/tsan.supp tests/unit/blk-test.h tests/unit/blkdebug-test.h tests/unit/driver-test.h \
 	tests/unit/graph-test.h tests/unit/qcow2-test.h tests/unit/testfmt.h tests/unit/unit.h
 

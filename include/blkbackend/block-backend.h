@@ -438,7 +438,8 @@ void bdrv_op_unblock(BlockDriverState *bs, BlockOpType op, Error *reason);
 
 /* ---- byte-based requests (I; co: C), names as in later QEMU ----
  * Ranges are checked as above; any alignment; flags: BDRV_REQ_FUA on every write,
- * BDRV_REQ_MAY_UNMAP and BDRV_REQ_NO_FALLBACK on zero writes.  0 or -errno. */
+ * BDRV_REQ_MAY_UNMAP and BDRV_REQ_NO_FALLBACK on zero writes; BDRV_REQ_WRITE_COMPRESSED, alone, on
+ * other writes.  0 or -errno. */
 
 int coroutine_fn blk_co_preadv(BlockBackend *blk, int64_t offset, int64_t bytes,
                                QEMUIOVector *qiov, BdrvRequestFlags flags);

@@ -437,6 +437,15 @@ static int blkdebug_reopen(BlockDriverState *bs, int flags, Error **errp)
     return 0;   /* nothing here depends on the flags */
 }
 
+static bool blkdebug_has_zero_init(BlockDriverState *bs)
+{
+    BlockDriverState *image = bdrv_file(bs);
+    const char *name = bdrv_get_format_name(image);
+    const BlockDriver *drv = name ? bdrv_find_format(name) : NULL;
+
+    return drv && drv->bdrv_has_zero_init && drv->bdrv_has_zero_init(image);
+}
+
 static BlockDriver blkdebug_driver = {
     .format_name = "blkdebug",
     .instance_size = sizeof(BDRVBlkdebugState),
@@ -449,6 +458,7 @@ static BlockDriver blkdebug_driver = {
     .bdrv_reopen = blkdebug_reopen,
     .bdrv_refresh_limits = blkdebug_refresh_limits,
     .bdrv_co_getlength = blkdebug_co_getlength,
+    .bdrv_has_zero_init = blkdebug_has_zero_init,
     .bdrv_co_truncate = blkdebug_co_truncate,
     .prealloc_modes = ~0u,
     .bdrv_co_preadv = blkdebug_co_preadv,
