@@ -10,6 +10,7 @@ blkbackend_HEADERS = \
 	include/blkbackend/block-backend.h \
 	include/blkbackend/block-driver.h \
 	include/blkbackend/coroutine.h \
+	include/blkbackend/dirty-bitmap.h \
 	include/blkbackend/error.h \
 	include/blkbackend/image.h \
 	include/blkbackend/iov.h \
@@ -44,6 +45,7 @@ libblkbackend_la_SOURCES = \
 	lib/drivers/blkdebug-rules.c \
 	lib/drivers/blkdebug.c \
 	lib/drivers/blkdebug.h \
+	lib/drivers/file-create.c \
 	lib/drivers/file-limits.c \
 	lib/drivers/file-lock.c \
 	lib/drivers/file-map.c \
@@ -55,12 +57,17 @@ libblkbackend_la_SOURCES = \
 	lib/drivers/memory.c \
 	lib/drivers/null.c \
 	lib/drivers/qcow2/alloc.c \
+	lib/drivers/qcow2/bitmap-directory.c \
+	lib/drivers/qcow2/bitmap.c \
 	lib/drivers/qcow2/cache.c \
 	lib/drivers/qcow2/cluster.c \
 	lib/drivers/qcow2/compress.c \
+	lib/drivers/qcow2/create-options.c \
+	lib/drivers/qcow2/create.c \
 	lib/drivers/qcow2/header-write.c \
 	lib/drivers/qcow2/header.c \
 	lib/drivers/qcow2/io.c \
+	lib/drivers/qcow2/layout.c \
 	lib/drivers/qcow2/options.c \
 	lib/drivers/qcow2/overlap.c \
 	lib/drivers/qcow2/qcow2.c \
@@ -72,6 +79,7 @@ libblkbackend_la_SOURCES = \
 	lib/drivers/qcow2/snapshot-delete.c \
 	lib/drivers/qcow2/snapshot-goto.c \
 	lib/drivers/qcow2/snapshot.c \
+	lib/drivers/qcow2/table-filter.c \
 	lib/drivers/qcow2/switch.c \
 	lib/drivers/qcow2/tree.c \
 	lib/drivers/qcow2/vmstate.c \
@@ -86,10 +94,14 @@ libblkbackend_la_SOURCES = \
 	lib/graph/copy-on-read.c \
 	lib/graph/copy-range.c \
 	lib/graph/create.c \
+	lib/graph/dirty-bitmap.c \
+	lib/graph/dirty-bits.c \
+	lib/graph/dirty-bits.h \
 	lib/graph/drain.c \
 	lib/graph/graph-int.h \
 	lib/graph/graph.h \
 	lib/graph/image.c \
+	lib/graph/img-create.c \
 	lib/graph/invalidate.c \
 	lib/graph/io.c \
 	lib/graph/node.c \
@@ -97,6 +109,7 @@ libblkbackend_la_SOURCES = \
 	lib/graph/options.c \
 	lib/graph/registry.c \
 	lib/graph/reopen.c \
+	lib/graph/stored-bitmaps.c \
 	lib/graph/sync.c \
 	lib/graph/tracker.c \
 	lib/graph/transfer.c \

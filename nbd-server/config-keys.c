@@ -17,6 +17,7 @@
 #include "common/cleanup.h"
 #include "common/human-size.h"
 #include "common/nbd-protocol.h"
+#include "common/option-list.h"
 #include "common/xalloc.h"
 
 #define MAX_DEFAULT_THREADS 4

@@ -12,46 +12,12 @@
 
 #include "common/cleanup.h"
 #include "common/nbd-protocol.h"
+#include "common/option-list.h"
 #include "common/xalloc.h"
 
 #define COMMAND_LINE_SCOPES (KEY_SERVER | KEY_EXPORT | KEY_ONE_EXPORT)
 #define LIST_SCOPES (KEY_EXPORT | KEY_IN_LIST)
 #define LIMIT_PREFIX "throttle."
-
-/* ---- lists with commas ---- */
-
-/* Everything up to a single comma or the end, with doubled commas undone. */
-static char *next_element(const char **cursor)
-{
-    const char *p = *cursor;
-    char *element = xcalloc(1, strlen(p) + 1);
-    size_t n = 0;
-
-    for (; *p; p++) {
-        if (*p == ',' && *++p != ',') {
-            break;
-        }
-        element[n++] = *p;
-    }
-    *cursor = p;
-    return element;
-}
-
-bool option_list_next(const char **cursor, char **key, char **value)
-{
-    char *equals;
-
-    if (!**cursor) {
-        return false;
-    }
-    *key = next_element(cursor);
-    equals = strchr(*key, '=');
-    if (equals) {
-        *equals = '\0';
-    }
-    *value = equals ? xstrdup(equals + 1) : NULL;
-    return true;
-}
 
 /* ---- exports ---- */
 

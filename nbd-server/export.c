@@ -8,49 +8,16 @@
 #include <string.h>
 
 #include "common/nbd-protocol.h"
+#include "common/option-list.h"
 #include "common/xalloc.h"
 #include "server.h"
-
-/* ---- "key=value,key=value" ---- */
-
-static bool put_option(QDict *options, const char *key, const char *value, Error **errp)
-{
-    if (!value || !*key) {
-        error_setg(errp, "Image option '%s' is not of the form key=value", key);
-        return false;
-    }
-    if (qdict_haskey(options, key)) {
-        error_setg(errp, "Image option '%s' is given twice", key);
-        return false;
-    }
-    qdict_put(options, key, qstring_from_str(value));
-    return true;
-}
-
-static QDict *parse_image_opts(const char *text, Error **errp)
-{
-    QDict *options = qdict_new();
-    char *key, *value;
-
-    while (option_list_next(&text, &key, &value)) {
-        bool ok = put_option(options, key, value, errp);
-
-        free(key);
-        free(value);
-        if (!ok) {
-            QDECREF(options);
-            return NULL;
-        }
-    }
-    return options;
-}
 
 /* ---- life ---- */
 
 static BlockBackend *open_image(const ExportConfig *cfg, Error **errp)
 {
     const char *filename = cfg->image_opts ? NULL : cfg->image;
-    QDict *options = cfg->image_opts ? parse_image_opts(cfg->image, errp) : qdict_new();
+    QDict *options = cfg->image_opts ? option_list_parse(cfg->image, errp) : qdict_new();
 
     if (!options) {
         return NULL;

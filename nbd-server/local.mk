@@ -9,6 +9,8 @@ nbd_server_nbd_export_SOURCES = \
 	common/human-size.c \
 	common/human-size.h \
 	common/nbd-protocol.h \
+	common/option-list.c \
+	common/option-list.h \
 	common/xalloc.h \
 	nbd-server/budget.c \
 	nbd-server/budget.h \

@@ -60,10 +60,6 @@ struct ExportConfig {
     STAILQ_ENTRY(ExportConfig) link;
 };
 
-/* Cuts the next "key=value" (value NULL if there is no "=") off a list with commas, where ",,"
- * stands for a comma.  Both strings are the caller's to free.  False at the end of the list. */
-bool option_list_next(const char **cursor, char **key, char **value);
-
 /* ---- export.c ---- */
 
 struct Export {

@@ -24,6 +24,7 @@ unit_tests = \
 	tests/unit/test-coroutine \
 	tests/unit/test-detect-zeroes \
 	tests/unit/test-device-ops \
+	tests/unit/test-dirty-bitmap \
 	tests/unit/test-drain-load \
 	tests/unit/test-driver-file \
 	tests/unit/test-driver-host-device \
@@ -50,6 +51,7 @@ unit_tests = \
 	tests/unit/test-out-of-memory \
 	tests/unit/test-properties \
 	tests/unit/test-qcow2 \
+	tests/unit/test-qcow2-bitmaps \
 	tests/unit/test-qcow2-failures \
 	tests/unit/test-qcow2-header \
 	tests/unit/test-qcow2-snapshots \
@@ -68,11 +70,31 @@ unit_tests = \
 # The library as a stranger's program sees it: each links with libblkbackend.la alone.
 lib_tests = \
 	tests/lib/api-check \
+	tests/lib/qcow2-survives-power-cuts \
 	tests/lib/storm \
 	tests/lib/straight-path
 tests_lib_api_check_LDADD = libblkbackend.la $(JANSSON_LIBS)
+tests_lib_qcow2_survives_power_cuts_SOURCES = \
+	tests/choose-engine.c \
+	tests/cut-log.c \
+	tests/cut-log.h \
+	tests/guest-shadow.c \
+	tests/guest-shadow.h \
+	tests/lib/qcow2-survives-power-cuts.c \
+	tests/qcow2-walk.c \
+	tests/qcow2-walk.h \
+	tests/ram-file.c \
+	tests/ram-file.h
+tests_lib_qcow2_survives_power_cuts_LDADD = libblkbackend.la $(JANSSON_LIBS)
 tests_lib_storm_LDADD = libblkbackend.la $(JANSSON_LIBS)
 tests_lib_straight_path_LDADD = libblkbackend.la $(JANSSON_LIBS)
+
+# Whole images, compared with what qemu-img makes of the same arguments.
+image_tests = \
+	tests/lib/create-as-qemu-img-does.py
+check_PROGRAMS += tests/lib/image-tool
+tests_lib_image_tool_LDADD = libblkbackend.la $(JANSSON_LIBS)
+tests_lib_image_tool_LDFLAGS = $(AM_LDFLAGS) -no-install
 
 # The examples do what they say.
 example_tests = \
@@ -81,6 +103,10 @@ example_tests = \
 	tests/lib/example-hot-swap.sh \
 	tests/lib/example-own-driver.sh \
 	tests/lib/example-throttle.sh
+
+# The fuzz targets' corpus; `make fuzz` finds more.
+fuzz_tests = \
+	tests/lib/fuzz-corpus-does-no-harm.sh
 
 # Bytes on a socket, and libnbd's Python.
 protocol_tests = \
@@ -246,7 +272,8 @@ code_tests = \
 	tests/code/spelling.sh \
 	tests/code/style.sh
 
-TESTS += $(lib_tests) $(example_tests) $(protocol_tests) $(server_tests) $(code_tests)
+TESTS += $(lib_tests) $(image_tests) $(example_tests) $(fuzz_tests) $(protocol_tests) \
+	$(server_tests) $(code_tests)
 check_PROGRAMS += $(lib_tests)
 
 # tests/run asks it what this machine can do.
@@ -264,12 +291,17 @@ tests/code/contract-is-proven.log: $(unit_tests:=.log) $(lib_tests:=.log) \
 	$(server_tests:.sh=.log)
 endif
 
+# Hundreds of thousands of states.
+power-cut: tests/lib/qcow2-survives-power-cuts
+	POWER_CUT_STATES=$${POWER_CUT_STATES:-300000} tests/lib/qcow2-survives-power-cuts
+.PHONY: power-cut
+
 # A minute of it with each event engine.
 soak:
 	STORM_SECONDS=60 $(MAKE) check TESTS=tests/lib/storm
 .PHONY: soak
 
-EXTRA_DIST += $(example_tests) $(protocol_tests) $(server_tests) $(code_tests) $(contract_test) \
+EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_tests) $(protocol_tests) $(server_tests) $(code_tests) $(contract_test) \
 	tests/code/header-symbols tests/functions.sh tests/nbdtest.py tests/protocol/rawnbd.py \
 	tests/server/common.sh \
 	tests/server/qcow2-common.sh \

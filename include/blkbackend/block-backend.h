@@ -63,6 +63,7 @@ extern "C" {
 #define BDRV_O_UNMAP         0x4000  /* forward discards and unmapping zero writes */
 #define BDRV_O_PROTOCOL      0x8000  /* no driver named: a protocol by file name, no probing */
 #define BDRV_O_AUTO_RDONLY   0x20000 /* read-only if the file cannot be opened for writing */
+#define BDRV_O_FORCE_SHARE   0x40000 /* read-only, while others may write to the image */
 #define BDRV_O_CACHE_MASK    (BDRV_O_NOCACHE | BDRV_O_CACHE_WB | BDRV_O_NO_FLUSH)
 
 /* Sets the cache bits of *flags for "none", "off", "writeback", "writethrough",
@@ -437,7 +438,8 @@ void bdrv_op_unblock(BlockDriverState *bs, BlockOpType op, Error *reason);
 
 /* ---- byte-based requests (I; co: C), names as in later QEMU ----
  * Ranges are checked as above; any alignment; flags: BDRV_REQ_FUA on every write,
- * BDRV_REQ_MAY_UNMAP and BDRV_REQ_NO_FALLBACK on zero writes.  0 or -errno. */
+ * BDRV_REQ_MAY_UNMAP and BDRV_REQ_NO_FALLBACK on zero writes; BDRV_REQ_WRITE_COMPRESSED, alone, on
+ * other writes.  0 or -errno. */
 
 int coroutine_fn blk_co_preadv(BlockBackend *blk, int64_t offset, int64_t bytes,
                                QEMUIOVector *qiov, BdrvRequestFlags flags);
@@ -446,6 +448,10 @@ int coroutine_fn blk_co_pwritev(BlockBackend *blk, int64_t offset, int64_t bytes
 int coroutine_fn blk_co_pwrite_zeroes(BlockBackend *blk, int64_t offset, int64_t bytes,
                                       BdrvRequestFlags flags);
 int coroutine_fn blk_co_pdiscard(BlockBackend *blk, int64_t offset, int64_t bytes);
+int blk_preadv(BlockBackend *blk, int64_t offset, int64_t bytes, QEMUIOVector *qiov,
+               BdrvRequestFlags flags);
+int blk_pwritev(BlockBackend *blk, int64_t offset, int64_t bytes, QEMUIOVector *qiov,
+                BdrvRequestFlags flags);
 int blk_pwrite_zeroes(BlockBackend *blk, int64_t offset, int64_t bytes, BdrvRequestFlags flags);
 int blk_pdiscard(BlockBackend *blk, int64_t offset, int64_t bytes);
 BlockAIOCB *blk_aio_preadv(BlockBackend *blk, int64_t offset, QEMUIOVector *qiov,
@@ -601,6 +607,8 @@ void blk_set_detect_zeroes(BlockBackend *blk, BlockdevDetectZeroesOptions mode);
 /* The next request of that kind, and only that one, stops before anything happens to the image,
  * until it is resumed by its tag.  A drain waits for it.  -EINVAL: no such event. */
 int blk_debug_breakpoint(BlockBackend *blk, const char *event, const char *tag);
+/* Takes back all of that tag, and resumes what they stopped.  -ENOENT: there is none. */
+int blk_debug_remove_breakpoint(BlockBackend *blk, const char *tag);
 int blk_debug_resume(BlockBackend *blk, const char *tag);     /* -ENOENT: nothing stopped there */
 bool blk_debug_is_suspended(BlockBackend *blk, const char *tag);
 

@@ -52,6 +52,7 @@ typedef enum {
     BDRV_REQ_MAY_UNMAP      = 0x4,   /* zero write may deallocate what then reads as zeroes */
     BDRV_REQ_NO_SERIALISING = 0x8,   /* internal: read without waiting for serialising requests */
     BDRV_REQ_FUA            = 0x10,  /* on stable storage before it completes */
+    BDRV_REQ_WRITE_COMPRESSED = 0x20,/* as blk_write_compressed(), any number of units */
     BDRV_REQ_NO_FALLBACK    = 0x100, /* zero write: fail with -ENOTSUP rather than write data */
 } BdrvRequestFlags;
 
@@ -62,6 +63,7 @@ typedef enum {
 #define BDRV_BLOCK_RAW          0x08  /* ask *file at *map instead (pass-through drivers) */
 #define BDRV_BLOCK_ALLOCATED    0x10  /* this node decides the content, not its backing file */
 #define BDRV_BLOCK_EOF          0x20  /* the range ends at the end of the node */
+#define BDRV_BLOCK_RECURSE      0x40  /* a driver's: may be a hole of *file, which is to be asked */
 #define BDRV_BLOCK_COMPRESSED   0x80
 
 /* All in bytes.  A driver sets what it needs in bdrv_refresh_limits; 0 keeps the default. */
@@ -172,6 +174,9 @@ struct BlockDriver {
      * Options have the types that their table says. */
     const BdrvOption *create_options, *amend_options;
     int (*bdrv_create)(const char *filename, const QDict *options, Error **errp);
+    /* Protocols whose files can be made: is there one of that name; deletes it. */
+    bool (*bdrv_exists)(const char *filename);
+    int (*bdrv_delete)(const char *filename);
     int (*bdrv_measure)(const QDict *options, BlockDriverState *from, BlockMeasureInfo *info,
                         Error **errp);
     int (*bdrv_get_info)(BlockDriverState *bs, BlockDriverInfo *info);
@@ -191,6 +196,17 @@ struct BlockDriver {
     int coroutine_fn (*bdrv_co_snapshot_load_tmp)(BlockDriverState *bs, const char *id,
                                                   Error **errp);
 
+    /* Bitmaps that the image keeps, see <blkbackend/dirty-bitmap.h>.  load makes those of an image
+     * that has been opened; store, before it is closed or becomes read-only, writes what has
+     * changed: until then a crash must leave them recognisably inconsistent. */
+    bool (*bdrv_supports_persistent_dirty_bitmap)(BlockDriverState *bs);
+    bool (*bdrv_can_store_new_dirty_bitmap)(BlockDriverState *bs, const char *name,
+                                            uint32_t granularity, Error **errp);
+    int coroutine_fn (*bdrv_co_remove_persistent_dirty_bitmap)(BlockDriverState *bs,
+                                                               const char *name, Error **errp);
+    int (*bdrv_load_dirty_bitmaps)(BlockDriverState *bs, Error **errp);
+    int coroutine_fn (*bdrv_co_store_dirty_bitmaps)(BlockDriverState *bs, Error **errp);
+
     bool (*bdrv_is_inserted)(BlockDriverState *bs);
     void (*bdrv_eject)(BlockDriverState *bs, bool eject_flag);
     void (*bdrv_lock_medium)(BlockDriverState *bs, bool locked);
@@ -202,6 +218,7 @@ struct BlockDriver {
     void (*bdrv_attach_aio_context)(BlockDriverState *bs, AioContext *new_context);
     /* Test filters: breakpoints, see blk_debug_breakpoint(). */
     int (*bdrv_debug_breakpoint)(BlockDriverState *bs, const char *event, const char *tag);
+    int (*bdrv_debug_remove_breakpoint)(BlockDriverState *bs, const char *tag);
     int (*bdrv_debug_resume)(BlockDriverState *bs, const char *tag);
     bool (*bdrv_debug_is_suspended)(BlockDriverState *bs, const char *tag);
     /* Same object, other flags (read-only <-> read-write, cache bits). */
@@ -227,7 +244,7 @@ BlockDriverState *bdrv_file(BlockDriverState *bs);    /* file child or NULL */
 BlockDriverState *bdrv_backing(BlockDriverState *bs); /* backing child or NULL */
 const char *bdrv_get_node_name(const BlockDriverState *bs);
 const char *bdrv_get_format_name(BlockDriverState *bs);  /* NULL: driverless */
-const char *bdrv_filename(BlockDriverState *bs);      /* as given, "" if none */
+const char *bdrv_filename(BlockDriverState *bs);      /* as given, else its file's, else "" */
 int bdrv_get_flags(BlockDriverState *bs);             /* open flags now */
 bool bdrv_is_read_only(BlockDriverState *bs);
 const BlockLimits *bdrv_limits(BlockDriverState *bs);

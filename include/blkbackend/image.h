@@ -50,9 +50,17 @@ const BlockDriver *bdrv_protocol_of(const char *filename, Error **errp);
 int bdrv_check_options(const BdrvOption *table, const BdrvOption *more, QDict *options,
                        Error **errp);
 
-/* Creates an image: "size" is an option like the others.  An existing file loses its content.
- * options (not consumed) may hold options of the protocol as well. */
+/* Creates an image: "size" is an option like the others.  An existing file loses its content, once
+ * the options were found good; a new one is deleted again if something fails.  options (not
+ * consumed) may hold options of the protocol as well. */
 int bdrv_create(const BlockDriver *drv, const char *filename, const QDict *options, Error **errp);
+/* The same as a user asks for it: base_filename, base_fmt (NULL: as in options) become options; the
+ * backing file is opened, with flags, to see that it is there, and gives the size if size is -1 and
+ * options have none; BDRV_O_NO_BACKING in flags: it is not.  options: NULL or not consumed.
+ * report (or NULL): gets the line "Formatting ..." before anything is written. */
+int bdrv_img_create(const char *filename, const char *fmt, const char *base_filename,
+                    const char *base_fmt, const QDict *options, int64_t size, int flags,
+                    BdrvReportFunc *report, void *opaque, Error **errp);
 
 /* What an image that drv would create with these options takes; with `from`, one that holds a copy
  * of what is in there (its size is that one's). */
@@ -129,6 +137,18 @@ int bdrv_change_backing_file(BlockDriverState *bs, const char *filename, const c
                              Error **errp);
 /* All content is the backing file's again. */
 int bdrv_make_empty(BlockDriverState *bs, Error **errp);
+
+/* ---- committing ---- */
+
+/* The node below bs that has this name: a path, relative to the image that it backs, or the name
+ * that it was opened by.  NULL: none has. */
+BlockDriverState *bdrv_find_backing_image(BlockDriverState *bs, const char *filename);
+/* Writes what the nodes from top down to, but without, base decide into base, which is below top,
+ * becomes writable meanwhile, grows to top's length if it is shorter, and is flushed.  The others
+ * stay as they are: top still shows the same, those between show what base has become.
+ * bytes_per_second: 0: no limit.  progress: NULL, or told how many bytes of top are done. */
+int bdrv_commit_to(BlockDriverState *top, BlockDriverState *base, int64_t bytes_per_second,
+                   BdrvProgressFunc *progress, void *opaque, Error **errp);
 
 /* ---- internal snapshots ---- */
 

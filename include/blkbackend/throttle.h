@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include <blkbackend/error.h>
+#include <blkbackend/qdict.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -62,6 +63,9 @@ bool throttle_enabled(ThrottleConfig *cfg);
 /* Do the limits go together?  If not, errp says which do not, by the names that they have as
  * settings (bps-total, iops-read-max, bps-write-max-length, iops-size...). */
 bool throttle_is_valid(ThrottleConfig *cfg, Error **errp);
+/* Takes these settings out of options, where each has prefix before its name; what is not there
+ * stays as it is in cfg.  0, or -EINVAL with errp set.  Whether they go together is not asked. */
+int throttle_config_take(ThrottleConfig *cfg, QDict *options, const char *prefix, Error **errp);
 
 #ifdef __cplusplus
 }

@@ -22,6 +22,16 @@ int blk_debug_breakpoint(BlockBackend *blk, const char *event, const char *tag)
     return ret;
 }
 
+int blk_debug_remove_breakpoint(BlockBackend *blk, const char *tag)
+{
+    BlkShard *shard;
+    BlockDriverState *root = blk_look_begin(blk, &shard), *bs = find_filter(root);
+    int ret = bs ? bs->drv->bdrv_debug_remove_breakpoint(bs, tag) : root ? -ENOTSUP : -ENOMEDIUM;
+
+    blk_look_end(shard);
+    return ret;
+}
+
 int blk_debug_resume(BlockBackend *blk, const char *tag)
 {
     BlkShard *shard;

@@ -152,6 +152,22 @@ int blk_write_zeroes(BlockBackend *blk, int64_t sector_num, int nb_sectors, Bdrv
                                             .flags = (int)flags });
 }
 
+int blk_preadv(BlockBackend *blk, int64_t offset, int64_t bytes, QEMUIOVector *qiov,
+               BdrvRequestFlags flags)
+{
+    return (int)blk_request_sync(&(BlkRequest){ .blk = blk, .op = blk_op_read, .offset = offset,
+                                                .bytes = bytes, .qiov = qiov,
+                                                .flags = (int)flags });
+}
+
+int blk_pwritev(BlockBackend *blk, int64_t offset, int64_t bytes, QEMUIOVector *qiov,
+                BdrvRequestFlags flags)
+{
+    return (int)blk_request_sync(&(BlkRequest){ .blk = blk, .op = blk_op_write, .offset = offset,
+                                                .bytes = bytes, .qiov = qiov,
+                                                .flags = (int)flags });
+}
+
 int blk_pwrite_zeroes(BlockBackend *blk, int64_t offset, int64_t bytes, BdrvRequestFlags flags)
 {
     return (int)blk_request_sync(&(BlkRequest){ .blk = blk, .op = blk_op_pwrite_zeroes,

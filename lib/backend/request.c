@@ -260,7 +260,12 @@ static int coroutine_fn check_write(BlkRequest *r, int known_flags)
 
 int64_t coroutine_fn blk_op_write(BlkRequest *r)
 {
-    int ret = check_write(r, WRITE_FLAGS);
+    int ret;
+
+    if (r->flags == BDRV_REQ_WRITE_COMPRESSED) {
+        return blk_op_write_compressed(r);
+    }
+    ret = check_write(r, WRITE_FLAGS);
 
     if (ret < 0) {
         return ret;

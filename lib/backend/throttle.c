@@ -17,7 +17,12 @@
  */
 #include "backend/throttle.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stddef.h>
+#include <stdio.h>
+
+#include "util/options.h"
 
 #define NS_PER_S 1e9
 #define SLACK_DIVISOR 10            /* without a burst, 100 ms' worth may go at once */
@@ -240,4 +245,53 @@ bool throttle_is_valid(ThrottleConfig *cfg, Error **errp)
         return false;
     }
     return true;
+}
+
+/* ---- as options ---- */
+
+#define KEY_LEN 128
+
+static int take_number(QDict *options, const char *prefix, const char *name, const char *suffix,
+                       int64_t *value, Error **errp)
+{
+    char key[KEY_LEN];
+
+    snprintf(key, sizeof(key), "%s%s%s", prefix, name, suffix);
+    return options_take_size(options, key, value, errp);
+}
+
+static int take_bucket(LeakyBucket *bkt, QDict *options, const char *prefix, const char *name,
+                       Error **errp)
+{
+    int64_t avg = (int64_t)bkt->avg, max = (int64_t)bkt->max, length = bkt->burst_length;
+
+    if (take_number(options, prefix, name, "", &avg, errp) < 0 ||
+        take_number(options, prefix, name, "-max", &max, errp) < 0 ||
+        take_number(options, prefix, name, "-max-length", &length, errp) < 0) {
+        return -EINVAL;
+    }
+    if (length > UINT_MAX) {
+        error_setg(errp, "%s%s-max-length must be from 1 to %u seconds", prefix, name, UINT_MAX);
+        return -EINVAL;
+    }
+    bkt->avg = (double)avg;
+    bkt->max = (double)max;
+    bkt->burst_length = (unsigned)length;
+    return 0;
+}
+
+int throttle_config_take(ThrottleConfig *cfg, QDict *options, const char *prefix, Error **errp)
+{
+    int64_t op_size = (int64_t)cfg->op_size;
+
+    for (int i = 0; i < BUCKETS_COUNT; i++) {
+        if (take_bucket(&cfg->buckets[i], options, prefix, bucket_names[i], errp) < 0) {
+            return -EINVAL;
+        }
+    }
+    if (take_number(options, prefix, "iops-size", "", &op_size, errp) < 0) {
+        return -EINVAL;
+    }
+    cfg->op_size = (uint64_t)op_size;
+    return 0;
 }

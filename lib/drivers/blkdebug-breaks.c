@@ -48,12 +48,12 @@ bool coroutine_fn debug_breaks_hit(DebugBreaks *breaks, const DebugRequest *req)
     return false;
 }
 
-static DebugBreak *find_suspended(DebugBreaks *breaks, const char *tag)
+static DebugBreak *find(DebugBreaks *breaks, const char *tag, bool suspended)
 {
     DebugBreak *brk;
 
     STAILQ_FOREACH(brk, breaks, link) {
-        if (brk->co && strcmp(brk->tag, tag) == 0) {
+        if (!brk->co == !suspended && strcmp(brk->tag, tag) == 0) {
             return brk;
         }
     }
@@ -62,7 +62,7 @@ static DebugBreak *find_suspended(DebugBreaks *breaks, const char *tag)
 
 Coroutine *debug_breaks_take(DebugBreaks *breaks, const char *tag)
 {
-    DebugBreak *brk = find_suspended(breaks, tag);
+    DebugBreak *brk = find(breaks, tag, true);
     Coroutine *co = NULL;
 
     if (brk) {
@@ -73,9 +73,20 @@ Coroutine *debug_breaks_take(DebugBreaks *breaks, const char *tag)
     return co;
 }
 
+bool debug_breaks_remove(DebugBreaks *breaks, const char *tag)
+{
+    DebugBreak *brk = find(breaks, tag, false);
+
+    if (brk) {
+        STAILQ_REMOVE(breaks, brk, DebugBreak, link);
+        free(brk);
+    }
+    return brk != NULL;
+}
+
 bool debug_breaks_suspended(DebugBreaks *breaks, const char *tag)
 {
-    return find_suspended(breaks, tag) != NULL;
+    return find(breaks, tag, true) != NULL;
 }
 
 void debug_breaks_free(DebugBreaks *breaks)

@@ -402,6 +402,22 @@ static int blkdebug_resume(BlockDriverState *bs, const char *tag)
     return 0;
 }
 
+static int blkdebug_remove_breakpoint(BlockDriverState *bs, const char *tag)
+{
+    BDRVBlkdebugState *s = bdrv_state(bs);
+    int ret = -ENOENT;
+
+    pthread_mutex_lock(&s->lock);
+    while (debug_breaks_remove(&s->breaks, tag)) {
+        ret = 0;
+    }
+    pthread_mutex_unlock(&s->lock);
+    while (blkdebug_resume(bs, tag) == 0) {
+        ret = 0;
+    }
+    return ret;
+}
+
 static bool blkdebug_is_suspended(BlockDriverState *bs, const char *tag)
 {
     BDRVBlkdebugState *s = bdrv_state(bs);
@@ -421,6 +437,15 @@ static int blkdebug_reopen(BlockDriverState *bs, int flags, Error **errp)
     return 0;   /* nothing here depends on the flags */
 }
 
+static bool blkdebug_has_zero_init(BlockDriverState *bs)
+{
+    BlockDriverState *image = bdrv_file(bs);
+    const char *name = bdrv_get_format_name(image);
+    const BlockDriver *drv = name ? bdrv_find_format(name) : NULL;
+
+    return drv && drv->bdrv_has_zero_init && drv->bdrv_has_zero_init(image);
+}
+
 static BlockDriver blkdebug_driver = {
     .format_name = "blkdebug",
     .instance_size = sizeof(BDRVBlkdebugState),
@@ -433,6 +458,7 @@ static BlockDriver blkdebug_driver = {
     .bdrv_reopen = blkdebug_reopen,
     .bdrv_refresh_limits = blkdebug_refresh_limits,
     .bdrv_co_getlength = blkdebug_co_getlength,
+    .bdrv_has_zero_init = blkdebug_has_zero_init,
     .bdrv_co_truncate = blkdebug_co_truncate,
     .prealloc_modes = ~0u,
     .bdrv_co_preadv = blkdebug_co_preadv,
@@ -446,6 +472,7 @@ static BlockDriver blkdebug_driver = {
     .bdrv_co_ioctl = blkdebug_co_ioctl,
 
     .bdrv_debug_breakpoint = blkdebug_breakpoint,
+    .bdrv_debug_remove_breakpoint = blkdebug_remove_breakpoint,
     .bdrv_debug_resume = blkdebug_resume,
     .bdrv_debug_is_suspended = blkdebug_is_suspended,
 };

@@ -91,6 +91,8 @@ int debug_breaks_add(DebugBreaks *breaks, const char *event, const char *tag);
 bool coroutine_fn debug_breaks_hit(DebugBreaks *breaks, const DebugRequest *req);
 /* The request under that tag, taken out of the list; NULL if there is none. */
 Coroutine *debug_breaks_take(DebugBreaks *breaks, const char *tag);
+/* Takes away one of that tag that has stopped nothing yet; false if there is none. */
+bool debug_breaks_remove(DebugBreaks *breaks, const char *tag);
 bool debug_breaks_suspended(DebugBreaks *breaks, const char *tag);
 void debug_breaks_free(DebugBreaks *breaks);
 

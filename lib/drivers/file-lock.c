@@ -80,14 +80,13 @@ void file_unlock(int fd)
 }
 
 /* An exclusive lock, only asked for, meets all the shared ones of others. */
-static int check_byte(int fd, int byte, const char *conflict, const char *perm_name, Error **errp)
+static int check_byte(int fd, int byte, const char *shared, const char *perm_name, Error **errp)
 {
     short found;
     int ret = lock_byte(fd, F_OFD_GETLK, F_WRLCK, byte, &found);
 
     if (ret == 0 && found != F_UNLCK) {
-        error_setg(errp, "Could not lock the image: another process %s \"%s\"", conflict,
-                   perm_name);
+        error_setg(errp, "Failed to get %s\"%s\" lock", shared, perm_name);
         ret = -EAGAIN;
     } else if (ret < 0) {
         error_setg_errno(errp, -ret, "Could not look for locks on the image");
@@ -101,12 +100,12 @@ static int check_others(int fd, unsigned held, unsigned denied, Error **errp)
 
     for (int perm = 0; perm < PERM_COUNT && ret == 0; perm++) {
         if (held >> perm & 1) {
-            ret = check_byte(fd, DENIED_BASE + perm, "does not share", perm_names[perm], errp);
+            ret = check_byte(fd, DENIED_BASE + perm, "", perm_names[perm], errp);
         }
     }
     for (int perm = 0; perm < PERM_COUNT && ret == 0; perm++) {
         if (denied >> perm & 1) {
-            ret = check_byte(fd, HELD_BASE + perm, "uses it for", perm_names[perm], errp);
+            ret = check_byte(fd, HELD_BASE + perm, "shared ", perm_names[perm], errp);
         }
     }
     return ret;
@@ -117,15 +116,20 @@ static bool is_unsupported(int ret)
     return ret == -EINVAL || ret == -ENOSYS || ret == -EOPNOTSUPP;
 }
 
+static unsigned denied_to_others(const BDRVFileState *s)
+{
+    return s->force_share ? 0 : PERMS_DENIED;
+}
+
 int file_lock(BDRVFileState *s, int fd, bool writable, const char *filename, Error **errp)
 {
-    unsigned held = writable ? PERMS_WRITER : PERMS_READER;
+    unsigned held = writable ? PERMS_WRITER : PERMS_READER, denied = denied_to_others(s);
     int ret;
 
     if (s->locking == FILE_LOCKING_OFF) {
         return 0;
     }
-    ret = place_locks(fd, held, PERMS_DENIED);
+    ret = place_locks(fd, held, denied);
     if (is_unsupported(ret) && s->locking == FILE_LOCKING_AUTO) {
         return 0;
     }
@@ -134,10 +138,11 @@ int file_lock(BDRVFileState *s, int fd, bool writable, const char *filename, Err
         error_append_hint(errp, "locking=off opens it without a lock.\n");
         return ret;
     }
-    ret = check_others(fd, held, PERMS_DENIED, errp);
+    ret = check_others(fd, held, denied, errp);
     if (ret < 0) {
-        error_append_hint(errp, "Stop what uses '%s' first (fuser shows it).  locking=off opens it "
-                          "regardless, at the risk of its data.\n", filename);
+        error_append_hint(errp, "Is another process using the image [%s]?\n"
+                          "fuser shows it; locking=off opens the image regardless, at the risk "
+                          "of its data.\n", filename);
         file_unlock(fd);
         return ret;
     }
@@ -153,7 +158,7 @@ int file_lock_move(BDRVFileState *s, int fd, bool writable, const char *filename
     file_unlock(s->fd);
     ret = file_lock(s, fd, writable, filename, errp);
     if (ret < 0) {
-        place_locks(s->fd, s->writable ? PERMS_WRITER : PERMS_READER, PERMS_DENIED);
+        place_locks(s->fd, s->writable ? PERMS_WRITER : PERMS_READER, denied_to_others(s));
     }
     return ret;
 }

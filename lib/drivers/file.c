@@ -214,6 +214,7 @@ static int file_take_options(BDRVFileState *s, QDict *options, int flags, char *
         return -EINVAL;
     }
     s->locking = (FileLocking)locking;
+    s->force_share = flags & BDRV_O_FORCE_SHARE;
     *filename = strdup(name);
     if (!*filename) {
         error_setg_errno(errp, ENOMEM, "Could not open '%s'", name);
@@ -386,6 +387,14 @@ static int coroutine_fn host_device_co_ioctl(BlockDriverState *bs, unsigned long
     return aio_co_run_in_thread(device_command, &command);
 }
 
+/* Without clusters, and never dirty. */
+static int file_get_info(BlockDriverState *bs, BlockDriverInfo *info)
+{
+    (void)bs;
+    (void)info;
+    return 0;
+}
+
 /* ---- the tables ---- */
 
 #define FILE_DRIVER_COMMON                                       \
@@ -397,6 +406,7 @@ static int coroutine_fn host_device_co_ioctl(BlockDriverState *bs, unsigned long
     .bdrv_refresh_limits = file_refresh_limits,                  \
     .bdrv_co_getlength = file_co_getlength,                      \
     .bdrv_get_allocated_file_size = file_get_allocated_file_size, \
+    .bdrv_get_info = file_get_info,                              \
     .bdrv_co_preadv = file_co_preadv,                            \
     .bdrv_co_pwritev = file_co_pwritev,                          \
     .bdrv_co_pwrite_zeroes = file_co_pwrite_zeroes,              \
@@ -412,6 +422,11 @@ static BlockDriver file_driver = {
     .protocol_name = "file",
     FILE_DRIVER_COMMON,
     .bdrv_open = file_open,
+    .create_options = file_create_options,
+    .bdrv_create = file_create,
+    .bdrv_exists = file_exists,
+    .bdrv_delete = file_delete,
+    .prealloc_modes = FILE_PREALLOC_MODES,
     .bdrv_has_zero_init = file_has_zero_init,
     .bdrv_co_map_read = file_co_map_read,
 };
@@ -422,6 +437,8 @@ static BlockDriver host_device_driver = {
     FILE_DRIVER_COMMON,
     .bdrv_probe_device = host_device_probe_device,
     .bdrv_open = host_device_open,
+    .create_options = host_device_create_options,
+    .bdrv_create = host_device_create,
     .bdrv_co_ioctl = host_device_co_ioctl,
     .bdrv_probe_blocksizes = file_probe_blocksizes,
 };

@@ -103,6 +103,41 @@ char *bdrv_get_full_backing_filename(BlockDriverState *bs)
                             : NULL;
 }
 
+/* Whether both name the same file, however they do it. */
+static bool same_file(const char *a, const char *b)
+{
+    char *real_a, *real_b;
+    bool same;
+
+    if (strcmp(a, b) == 0) {
+        return true;
+    }
+    if (protocol_prefix(a) || protocol_prefix(b)) {
+        return false;
+    }
+    real_a = realpath(a, NULL);
+    real_b = realpath(b, NULL);
+    same = real_a && real_b && strcmp(real_a, real_b) == 0;
+    free(real_a);
+    free(real_b);
+    return same;
+}
+
+BlockDriverState *bdrv_find_backing_image(BlockDriverState *bs, const char *filename)
+{
+    for (; bs->backing; bs = bs->backing) {
+        char *full = bdrv_resolve_backing_filename(image_name(bs), filename);
+        bool found = same_file(full, image_name(bs->backing)) ||
+                     strcmp(filename, bdrv_filename(bs->backing)) == 0;
+
+        free(full);
+        if (found) {
+            return bs->backing;
+        }
+    }
+    return NULL;
+}
+
 /* ---- opening ---- */
 
 static int backing_flags(int flags)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Commit: what an overlay decides goes into its backing file (§3.11).
+ * Commit: what overlays decide goes into a backing file of theirs (§3.11).
  *
  * An error midway leaves data in the backing file that the overlay still
- * covers: nobody sees it.  The overlay forgets its own only when the backing
+ * covers: nobody sees it.  An overlay forgets its own only when the backing
  * file's is on stable storage.
  */
 #include "graph/graph-int.h"
@@ -12,61 +12,154 @@
 
 #include <blkbackend/image.h>
 
-static int check_commit(BlockDriverState *bs)
-{
-    if (!bs->drv) {
-        return -ENOMEDIUM;
-    }
-    if (!bs->backing) {
-        return -ENOTSUP;
-    }
-    if (bdrv_op_is_blocked(bs, BLOCK_OP_TYPE_COMMIT_SOURCE, NULL) ||
-        bdrv_op_is_blocked(bs->backing, BLOCK_OP_TYPE_COMMIT_TARGET, NULL)) {
-        return -EBUSY;
-    }
-    return 0;
-}
+#define COMMIT_PIECE (4 << 20)          /* bytes between two reports, and two looks at the clock */
+
+typedef struct Commit {
+    BlockDriverState *top, *base;
+    int64_t bytes_per_second;          /* 0: as fast as it can be */
+    BdrvProgressFunc *progress;
+    void *opaque;
+    int64_t copied, started;           /* bytes; ns */
+} Commit;
 
 /* ---- copying ---- */
 
-/* Sets *n to how far bs has one answer from offset on; copies that, if it is allocated. */
-static int coroutine_fn commit_piece(BlockDriverState *bs, int64_t offset, int64_t bytes,
-                                     int64_t *n)
+/* Waits until what has been copied is no more than the limit allows. */
+static void coroutine_fn keep_rate(Commit *c, int64_t bytes)
 {
-    int ret = bdrv_co_block_status(bs, offset, bytes, n, NULL, NULL);
+    int64_t ahead;
+
+    c->copied += bytes;
+    if (c->bytes_per_second > 0) {
+        ahead = (int64_t)((double)c->copied / (double)c->bytes_per_second * 1e9) -
+                (qemu_clock_get_ns(QEMU_CLOCK_REALTIME) - c->started);
+        if (ahead > 0) {
+            qemu_co_sleep_ns(QEMU_CLOCK_REALTIME, ahead);
+        }
+    }
+}
+
+/* Sets *n to how far the overlays have one answer from offset on; copies that, if it is theirs. */
+static int coroutine_fn commit_piece(Commit *c, int64_t offset, int64_t bytes, int64_t *n)
+{
+    int depth, ret = bdrv_co_block_status_where(c->top, c->base, offset, bytes, n, NULL, NULL,
+                                                &depth);
+    bool zero = ret & BDRV_BLOCK_ZERO;
 
     if (ret < 0) {
         return ret;
     }
-    if (*n == 0) {
-        return -EIO;        /* the overlay shrank under us */
+    if (!(ret & BDRV_BLOCK_ALLOCATED)) {
+        return *n == 0 || zero ? -EIO : 0;      /* past the end: it shrank under us */
     }
-    return ret & BDRV_BLOCK_ALLOCATED
-           ? bdrv_co_copy_range(bs, offset, bs->backing, offset, *n, 0) : 0;
+    *n = zero ? *n : MIN_OF(*n, COMMIT_PIECE);
+    ret = bdrv_co_copy_range(c->top, offset, c->base, offset, *n, BDRV_REQ_MAY_UNMAP);
+    if (ret == 0 && !zero) {
+        keep_rate(c, *n);
+    }
+    return ret;
 }
 
 static int64_t coroutine_fn copy_allocated(void *opaque)
 {
-    BlockDriverState *bs = opaque;
-    int64_t offset, n, length = bdrv_co_getlength(bs);
+    Commit *c = opaque;
+    int64_t offset, n, length = bdrv_co_getlength(c->top);
     int ret = length < 0 ? (int)length : 0;
 
+    c->started = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
     for (offset = 0; ret == 0 && offset < length; offset += n) {
-        ret = commit_piece(bs, offset, MIN_OF(length - offset, BDRV_REQUEST_MAX_BYTES), &n);
+        ret = commit_piece(c, offset, MIN_OF(length - offset, BDRV_REQUEST_MAX_BYTES), &n);
+        if (ret == 0 && c->progress) {
+            c->progress(c->opaque, offset + n, length);
+        }
     }
     return ret;
 }
 
 /* ---- steps ---- */
 
-static int make_room(BlockDriverState *bs)
+static int make_room(Commit *c, Error **errp)
 {
-    int64_t length = bdrv_getlength(bs), below = bdrv_getlength(bs->backing);
+    int64_t length = bdrv_getlength(c->top), below = bdrv_getlength(c->base);
 
     if (length < 0 || below < 0) {
-        return length < 0 ? (int)length : (int)below;
+        below = length < 0 ? length : below;
+        error_setg_errno(errp, (int)-below, "Could not find out how long the images are");
+        return (int)below;
     }
-    return length > below ? bdrv_truncate(bs->backing, length, PREALLOC_MODE_OFF, NULL) : 0;
+    return length > below ? bdrv_truncate(c->base, length, PREALLOC_MODE_OFF, errp) : 0;
+}
+
+static int commit_writable(Commit *c, Error **errp)
+{
+    int ret = make_room(c, errp);
+
+    if (ret < 0) {
+        return ret;
+    }
+    ret = (int)bdrv_run_sync(copy_allocated, c);
+    if (ret == 0) {
+        ret = bdrv_flush(c->base);
+    }
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "Could not commit '%s' to '%s'", bdrv_filename(c->top),
+                         bdrv_filename(c->base));
+    }
+    return ret;
+}
+
+static int commit_drained(Commit *c, Error **errp)
+{
+    int flags = bdrv_get_flags(c->base), ret = 0;
+    bool was_read_only = c->base->read_only;
+
+    if (was_read_only && bdrv_reopen(c->base, flags | BDRV_O_RDWR, errp) < 0) {
+        return -EACCES;
+    }
+    ret = commit_writable(c, errp);
+    if (was_read_only) {
+        bdrv_reopen(c->base, flags, NULL);
+    }
+    return ret;
+}
+
+static bool is_below(BlockDriverState *base, BlockDriverState *top)
+{
+    while (top && top != base) {
+        top = top->backing;
+    }
+    return top != NULL;
+}
+
+/* 0, or why not. */
+static int check_commit(BlockDriverState *top, BlockDriverState *base, Error **errp)
+{
+    if (!top->drv) {
+        error_setg(errp, "There is no medium");
+        return -ENOMEDIUM;
+    }
+    if (!base || base == top || !is_below(base, top)) {
+        error_setg(errp, "'%s' is not in the backing chain of '%s'",
+                   base ? bdrv_filename(base) : "", bdrv_filename(top));
+        return -ENOTSUP;
+    }
+    return bdrv_op_is_blocked(top, BLOCK_OP_TYPE_COMMIT_SOURCE, errp) ||
+           bdrv_op_is_blocked(base, BLOCK_OP_TYPE_COMMIT_TARGET, errp) ? -EBUSY : 0;
+}
+
+int bdrv_commit_to(BlockDriverState *top, BlockDriverState *base, int64_t bytes_per_second,
+                   BdrvProgressFunc *progress, void *opaque, Error **errp)
+{
+    Commit commit = { .top = top, .base = base, .bytes_per_second = bytes_per_second,
+                      .progress = progress, .opaque = opaque };
+    int ret = check_commit(top, base, errp);
+
+    if (ret == 0) {
+        bdrv_drained_begin(top);
+        ret = commit_drained(&commit, errp);
+        bdrv_drained_end(top);
+    }
+    return ret;
 }
 
 static int empty_overlay(BlockDriverState *bs)
@@ -80,43 +173,15 @@ static int empty_overlay(BlockDriverState *bs)
     return ret < 0 ? ret : bdrv_flush(bs);
 }
 
-static int commit_writable(BlockDriverState *bs)
-{
-    int ret = make_room(bs);
-
-    if (ret == 0) {
-        ret = (int)bdrv_run_sync(copy_allocated, bs);
-    }
-    if (ret == 0) {
-        ret = bdrv_flush(bs->backing);
-    }
-    return ret < 0 ? ret : empty_overlay(bs);
-}
-
-static int commit_drained(BlockDriverState *bs)
-{
-    BlockDriverState *backing = bs->backing;
-    int flags = bdrv_get_flags(backing), ret;
-    bool was_read_only = backing->read_only;
-
-    if (was_read_only && bdrv_reopen(backing, flags | BDRV_O_RDWR, NULL) < 0) {
-        return -EACCES;
-    }
-    ret = commit_writable(bs);
-    if (was_read_only) {
-        bdrv_reopen(backing, flags, NULL);
-    }
-    return ret;
-}
-
 int bdrv_commit(BlockDriverState *bs)
 {
-    int ret = check_commit(bs);
+    int ret;
 
+    bdrv_drained_begin(bs);
+    ret = bdrv_commit_to(bs, bs->backing, 0, NULL, NULL, NULL);
     if (ret == 0) {
-        bdrv_drained_begin(bs);
-        ret = commit_drained(bs);
-        bdrv_drained_end(bs);
+        ret = empty_overlay(bs);
     }
+    bdrv_drained_end(bs);
     return ret;
 }

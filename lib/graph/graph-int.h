@@ -56,6 +56,24 @@ int64_t bdrv_refresh_length(BlockDriverState *bs);
 /* io.c: asks the driver and remembers the answer; bytes or -errno */
 int64_t coroutine_fn bdrv_co_refresh_length(BlockDriverState *bs);
 
+/* dirty-bitmap.c */
+/* [any thread] A request has changed this range, or has failed to (done: it has not).  Only where
+ * there are bitmaps. */
+void bdrv_mark_dirty_bitmaps(BlockDriverState *bs, int64_t offset, int64_t bytes, bool done);
+bool bdrv_has_readonly_bitmaps(BlockDriverState *bs);
+bool bdrv_can_resize_dirty_bitmaps(BlockDriverState *bs, int64_t size, Error **errp);
+void bdrv_resize_dirty_bitmaps(BlockDriverState *bs, int64_t size);
+/* No request is in flight, and none will be. */
+void bdrv_release_all_dirty_bitmaps(BlockDriverState *bs);
+
+/* stored-bitmaps.c */
+/* A node can be used: an inactive one cannot. */
+int bdrv_load_dirty_bitmaps(BlockDriverState *bs, Error **errp);
+/* It is about to be closed or to become read-only; no request is in flight. */
+int bdrv_store_dirty_bitmaps(BlockDriverState *bs, Error **errp);
+/* Persistent bitmaps can be changed if their node can. */
+void bdrv_follow_read_only(BlockDriverState *bs);
+
 /* drain.c: a node as parent of its children */
 extern const BdrvParentOps bdrv_node_parent_ops;
 

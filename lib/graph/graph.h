@@ -14,6 +14,7 @@
 #include <sys/queue.h>
 
 #include <blkbackend/block-backend.h>
+#include <blkbackend/dirty-bitmap.h>
 
 /* Who is above a node: a BlockBackend or a parent node. */
 typedef struct BdrvParentOps {
@@ -73,6 +74,7 @@ struct BlockDriverState {
     atomic_int detect_zeroes;          /* BlockdevDetectZeroesOptions */
     atomic_int copy_on_read;           /* count of users */
     _Atomic int64_t length;            /* cached, bytes, multiple of 512 */
+    _Atomic(BdrvDirtyBitmap *) dirty_bitmaps; /* linked in the main thread; unlinked while drained */
     _Atomic uint64_t wr_highest_offset;
     atomic_int serialising;            /* serialising requests in flight */
 
@@ -86,6 +88,8 @@ struct BlockDriverState {
     int external_off;                  /* times we switched off external events of ctx */
     LIST_HEAD(, BdrvParent) parents;
     LIST_HEAD(, OpBlocker) op_blockers[BLOCK_OP_TYPE_MAX];
+    void *dirty_bitmap_names;          /* those with a name, for tfind() */
+    uint64_t dirty_bitmap_bytes;       /* that they may take of memory */
     TAILQ_ENTRY(BlockDriverState) link; /* all nodes */
 };
 

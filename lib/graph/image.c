@@ -86,6 +86,9 @@ int bdrv_get_info(BlockDriverState *bs, BlockDriverInfo *info)
     if (!bs->drv) {
         return -ENOMEDIUM;
     }
+    if (bs->drv->is_passthrough && bs->file && !bs->drv->bdrv_get_info) {
+        return bdrv_get_info(bs->file, info);
+    }
     return bs->drv->bdrv_get_info ? bs->drv->bdrv_get_info(bs, info) : -ENOTSUP;
 }
 
@@ -282,6 +285,10 @@ int bdrv_snapshot_goto(BlockDriverState *bs, const char *id_or_name, Error **err
 
     if (ret < 0) {
         return ret;
+    }
+    if (bdrv_dirty_bitmap_first(bs)) {
+        error_setg(errp, "Device has active dirty bitmaps");
+        return -EBUSY;
     }
     ret = bdrv_snapshot_find(bs, &sn, id_or_name);
     if (ret < 0) {

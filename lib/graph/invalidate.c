@@ -25,7 +25,7 @@ static int coroutine_fn reread(BlockDriverState *bs, Error **errp)
                          bs->node_name);
         return (int)length;
     }
-    return 0;
+    return bdrv_load_dirty_bitmaps(bs, errp);
 }
 
 /* Children first: the metadata of this node lie in its file. */

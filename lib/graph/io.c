@@ -28,9 +28,16 @@ static int check_request(BlockDriverState *bs, int64_t offset, int64_t bytes)
     return 0;
 }
 
+static bool has_bitmaps(BlockDriverState *bs)
+{
+    return __builtin_expect(atomic_load_explicit(&bs->dirty_bitmaps, memory_order_relaxed) != NULL,
+                            false);
+}
+
 int bdrv_check_writable(BlockDriverState *bs)
 {
-    return bs->read_only || (bdrv_get_flags(bs) & BDRV_O_INACTIVE) ? -EPERM : 0;
+    return bs->read_only || (bdrv_get_flags(bs) & BDRV_O_INACTIVE) ||
+           (has_bitmaps(bs) && bdrv_has_readonly_bitmaps(bs)) ? -EPERM : 0;
 }
 
 /* Nothing is written by zero bytes: even a read-only node takes them (R12). */
@@ -272,6 +279,14 @@ static void raise_highest_offset(BlockDriverState *bs, uint64_t end)
     }
 }
 
+/* The driver has been asked to change this range, and is done with it. */
+static void note_change(BlockDriverState *bs, int64_t offset, int64_t bytes, int ret)
+{
+    if (has_bitmaps(bs)) {
+        bdrv_mark_dirty_bitmaps(bs, offset, bytes, ret == 0);
+    }
+}
+
 static int coroutine_fn write_padded(BlockDriverState *bs, int64_t offset, int64_t bytes,
                                      QEMUIOVector *qiov, int flags)
 {
@@ -373,6 +388,7 @@ static int coroutine_fn write_to_driver(BlockDriverState *bs, int64_t offset, in
     int ret = bs->drv->is_passthrough ? write_aligned(bs, offset, bytes, qiov, flags)
                                       : write_tracked(bs, offset, bytes, qiov, flags);
 
+    note_change(bs, offset, bytes, ret);
     raise_highest_offset(bs, offset + bytes);
     return ret;
 }
@@ -524,6 +540,7 @@ int coroutine_fn bdrv_co_pwritev_compressed(BlockDriverState *bs, int64_t offset
     if (bytes == 0) {
         return ret < 0 ? ret : 0;   /* the end of a series: no data to make stable, none to add */
     }
+    note_change(bs, offset, bytes, ret);
     raise_highest_offset(bs, offset + bytes);
     return settle_write(bs, offset, bytes, false, ret < 0 ? ret : 0);
 }
@@ -548,15 +565,11 @@ static int coroutine_fn discard_aligned(BlockDriverState *bs, int64_t offset, in
     return ret < 0 ? ret : 0;
 }
 
-int coroutine_fn bdrv_co_pdiscard(BlockDriverState *bs, int64_t offset, int64_t bytes)
+static int coroutine_fn discard(BlockDriverState *bs, int64_t offset, int64_t bytes)
 {
-    int ret = check_write(bs, offset, bytes);
     int64_t start, end;
+    int ret;
 
-    if (ret < 0 || bytes == 0 || !(bdrv_get_flags(bs) & BDRV_O_UNMAP) ||
-        !bs->drv->bdrv_co_pdiscard) {
-        return ret;
-    }
     if (bs->drv->is_passthrough) {
         ret = bs->drv->bdrv_co_pdiscard(bs, offset, bytes);
         return ret == -ENOTSUP ? 0 : ret;
@@ -568,6 +581,19 @@ int coroutine_fn bdrv_co_pdiscard(BlockDriverState *bs, int64_t offset, int64_t 
     }
     start = ROUND_UP(offset, bs->bl.request_alignment);
     return start < end ? discard_aligned(bs, start, end - start) : 0;
+}
+
+int coroutine_fn bdrv_co_pdiscard(BlockDriverState *bs, int64_t offset, int64_t bytes)
+{
+    int ret = check_write(bs, offset, bytes);
+
+    if (ret < 0 || bytes == 0 || !(bdrv_get_flags(bs) & BDRV_O_UNMAP) ||
+        !bs->drv->bdrv_co_pdiscard) {
+        return ret;
+    }
+    ret = discard(bs, offset, bytes);
+    note_change(bs, offset, bytes, -1);   /* whatever it did, nothing has grown */
+    return ret;
 }
 
 int coroutine_fn bdrv_co_flush(BlockDriverState *bs)
@@ -622,6 +648,9 @@ int coroutine_fn bdrv_co_truncate(BlockDriverState *bs, int64_t offset, Prealloc
                    prealloc_mode_name(prealloc), bs->drv->format_name);
         return -ENOTSUP;
     }
+    if (!bdrv_can_resize_dirty_bitmaps(bs, offset, errp)) {
+        return -ENOTSUP;
+    }
     ret = bs->drv->bdrv_co_truncate(bs, offset, prealloc, &local_err);
     if (ret < 0) {
         if (!local_err) {
@@ -632,7 +661,11 @@ int coroutine_fn bdrv_co_truncate(BlockDriverState *bs, int64_t offset, Prealloc
     }
     error_free(local_err);
     length = bdrv_co_refresh_length(bs);
-    return length < 0 ? truncate_error(length, strerror(-length), errp) : 0;
+    if (length < 0) {
+        return truncate_error(length, strerror(-length), errp);
+    }
+    bdrv_resize_dirty_bitmaps(bs, length);
+    return 0;
 }
 
 int coroutine_fn bdrv_co_ioctl(BlockDriverState *bs, unsigned long req, void *buf)

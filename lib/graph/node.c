@@ -67,6 +67,7 @@ void bdrv_detach_driver(BlockDriverState *bs)
 {
     BlockDriverState *file = bs->file;
 
+    bdrv_release_all_dirty_bitmaps(bs);
     bs->drv = NULL;
     free(bs->opaque);
     bs->opaque = NULL;
@@ -86,11 +87,23 @@ void bdrv_detach_driver(BlockDriverState *bs)
     bdrv_detach_backing(bs);
 }
 
+static void store_bitmaps(BlockDriverState *bs)
+{
+    Error *err = NULL;
+
+    if (bdrv_store_dirty_bitmaps(bs, &err) < 0) {
+        error_prepend(&err, "Lost persistent bitmaps during inactivation of node '%s': ",
+                      bs->node_name);
+        error_report_err(err);
+    }
+}
+
 static void close_driver(BlockDriverState *bs)
 {
     if (!bs->drv) {
         return;
     }
+    store_bitmaps(bs);
     if (!bs->read_only && !(bdrv_get_flags(bs) & BDRV_O_INACTIVE)) {
         int ret = bdrv_flush(bs);
 

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/options.h"
+
 #define PROBE_SIZE 512
 
 /* What is to be opened; a recursion for the file child has one of its own. */
@@ -82,6 +84,51 @@ static int take_cache_options(OpenJob *job, Error **errp)
     return ret;
 }
 
+static int take_access_options(OpenJob *job, Error **errp)
+{
+    int ret = take_flag(job, "read-only", BDRV_O_RDWR, true, errp);
+
+    if (ret == 0) {
+        ret = take_flag(job, "auto-read-only", BDRV_O_AUTO_RDONLY, false, errp);
+    }
+    if (ret == 0) {
+        ret = take_flag(job, "force-share", BDRV_O_FORCE_SHARE, false, errp);
+    }
+    if (ret == 0 && (job->flags & BDRV_O_FORCE_SHARE) && (job->flags & BDRV_O_RDWR)) {
+        error_setg(errp, "force-share=on can only be used with read-only images");
+        ret = -EINVAL;
+    }
+    return ret;
+}
+
+/* What becomes of discards, and of zeroes that are written as data. */
+static int take_zero_options(OpenJob *job, Error **errp)
+{
+    static const char *const discard_words[] = { "ignore", "off", "unmap", "on", NULL };
+    static const char *const detect_words[] = {
+        [BLOCKDEV_DETECT_ZEROES_OPTIONS_OFF] = "off",
+        [BLOCKDEV_DETECT_ZEROES_OPTIONS_ON] = "on",
+        [BLOCKDEV_DETECT_ZEROES_OPTIONS_UNMAP] = "unmap",
+        NULL
+    };
+    int discard = -1, detect = BLOCKDEV_DETECT_ZEROES_OPTIONS_OFF;
+
+    if (options_take_word(job->options, "discard", discard_words, &discard, errp) < 0 ||
+        options_take_word(job->options, "detect-zeroes", detect_words, &detect, errp) < 0) {
+        return -EINVAL;
+    }
+    if (discard >= 0) {
+        job->flags = discard >= 2 ? job->flags | BDRV_O_UNMAP : job->flags & ~BDRV_O_UNMAP;
+    }
+    if (detect == BLOCKDEV_DETECT_ZEROES_OPTIONS_UNMAP && !(job->flags & BDRV_O_UNMAP)) {
+        error_setg(errp, "setting detect-zeroes to unmap is not allowed without setting discard "
+                   "operation to unmap");
+        return -EINVAL;
+    }
+    atomic_store(&job->bs->detect_zeroes, detect);
+    return 0;
+}
+
 static int take_node_name(OpenJob *job, Error **errp)
 {
     char *name = NULL;
@@ -116,7 +163,7 @@ static int check_flags(OpenJob *job, Error **errp)
         job->flags |= BDRV_O_RDWR;
     }
     if ((job->flags & BDRV_O_COPY_ON_READ) && !(job->flags & BDRV_O_RDWR)) {
-        error_setg(errp, "Copy-on-read needs an image that is opened for writing");
+        error_setg(errp, "Can't use copy-on-read on read-only device");
         return -EINVAL;
     }
     if (job->flags & BDRV_O_SNAPSHOT) {
@@ -124,7 +171,8 @@ static int check_flags(OpenJob *job, Error **errp)
         return -ENOTSUP;
     }
     if ((job->flags & BDRV_O_NATIVE_AIO) && !(job->flags & BDRV_O_NOCACHE)) {
-        error_setg(errp, "Native AIO needs cache.direct=on");
+        error_setg(errp, "aio=native was specified, but it requires cache.direct=on, which was "
+                   "not specified.");
         return -EINVAL;
     }
     return 0;
@@ -144,7 +192,9 @@ static int check_left_over_options(const OpenJob *job, Error **errp)
     void *first = json_object_iter(job->options);
 
     if (first) {
-        error_setg(errp, "Block driver '%s' does not support the option '%s'",
+        error_setg(errp, job->flags & BDRV_O_PROTOCOL
+                             ? "Block protocol '%s' doesn't support the option '%s'"
+                             : "Block format '%s' does not support the option '%s'",
                    job->drv->format_name, json_object_iter_key(first));
         return -EINVAL;
     }
@@ -171,7 +221,7 @@ static int finish_driver(OpenJob *job, Error **errp)
         error_setg_errno(errp, -length, "Could not get the size of '%s'", image_name(job));
         return length;
     }
-    return 0;
+    return bdrv_load_dirty_bitmaps(job->bs, errp);
 }
 
 static int call_driver_open(OpenJob *job, Error **errp)
@@ -247,7 +297,7 @@ static int open_protocol(OpenJob *job, Error **errp)
     }
     if (!job->drv) {
         if (!name) {
-            error_setg(errp, "Neither a driver nor a file is given");
+            error_setg(errp, "Must specify either driver or file");
             return -EINVAL;
         }
         job->drv = bdrv_find_protocol(name, name == job->filename, errp);
@@ -279,7 +329,7 @@ static int no_file_error(const OpenJob *job, Error **errp)
         error_setg(errp, "Driver '%s' needs a file: a file name or the option 'file'",
                    job->drv->format_name);
     } else {
-        error_setg(errp, "Neither a driver nor a file is given");
+        error_setg(errp, "Must specify either driver or file");
     }
     return -EINVAL;
 }
@@ -374,8 +424,8 @@ static int open_format(OpenJob *job, Error **errp)
     }
     bdrv_attach_file(bs, file);
     bs->ctx = file->ctx;
-    if (job->filename) {
-        bs->filename = bdrv_strdup(job->filename);
+    if (job->filename || *bdrv_filename(file)) {
+        bs->filename = bdrv_strdup(job->filename ? job->filename : bdrv_filename(file));
     }
     ret = check_file_writable(job, file, errp);
     if (ret == 0 && !job->drv) {
@@ -393,6 +443,12 @@ static int open_node(OpenJob *job, Error **errp)
 
     if (ret == 0) {
         ret = take_cache_options(job, errp);
+    }
+    if (ret == 0) {
+        ret = take_access_options(job, errp);
+    }
+    if (ret == 0) {
+        ret = take_zero_options(job, errp);
     }
     if (ret == 0) {
         ret = take_driver(job, errp);

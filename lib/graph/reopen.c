@@ -60,6 +60,7 @@ static int reopen_driver(BlockDriverState *bs, int flags, Error **errp)
     bs->read_only = !(flags & BDRV_O_RDWR);
     atomic_store(&bs->open_flags, flags);
     atomic_store(&bs->enable_write_cache, (flags & BDRV_O_CACHE_WB) != 0);
+    bdrv_follow_read_only(bs);
     return 0;
 }
 
@@ -113,6 +114,19 @@ static int reopen_with_file(BlockDriverState *bs, int flags, Error **errp)
     return ret;
 }
 
+static int store_and_flush(BlockDriverState *bs, Error **errp)
+{
+    int ret = bdrv_store_dirty_bitmaps(bs, errp);
+
+    if (ret == 0) {
+        ret = bdrv_flush(bs);
+        if (ret < 0) {
+            error_setg_errno(errp, -ret, "Could not flush node '%s'", bs->node_name);
+        }
+    }
+    return ret;
+}
+
 static int reopen_node(BlockDriverState *bs, int flags, Error **errp)
 {
     int ret = check_reopen(bs, flags, errp);
@@ -121,10 +135,7 @@ static int reopen_node(BlockDriverState *bs, int flags, Error **errp)
         flags |= BDRV_O_ALLOW_RDWR;     /* what was writable may become so again */
     }
     if (ret == 0 && !bs->read_only && !(flags & BDRV_O_RDWR)) {
-        ret = bdrv_flush(bs);
-        if (ret < 0) {
-            error_setg_errno(errp, -ret, "Could not flush node '%s'", bs->node_name);
-        }
+        ret = store_and_flush(bs, errp);
     }
     return ret < 0 ? ret : reopen_with_file(bs, flags, errp);
 }

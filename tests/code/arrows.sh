@@ -27,6 +27,8 @@ allowed lib/graph 'graph/.*|aio/.*|util/.*'
 allowed lib/backend 'backend/.*|graph/.*|aio/.*|util/.*'
 allowed common 'common/.*'
 allowed nbd-server 'nbd-server/.*|common/.*'
+allowed tools 'tools/.*|common/.*'
+allowed plugins 'plugins/.*|common/.*'
 
 # Public headers stand alone: they include each other and no one else's.
 if grep -rnE '^ *# *include "' include; then

@@ -27,7 +27,8 @@ uses() {
             echo "$file: $(grep -nE "$call" "$file" | head -n 1): includes no <$header>"
             wrong=1
         fi
-    done < <(grep -rlE "$call" lib nbd-server common examples tests bench --include='*.c')
+    done < <(grep -rlE "$call" lib nbd-server plugins tools common examples tests bench fuzz \
+        --include='*.c')
 }
 
 wrong=0

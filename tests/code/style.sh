@@ -19,8 +19,8 @@ never() {
 }
 
 mapfile -t all < <(find quickstart .ci configure.ac Makefile.am m4/flags.m4 ./*.md \
-    include lib nbd-server common examples tests bench docs -type f \
-    ! -name '*.[13]' ! -path '*/__pycache__/*' ! -path '*/.deps/*' | sort)
+    include lib nbd-server plugins tools common examples tests bench fuzz docs -type f \
+    ! -name '*.[13]' ! -path '*/__pycache__/*' ! -path '*/.deps/*' ! -path 'fuzz/corpus/*' | sort)
 
 for file in "${all[@]}"; do
     case $file in

@@ -537,6 +537,28 @@ static void breakpoint_stops_one_request(void **state)
     debug_close(&d);
 }
 
+static void breakpoints_are_taken_back(void **state)
+{
+    uint8_t buf[512] = { 0 };
+    AioResult stopped = { 0 };
+    Linear vec;
+    DebugDisk d;
+
+    (void)state;
+    debug_open(&d, WRITE_BACK, "");
+    assert_int_equal(blk_debug_remove_breakpoint(d.blk, "A"), -ENOENT);
+    assert_int_equal(blk_debug_breakpoint(d.blk, "write", "A"), 0);
+    assert_int_equal(blk_debug_breakpoint(d.blk, "write", "A"), 0);
+    blk_aio_pwritev(d.blk, 0, linear(&vec, buf, 512), 0, aio_result_cb, &stopped);
+    assert_true(blk_debug_is_suspended(d.blk, "A"));
+    assert_int_equal(blk_debug_remove_breakpoint(d.blk, "B"), -ENOENT);
+    assert_int_equal(blk_debug_remove_breakpoint(d.blk, "A"), 0);
+    assert_int_equal(aio_result_wait(&stopped), 0);
+    assert_int_equal(blk_pwrite(d.blk, 0, buf, 512), 512);
+    assert_int_equal(blk_debug_remove_breakpoint(d.blk, "A"), -ENOENT);
+    debug_close(&d);
+}
+
 static void breakpoints_need_the_filter(void **state)
 {
     BlockBackend *blk = blk_new(NULL);
@@ -553,6 +575,7 @@ static void breakpoints_need_the_filter(void **state)
     blk = open_options(RDWR, &error_abort, "'driver':'memory','size':4096");
     assert_int_equal(blk_debug_breakpoint(blk, "write", "A"), -ENOTSUP);
     assert_int_equal(blk_debug_resume(blk, "A"), -ENOTSUP);
+    assert_int_equal(blk_debug_remove_breakpoint(blk, "A"), -ENOTSUP);
     blk_unref(blk);
     debug_open(&d, WRITE_BACK, "");
     assert_int_equal(blk_debug_breakpoint(d.blk, "sing", "A"), -EINVAL);
@@ -660,6 +683,7 @@ int main(void)
         cmocka_unit_test(wrong_options_are_refused),
         cmocka_unit_test(native_fua_is_an_option),
         cmocka_unit_test(breakpoint_stops_one_request),
+        cmocka_unit_test(breakpoints_are_taken_back),
         cmocka_unit_test(breakpoints_need_the_filter),
         cmocka_unit_test(threads_are_counted_exactly),
     };

@@ -31,7 +31,7 @@ static void it_needs_a_writable_image(void **state)
     image_make("top", CLUSTER, NULL);
     assert_null(blk_new_open("testfile:top", NULL, options_of("'driver':'testfmt'"),
                              BDRV_O_COPY_ON_READ, &err));
-    assert_error(err, "Copy-on-read needs an image that is opened for writing");
+    assert_error(err, "Can't use copy-on-read on read-only device");
 }
 
 static void a_read_fills_whole_clusters(void **state)

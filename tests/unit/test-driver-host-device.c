@@ -176,7 +176,7 @@ static void devices_are_locked_too(void **state)
     (void)state;
     loop_make(&loop, 4 * MIB, 512);
     blk = open_device(&loop, RDWR);
-    assert_open_fails("Could not lock the image: another process does not share \"write\"", RDWR,
+    assert_open_fails("Failed to get \"write\" lock", RDWR,
                       "'driver':'host_device','filename':'%s'", loop.path);
     blk_unref(blk);
     loop_remove(&loop);

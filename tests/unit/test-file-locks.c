@@ -5,8 +5,8 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#define IN_USE     "Could not lock the image: another process uses it for \"write\""
-#define NOT_SHARED "Could not lock the image: another process does not share \"write\""
+#define IN_USE     "Failed to get shared \"write\" lock"
+#define NOT_SHARED "Failed to get \"write\" lock"
 
 #define OPTIONS "'driver':'file','filename':'%s'"
 
@@ -43,6 +43,25 @@ static void readers_share_and_keep_writers_out(void **state)
     assert_open_fails(NOT_SHARED, RDWR, OPTIONS, file.path);
     blk_unref(two);
     blk_unref(open_file(&file, RDWR));
+    test_file_remove(&file);
+}
+
+/* Whoever only looks may do so beside a writer, and a writer beside him. */
+static void forced_sharing_denies_nothing(void **state)
+{
+    TestFile file;
+    BlockBackend *looker, *writer;
+
+    (void)state;
+    test_file_make(&file, ON_DISK, MIB);
+    writer = open_file(&file, RDWR);
+    looker = open_options(0, &error_abort, OPTIONS ",'force-share':'on'", file.path);
+    blk_unref(writer);
+    writer = open_file(&file, RDWR);
+    assert_open_fails("force-share=on can only be used with read-only images", RDWR,
+                      OPTIONS ",'force-share':'on'", file.path);
+    blk_unref(writer);
+    blk_unref(looker);
     test_file_remove(&file);
 }
 
@@ -239,6 +258,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(second_writer_is_refused),
         cmocka_unit_test(readers_share_and_keep_writers_out),
+        cmocka_unit_test(forced_sharing_denies_nothing),
         cmocka_unit_test(locking_can_be_switched_off),
         cmocka_unit_test(a_failed_open_leaves_no_lock),
         cmocka_unit_test(reopen_changes_the_lock_or_keeps_it),

@@ -170,18 +170,18 @@ static void option_nobody_wants_is_named(void **state)
 {
     (void)state;
     assert_open_fails("test:x", "{\"driver\":\"raw\",\"xyz\":1}", 0, EINVAL,
-                      "Block driver 'raw' does not support the option 'xyz'");
+                      "Block format 'raw' does not support the option 'xyz'");
     assert_open_fails("test:x", "{\"file.xyz\":1}", 0, EINVAL,
-                      "Block driver 'test' does not support the option 'xyz'");
+                      "Block protocol 'test' doesn't support the option 'xyz'");
     assert_open_fails("test:x", "{\"driver\":\"raw\",\"filename\":\"y\"}", 0, EINVAL,
-                      "Block driver 'raw' does not support the option 'filename'");
+                      "Block format 'raw' does not support the option 'filename'");
 }
 
 static void something_must_be_named_and_only_once(void **state)
 {
     (void)state;
-    assert_open_fails(NULL, NULL, 0, EINVAL, "Neither a driver nor a file is given");
-    assert_open_fails(NULL, NULL, BDRV_O_PROTOCOL, EINVAL, "Neither a driver nor a file is given");
+    assert_open_fails(NULL, NULL, 0, EINVAL, "Must specify either driver or file");
+    assert_open_fails(NULL, NULL, BDRV_O_PROTOCOL, EINVAL, "Must specify either driver or file");
     assert_open_fails(NULL, "{\"driver\":\"raw\"}", 0, EINVAL,
                       "Driver 'raw' needs a file: a file name or the option 'file'");
     assert_open_fails("x", "{\"driver\":\"test\",\"filename\":\"y\"}", 0, EINVAL,
@@ -217,6 +217,37 @@ static void cache_options_win_over_flags(void **state)
                       "Option 'cache.direct' must be 'on' or 'off'");
 }
 
+static void access_options_win_over_flags(void **state)
+{
+    BlockDriverState *bs;
+
+    (void)state;
+    bs = open_ok("test:x", "{\"read-only\":\"on\",\"discard\":\"unmap\"}", BDRV_O_RDWR);
+    assert_true(bdrv_is_read_only(bs));
+    assert_int_equal(bdrv_get_flags(bs) & (BDRV_O_RDWR | BDRV_O_UNMAP), BDRV_O_UNMAP);
+    bdrv_unref(bs);
+    bs = open_ok("test:x", "{\"read-only\":false,\"discard\":\"ignore\",\"force-share\":\"off\"}",
+                 BDRV_O_UNMAP);
+    assert_false(bdrv_is_read_only(bs));
+    assert_int_equal(bdrv_get_flags(bs) & (BDRV_O_RDWR | BDRV_O_UNMAP), BDRV_O_RDWR);
+    bdrv_unref(bs);
+    assert_open_fails("test:x", "{\"discard\":\"never\"}", 0, EINVAL,
+                      "Parameter 'discard' expects one of: ignore, off, unmap, on");
+}
+
+static void zero_detection_may_be_an_option(void **state)
+{
+    BlockDriverState *bs;
+
+    (void)state;
+    bs = open_ok("test:x", "{\"detect-zeroes\":\"unmap\",\"discard\":\"unmap\"}", BDRV_O_RDWR);
+    assert_int_equal(bs->detect_zeroes, BLOCKDEV_DETECT_ZEROES_OPTIONS_UNMAP);
+    bdrv_unref(bs);
+    assert_open_fails("test:x", "{\"detect-zeroes\":\"unmap\"}", BDRV_O_RDWR, EINVAL,
+                      "setting detect-zeroes to unmap is not allowed without setting discard "
+                      "operation to unmap");
+}
+
 static void file_inherits_flags(void **state)
 {
     BlockDriverState *bs = open_ok("test:x", NULL, BDRV_O_RDWR | BDRV_O_NO_FLUSH |
@@ -235,11 +266,12 @@ static void flags_that_cannot_be_are_refused(void **state)
 {
     (void)state;
     assert_open_fails("test:x", NULL, BDRV_O_COPY_ON_READ, EINVAL,
-                      "Copy-on-read needs an image that is opened for writing");
+                      "Can't use copy-on-read on read-only device");
     assert_open_fails("test:x", NULL, BDRV_O_SNAPSHOT, ENOTSUP,
                       "A temporary snapshot is not supported");
     assert_open_fails("test:x", NULL, BDRV_O_NATIVE_AIO, EINVAL,
-                      "Native AIO needs cache.direct=on");
+                      "aio=native was specified, but it requires cache.direct=on, which was not "
+                      "specified.");
 }
 
 static void read_only_file_makes_read_only_node_if_allowed(void **state)
@@ -390,6 +422,8 @@ int main(void)
         TEST(something_must_be_named_and_only_once),
         TEST(driver_without_words_gets_ours),
         TEST(cache_options_win_over_flags),
+        TEST(access_options_win_over_flags),
+        TEST(zero_detection_may_be_an_option),
         TEST(file_inherits_flags),
         TEST(flags_that_cannot_be_are_refused),
         TEST(read_only_file_makes_read_only_node_if_allowed),

@@ -16,26 +16,27 @@ typedef struct FreeRun {
 static int coroutine_fn find_free_run(BlockDriverState *bs, uint64_t want, FreeRun *run)
 {
     Qcow2State *s = bdrv_state(bs);
+    int ret = qcow2_check_reftable(bs);
 
     *run = (FreeRun){ 0 };
-    for (uint64_t cluster = s->free_hint; run->count < want; cluster++) {
-        uint64_t refcount;
-        int ret = qcow2_ensure_refblock(bs, cluster);
+    for (uint64_t cluster = s->free_hint; ret == 0 && run->count < want; cluster++) {
+        uint64_t refcount = 0;
 
+        ret = qcow2_ensure_refblock(bs, cluster);
         if (ret == 0) {
             ret = qcow2_get_refcount(bs, cluster, &refcount);
-        }
-        if (ret < 0) {
-            return ret;
         }
         if (refcount > 0 && run->count > 0) {
             break;
         }
-        if (refcount == 0 && run->count++ == 0) {
+        if (ret == 0 && refcount == 0 && run->count++ == 0) {
             run->first = cluster;
         }
+        if (run->count == 0) {
+            s->free_hint = cluster;   /* a search that fails is not done twice */
+        }
     }
-    return 0;
+    return ret;
 }
 
 static int coroutine_fn take_clusters(BlockDriverState *bs, uint64_t first, uint64_t count)
@@ -78,18 +79,17 @@ static int coroutine_fn find_room(BlockDriverState *bs, uint64_t count, uint64_t
 {
     Qcow2State *s = bdrv_state(bs);
     uint64_t run = 0, refcount;
+    int ret = qcow2_check_reftable(bs);
 
-    for (uint64_t cluster = s->free_hint; run < count; cluster++) {
-        int ret = cluster > QCOW2_OFFSET_MASK >> s->cluster_bits
-                  ? -EFBIG : qcow2_get_refcount(bs, cluster, &refcount);
-
-        if (ret < 0) {
-            return ret;
+    for (uint64_t cluster = s->free_hint; ret == 0 && run < count; cluster++) {
+        ret = cluster > QCOW2_OFFSET_MASK >> s->cluster_bits
+              ? -EFBIG : qcow2_get_refcount(bs, cluster, &refcount);
+        if (ret == 0) {
+            run = refcount == 0 ? run + 1 : 0;
+            *first = cluster + 1 - run;
         }
-        run = refcount == 0 ? run + 1 : 0;
-        *first = cluster + 1 - run;
     }
-    return 0;
+    return ret;
 }
 
 /* Room for `count` clusters, all of them within reach of the refcount table. */

@@ -296,6 +296,7 @@ static void set_l1(BlockDriverState *bs, uint64_t index, uint64_t value)
     pthread_mutex_lock(&s->map_lock);
     s->l1[index] = value;
     pthread_mutex_unlock(&s->map_lock);
+    qcow2_filter_add(s, value & QCOW2_OFFSET_MASK);
     if (s->l1_dirty_to == 0 || index < s->l1_dirty_from) {
         s->l1_dirty_from = (uint32_t)index;
     }

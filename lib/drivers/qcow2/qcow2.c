@@ -137,6 +137,8 @@ static void free_state(BlockDriverState *bs)
     qcow2_cache_destroy(&s->refcount_cache);
     free(s->l1);
     free(s->reftable);
+    qcow2_free_bitmaps(s->bitmaps, s->bitmap_count);
+    free(s->table_filter.bits);
     free(s->freed);
     qcow2_free_header(&s->hdr);
     pthread_mutex_destroy(&s->map_lock);
@@ -151,7 +153,10 @@ static int open_image(BlockDriverState *bs, QDict *options, int flags, Error **e
         return ret;
     }
     set_geometry(s);
-    ret = check_writable(bs, flags, errp);
+    ret = qcow2_check_bitmaps_extension(bs, errp);
+    if (ret == 0) {
+        ret = check_writable(bs, flags, errp);
+    }
     if (ret == 0) {
         ret = read_tables(bs, errp);
     }
@@ -177,6 +182,7 @@ static int qcow2_open(BlockDriverState *bs, QDict *options, int flags, Error **e
         free_state(bs);
         return ret;
     }
+    atomic_store(&s->sparse, -1);
     atomic_store(&s->must_prepare,
                  (s->hdr.autoclear & ~QCOW2_AUTOCLEAR_DATA_FILE_RAW) && s->hdr.version >= 3);
     bdrv_set_backing_file(bs, s->hdr.backing_file, s->hdr.backing_format);
@@ -257,6 +263,8 @@ static BlockDriver qcow2_driver = {
 
     .bdrv_probe = qcow2_probe,
     .bdrv_open = qcow2_open,
+    .create_options = qcow2_create_options,
+    .bdrv_create = qcow2_create,
     .bdrv_close = qcow2_close,
     .bdrv_reopen = qcow2_reopen,
     .bdrv_refresh_limits = qcow2_refresh_limits,
@@ -274,6 +282,11 @@ static BlockDriver qcow2_driver = {
     .bdrv_co_pwritev_compressed = qcow2_co_pwritev_compressed,
     .bdrv_co_save_vmstate = qcow2_co_save_vmstate,
     .bdrv_co_load_vmstate = qcow2_co_load_vmstate,
+    .bdrv_supports_persistent_dirty_bitmap = qcow2_supports_persistent_dirty_bitmap,
+    .bdrv_can_store_new_dirty_bitmap = qcow2_can_store_new_dirty_bitmap,
+    .bdrv_co_remove_persistent_dirty_bitmap = qcow2_co_remove_persistent_dirty_bitmap,
+    .bdrv_load_dirty_bitmaps = qcow2_load_dirty_bitmaps,
+    .bdrv_co_store_dirty_bitmaps = qcow2_co_store_dirty_bitmaps,
     .bdrv_co_change_backing_file = qcow2_co_change_backing_file,
     .bdrv_co_snapshot_create = qcow2_co_snapshot_create,
     .bdrv_co_snapshot_goto = qcow2_co_snapshot_goto,

@@ -23,6 +23,7 @@
 #include <sys/queue.h>
 
 #include <blkbackend/block-driver.h>
+#include <blkbackend/image.h>
 
 #define QCOW2_MAGIC 0x514649fbu
 
@@ -41,6 +42,8 @@
 #define QCOW2_INCOMPAT_COMPRESSION (UINT64_C(1) << 3)
 #define QCOW2_INCOMPAT_EXTL2 (UINT64_C(1) << 4)
 #define QCOW2_INCOMPAT_KNOWN UINT64_C(0x1f)
+#define QCOW2_COMPAT_LAZY_REFCOUNTS (UINT64_C(1) << 0)
+#define QCOW2_AUTOCLEAR_BITMAPS (UINT64_C(1) << 0)
 #define QCOW2_AUTOCLEAR_DATA_FILE_RAW (UINT64_C(1) << 1)
 
 /* Where the header's fields are. */
@@ -159,6 +162,38 @@ typedef struct Qcow2Freed {
     bool discard;                       /* and give their space back to the file */
 } Qcow2Freed;
 
+/* ---- bitmaps ---- */
+
+#define QCOW2_MAX_BITMAPS 65535u
+#define QCOW2_MAX_BITMAP_DIRECTORY (1024u * QCOW2_MAX_BITMAPS)   /* bytes */
+#define QCOW2_MAX_BITMAP_TABLE (UINT32_C(1) << 27)              /* entries */
+#define QCOW2_MAX_BITMAP_BYTES (UINT64_C(1) << 29)
+#define QCOW2_MIN_BITMAP_GRANULARITY_BITS 9
+#define QCOW2_MAX_BITMAP_GRANULARITY_BITS 31
+
+#define QCOW2_BITMAP_IN_USE 1u          /* what is stored is not current */
+#define QCOW2_BITMAP_AUTO 2u            /* enabled */
+#define QCOW2_BITMAP_EXTRA_COMPATIBLE 4u
+
+/* An entry of the bitmap directory. */
+typedef struct Qcow2Bitmap {
+    char *name;
+    uint64_t table_offset;
+    uint32_t table_entries;
+    uint32_t flags;
+    uint8_t granularity_bits;
+    uint8_t *extra;                     /* not ours, kept */
+    uint32_t extra_len;
+} Qcow2Bitmap;
+
+/* Where L2 tables and refcount blocks may be, see table-filter.c. */
+typedef struct Qcow2TableFilter {
+    uint64_t *bits;                     /* NULL: not built yet */
+    uint32_t bits_log2;
+    uint64_t tables;                    /* that it knows */
+    const uint64_t *l1, *reftable;      /* of which these are the ones */
+} Qcow2TableFilter;
+
 /* An entry of the snapshot table, kept as it is on disk. */
 typedef struct Qcow2Snapshot {
     uint64_t l1_offset;
@@ -184,7 +219,10 @@ typedef struct Qcow2State {
     atomic_bool reported;               /* found corrupt, and said so */
     atomic_bool broken;                 /* and must not be written to any more */
     atomic_bool dirty;                  /* a flush has work to do */
-    atomic_bool must_prepare;           /* the first write has to clear autoclear bits */
+    atomic_bool must_prepare;           /* the first write has to clear autoclear bits, and mark
+                                           bitmaps as in use */
+    atomic_int sparse;                  /* whether clusters in use are holes of the file: 1 yes,
+                                           0 no, -1 nobody has asked yet */
 
     uint64_t *l1;                       /* hdr.l1_size entries; lock and map_lock */
     uint32_t l1_dirty_from, l1_dirty_to;
@@ -193,8 +231,10 @@ typedef struct Qcow2State {
     uint64_t *reftable;                 /* lock */
     uint32_t reftable_size;             /* entries */
     uint32_t reftable_dirty_from, reftable_dirty_to;
+    bool reftable_checked;
     Qcow2Cache refcount_cache;
 
+    Qcow2TableFilter table_filter;      /* lock and map_lock */
     uint64_t free_hint;                 /* no free host cluster below it */
     uint64_t fresh_from;                /* host clusters from here on were never written to */
     uint64_t compressed_tail;           /* where the next compressed data may go; 0: nowhere */
@@ -210,6 +250,9 @@ typedef struct Qcow2State {
     bool switching;                     /* between qcow2_switch_begin and its end; lock */
     uint64_t snapshots_bytes;           /* of the snapshot table */
     Qcow2Snapshot *snapshots;           /* hdr.nb_snapshots; lock */
+
+    Qcow2Bitmap *bitmaps;               /* the directory as the disk has it; lock */
+    uint32_t bitmap_count;
 } Qcow2State;
 
 /* ---- header.c ---- */
@@ -223,6 +266,8 @@ int qcow2_clear_autoclear(BlockDriverState *bs, uint64_t keep);
 
 /* ---- header-write.c ---- */
 
+/* The header as it is on disk, into a buffer of a cluster; false: it does not fit. */
+bool qcow2_lay_out_header(uint8_t *buf, uint32_t size, const Qcow2Header *hdr);
 /* Lays all of s->hdr anew into the first cluster, and flushes.  -ENOSPC: it does not fit, nothing
  * was written.  lock */
 int coroutine_fn qcow2_write_header(BlockDriverState *bs, Error **errp);
@@ -290,6 +335,9 @@ void qcow2_compressed_place(const Qcow2State *s, uint64_t entry, uint64_t *offse
 int coroutine_fn qcow2_get_refcount(BlockDriverState *bs, uint64_t cluster, uint64_t *count);
 int coroutine_fn qcow2_change_refcount(BlockDriverState *bs, uint64_t first, uint64_t count,
                                        int change);
+/* Before the first search for free clusters: every block is listed but once.  Otherwise a small
+ * file could make the search as long as it likes; so its length is that of the file. */
+int coroutine_fn qcow2_check_reftable(BlockDriverState *bs);
 /* Sees to it that there is a refcount block for the host cluster. */
 int coroutine_fn qcow2_ensure_refblock(BlockDriverState *bs, uint64_t cluster);
 /* Makes the block that entry `index` of the refcount table lacks, in a free cluster. */
@@ -326,14 +374,25 @@ int coroutine_fn qcow2_reclaim(BlockDriverState *bs);
 
 /* ---- overlap.c ---- */
 
-/* Whether `bytes` bytes at `offset` of the file are free of the metadata whose places never
- * change while requests run; quick. */
+/* Whether `bytes` bytes at `offset` of the file are surely free of metadata; quick.  false: not,
+ * or it takes a closer look.  map_lock or lock */
 bool qcow2_is_data_area(const Qcow2State *s, uint64_t offset, uint64_t bytes);
-/* As well free of all active tables; -EIO after marking the image as corrupt.  lock */
+/* Whether they are; -EIO after marking the image as corrupt.  lock */
 int coroutine_fn qcow2_check_new_area(BlockDriverState *bs, uint64_t offset, uint64_t bytes);
 /* The image contradicts itself: says so, marks it, and stops all requests if it is writable. */
 int coroutine_fn qcow2_corrupt(BlockDriverState *bs, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* ---- table-filter.c; lock, where nothing else is said ---- */
+
+/* From the L1 and the refcount table as they are; 0 or -ENOMEM. */
+int qcow2_filter_build(Qcow2State *s);
+/* An L2 table or refcount block comes to be there. */
+void qcow2_filter_add(Qcow2State *s, uint64_t offset);
+/* Whether there may be one within these bytes; under map_lock or lock. */
+bool qcow2_filter_has(const Qcow2State *s, uint64_t offset, uint64_t bytes);
+/* The same, sure to know all of them. */
+bool qcow2_filter_has_now(Qcow2State *s, uint64_t offset, uint64_t bytes);
 
 /* ---- io.c ---- */
 
@@ -476,6 +535,36 @@ uint64_t qcow2_vmstate_offset(const Qcow2State *s);
 int coroutine_fn qcow2_co_save_vmstate(BlockDriverState *bs, QEMUIOVector *qiov, int64_t pos);
 int coroutine_fn qcow2_co_load_vmstate(BlockDriverState *bs, QEMUIOVector *qiov, int64_t pos);
 
+/* ---- bitmap-directory.c ---- */
+
+/* What the header says of bitmaps; forgotten if it is not to be trusted. */
+int qcow2_check_bitmaps_extension(BlockDriverState *bs, Error **errp);
+int qcow2_read_bitmap_directory(BlockDriverState *bs, Error **errp);
+void qcow2_free_bitmaps(Qcow2Bitmap *bitmaps, uint32_t count);
+uint64_t qcow2_bitmap_entry_bytes(uint64_t name_len, uint64_t extra_len);
+/* Clusters with the bits of a bitmap of the whole disk. */
+uint64_t qcow2_bitmap_table_entries(const Qcow2State *s, unsigned granularity_bits);
+/* On the disk, before the first change; flushes.  lock */
+int coroutine_fn qcow2_mark_bitmaps_in_use(BlockDriverState *bs);
+/* A new directory takes the place of the old one, which is freed; all that it refers to must have
+ * been written, but need not be flushed.  lock */
+int coroutine_fn qcow2_write_bitmap_directory(BlockDriverState *bs, const Qcow2Bitmap *bitmaps,
+                                              uint32_t count, Error **errp);
+
+/* ---- bitmap.c ---- */
+
+bool qcow2_supports_persistent_dirty_bitmap(BlockDriverState *bs);
+bool qcow2_can_store_new_dirty_bitmap(BlockDriverState *bs, const char *name, uint32_t granularity,
+                                      Error **errp);
+int qcow2_load_dirty_bitmaps(BlockDriverState *bs, Error **errp);
+int coroutine_fn qcow2_co_store_dirty_bitmaps(BlockDriverState *bs, Error **errp);
+int coroutine_fn qcow2_co_remove_persistent_dirty_bitmap(BlockDriverState *bs, const char *name,
+                                                         Error **errp);
+/* Whether the disk's size may change. */
+int qcow2_check_bitmaps_resize(BlockDriverState *bs, Error **errp);
+/* What `info` shows: a list of {"flags", "name", "granularity"}; NULL: there are none. */
+QObject *qcow2_bitmaps_info(BlockDriverState *bs);
+
 /* ---- resize.c ---- */
 
 int coroutine_fn qcow2_co_truncate(BlockDriverState *bs, int64_t offset, PreallocMode prealloc,
@@ -484,6 +573,35 @@ int coroutine_fn qcow2_co_truncate(BlockDriverState *bs, int64_t offset, Preallo
 int coroutine_fn qcow2_grow_l1(BlockDriverState *bs, uint64_t entries);
 /* Entries that an L1 table needs for a disk of `bytes`. */
 uint64_t qcow2_l1_entries(const Qcow2State *s, uint64_t bytes);
+
+/* ---- create-options.c ---- */
+
+extern const BdrvOption qcow2_create_options[];
+/* What options say of a new image, as far as it does not depend on its layout; the strings are
+ * lent. */
+int qcow2_parse_create_options(const QDict *options, Qcow2Header *hdr, PreallocMode *prealloc,
+                               Error **errp);
+int qcow2_parse_compat(const char *word, uint32_t *version, Error **errp);
+/* hdr->version is set already. */
+int qcow2_parse_refcount_bits(const QDict *options, Qcow2Header *hdr, Error **errp);
+
+/* ---- layout.c ---- */
+
+/* Where the parts of a new image are, in clusters, one behind the other. */
+typedef struct Qcow2Layout {
+    uint64_t l1_entries;
+    uint64_t reftable, refblocks, l1, l2;           /* first cluster; l2: of all L2 tables */
+    uint64_t data;                                  /* and what is behind the metadata */
+    uint64_t total;
+} Qcow2Layout;
+
+/* l2_tables: all, or none; data_clusters: beside them.  -EFBIG: no such image can be. */
+int qcow2_lay_out(const Qcow2Header *hdr, bool l2_tables, uint64_t data_clusters,
+                  Qcow2Layout *layout);
+
+/* ---- create.c ---- */
+
+int qcow2_create(const char *filename, const QDict *options, Error **errp);
 
 static inline bool qcow2_has_subclusters(const Qcow2State *s)
 {

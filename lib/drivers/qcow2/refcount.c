@@ -89,6 +89,7 @@ static void set_reftable(BlockDriverState *bs, uint64_t index, uint64_t offset)
     Qcow2State *s = bdrv_state(bs);
 
     s->reftable[index] = offset;
+    qcow2_filter_add(s, offset);
     if (s->reftable_dirty_to == 0 || index < s->reftable_dirty_from) {
         s->reftable_dirty_from = (uint32_t)index;
     }
@@ -96,6 +97,60 @@ static void set_reftable(BlockDriverState *bs, uint64_t index, uint64_t offset)
         s->reftable_dirty_to = (uint32_t)index + 1;
     }
     atomic_store(&s->dirty, true);
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+/* A place that is there twice; 0: none.  Sorts the entries unless they are in order. */
+static uint64_t find_twice(uint64_t *entries, uint32_t count)
+{
+    uint32_t i = 1;
+
+    while (i < count && entries[i - 1] < entries[i]) {
+        i++;
+    }
+    if (i >= count) {
+        return 0;
+    }
+    qsort(entries, count, sizeof(entries[0]), compare_entries);
+    for (i = 1; i < count; i++) {
+        if (entries[i - 1] == entries[i]) {
+            return entries[i];
+        }
+    }
+    return 0;
+}
+
+int coroutine_fn qcow2_check_reftable(BlockDriverState *bs)
+{
+    Qcow2State *s = bdrv_state(bs);
+    uint64_t *entries, twice;
+    uint32_t count = 0;
+
+    if (s->reftable_checked) {
+        return 0;
+    }
+    entries = calloc((size_t)s->reftable_size + 1, sizeof(entries[0]));
+    if (!entries) {
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < s->reftable_size; i++) {
+        if (s->reftable[i] & QCOW2_REFTABLE_MASK) {
+            entries[count++] = s->reftable[i] & QCOW2_REFTABLE_MASK;
+        }
+    }
+    twice = find_twice(entries, count);
+    free(entries);
+    if (twice) {
+        return qcow2_corrupt(bs, "the refcount table lists the block at %#" PRIx64 " twice", twice);
+    }
+    s->reftable_checked = true;
+    return 0;
 }
 
 static void raise_fresh(Qcow2State *s, uint64_t end)

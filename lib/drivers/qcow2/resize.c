@@ -216,6 +216,10 @@ int coroutine_fn qcow2_co_truncate(BlockDriverState *bs, int64_t offset, Preallo
         error_setg(errp, "Can't resize a v2 image which has snapshots");
         return -ENOTSUP;
     }
+    ret = qcow2_check_bitmaps_resize(bs, errp);
+    if (ret < 0) {
+        return ret;
+    }
     ret = qcow2_prepare_write(bs);
     if (ret == 0 && offset != size) {
         ret = offset > size ? grow_disk(bs, size, offset) : shrink_disk(bs, size, offset);

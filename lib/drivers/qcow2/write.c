@@ -14,7 +14,6 @@
 #include "drivers/qcow2/qcow2.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
 
 /* Guest clusters that get a place, and the user's bytes that go into them. */
@@ -204,10 +203,7 @@ static int coroutine_fn plan_host(BlockDriverState *bs, WritePlan *p, uint64_t e
     }
     if (has_own_host(s, entry)) {
         p->host = entry & QCOW2_OFFSET_MASK;
-        if (!qcow2_is_data_area(s, p->host, *count << s->cluster_bits)) {
-            return qcow2_corrupt(bs, "preventing invalid write on metadata at %#" PRIx64, p->host);
-        }
-        return 0;
+        return qcow2_check_new_area(bs, p->host, *count << s->cluster_bits);
     }
     ret = qcow2_alloc_clusters(bs, *count, &first, count);
     if (ret == 0) {
@@ -395,7 +391,11 @@ int coroutine_fn qcow2_prepare_write(BlockDriverState *bs)
     }
     if (atomic_load_explicit(&s->must_prepare, memory_order_acquire)) {
         qemu_co_mutex_lock(&s->lock);
-        ret = qcow2_clear_autoclear(bs, QCOW2_AUTOCLEAR_DATA_FILE_RAW);
+        ret = qcow2_clear_autoclear(bs, QCOW2_AUTOCLEAR_DATA_FILE_RAW |
+                                    (s->bitmap_count > 0 ? QCOW2_AUTOCLEAR_BITMAPS : 0));
+        if (ret == 0) {
+            ret = qcow2_mark_bitmaps_in_use(bs);
+        }
         if (ret == 0) {
             atomic_store(&s->must_prepare, false);
         }

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * blk-img info: what an image is, of one or of its whole chain.  It is gathered
+ * as a dictionary, which is the JSON output, and from which the other is printed.
+ */
+#include "tools/img.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/cleanup.h"
+#include "common/xalloc.h"
+
+/* ---- gathering ---- */
+
+static QDict *describe_snapshot(const QEMUSnapshotInfo *sn)
+{
+    QDict *dict = qdict_new();
+
+    qdict_put(dict, "id", qstring_from_str(sn->id_str));
+    qdict_put(dict, "name", qstring_from_str(sn->name));
+    qdict_put(dict, "vm-state-size", qint_from_int((int64_t)sn->vm_state_size));
+    qdict_put(dict, "date-sec", qint_from_int(sn->date_sec));
+    qdict_put(dict, "date-nsec", qint_from_int(sn->date_nsec));
+    qdict_put(dict, "vm-clock-sec", qint_from_int((int64_t)(sn->vm_clock_nsec / 1000000000)));
+    qdict_put(dict, "vm-clock-nsec", qint_from_int((int64_t)(sn->vm_clock_nsec % 1000000000)));
+    if (sn->icount != UINT64_MAX) {
+        qdict_put(dict, "icount", qint_from_int((int64_t)sn->icount));
+    }
+    return dict;
+}
+
+/* A format without snapshots has none. */
+static int add_snapshots(QDict *info, BlockDriverState *bs, Error **errp)
+{
+    QEMUSnapshotInfo *list;
+    int n = bdrv_snapshot_list(bs, &list);
+    json_t *array;
+
+    if (n == -ENOTSUP || n == -ENOMEDIUM) {
+        return 0;
+    }
+    if (n < 0) {
+        error_setg_errno(errp, -n, "Can't list snapshots of device ''");
+        return n;
+    }
+    if (n > 0) {
+        array = json_array();
+        for (int i = 0; i < n; i++) {
+            json_array_append_new(array, describe_snapshot(&list[i]));
+        }
+        qdict_put(info, "snapshots", array);
+    }
+    free(list);
+    return 0;
+}
+
+static void add_backing_file(QDict *info, BlockDriverState *bs)
+{
+    const char *name = bdrv_get_backing_filename(bs), *format = bdrv_get_backing_format(bs);
+    auto_free char *full = NULL;
+
+    if (!name) {
+        return;
+    }
+    full = bdrv_get_full_backing_filename(bs);
+    qdict_put(info, "backing-filename", qstring_from_str(name));
+    qdict_put(info, "full-backing-filename", qstring_from_str(full));
+    qdict_put(info, "backing-filename-format", qstring_from_str(format));
+}
+
+static int add_details(QDict *info, BlockDriverState *bs, Error **errp)
+{
+    int64_t allocated = bdrv_get_allocated_file_size(bs);
+    BlockDriverInfo bdi;
+    Error *err = NULL;
+    QDict *specific;
+
+    if (allocated >= 0) {
+        qdict_put(info, "actual-size", qint_from_int(allocated));
+    }
+    if (bdrv_get_info(bs, &bdi) >= 0) {
+        if (bdi.cluster_size) {
+            qdict_put(info, "cluster-size", qint_from_int(bdi.cluster_size));
+        }
+        qdict_put(info, "dirty-flag", qbool_from_bool(bdi.is_dirty));
+    }
+    specific = bdrv_get_specific_info(bs, &err);
+    if (err) {
+        error_propagate(errp, err);
+        return -EINVAL;
+    }
+    qdict_put(info, "format-specific", specific);
+    add_backing_file(info, bs);
+    return add_snapshots(info, bs, errp);
+}
+
+/* NULL: reported. */
+static QDict *describe(BlockBackend *blk)
+{
+    BlockDriverState *bs = blk_bs(blk);
+    int64_t size = bdrv_getlength(bs);
+    QDict *info = qdict_new();
+    Error *err = NULL;
+    int ret = 0;
+
+    if (size < 0) {
+        ret = (int)size;
+        error_setg_errno(&err, -ret, "Can't get image size '%s'", bdrv_filename(bs));
+    } else {
+        qdict_put(info, "filename", qstring_from_str(img_filename(bs)));
+        qdict_put(info, "format", qstring_from_str(bdrv_get_format_name(bs)));
+        qdict_put(info, "virtual-size", qint_from_int(size));
+        ret = add_details(info, bs, &err);
+    }
+    if (ret < 0) {
+        error_reportf_err(err, "%s", "");
+        QDECREF(info);
+        return NULL;
+    }
+    return info;
+}
+
+/* ---- people's form ---- */
+
+static void print_snapshots(const json_t *snapshots)
+{
+    size_t i;
+    json_t *dict;
+
+    printf("Snapshot list:\n");
+    img_print_snapshot(NULL);
+    json_array_foreach(snapshots, i, dict) {
+        json_t *icount = json_object_get(dict, "icount");
+        QEMUSnapshotInfo sn = {
+            .vm_state_size = json_integer_value(json_object_get(dict, "vm-state-size")),
+            .date_sec = json_integer_value(json_object_get(dict, "date-sec")),
+            .vm_clock_nsec = json_integer_value(json_object_get(dict, "vm-clock-sec")) *
+                             UINT64_C(1000000000) +
+                             json_integer_value(json_object_get(dict, "vm-clock-nsec")),
+            .icount = icount ? (uint64_t)json_integer_value(icount) : UINT64_MAX,
+        };
+
+        snprintf(sn.id_str, sizeof(sn.id_str), "%s", qdict_get_try_str(dict, "id"));
+        snprintf(sn.name, sizeof(sn.name), "%s", qdict_get_try_str(dict, "name"));
+        img_print_snapshot(&sn);
+    }
+}
+
+static void print_nested(const json_t *value, int level);
+
+/* The name of a value ends with the line if the value has lines of its own. */
+static void print_member(const json_t *value, int level)
+{
+    if (json_is_object(value) || json_is_array(value)) {
+        putchar('\n');
+        print_nested(value, level + 1);
+    } else if (json_is_string(value)) {
+        printf(" %s\n", json_string_value(value));
+    } else if (json_is_integer(value)) {
+        printf(" %" PRId64 "\n", (int64_t)json_integer_value(value));
+    } else {
+        printf(" %s\n", json_is_true(value) ? "true" : "false");
+    }
+}
+
+static void print_nested(const json_t *value, int level)
+{
+    auto_free ImgPair *pairs = NULL;
+
+    if (json_is_array(value)) {
+        for (size_t i = 0; i < json_array_size(value); i++) {
+            printf("%*s[%zu]:", 4 * level, "", i);
+            print_member(json_array_get(value, i), level);
+        }
+        return;
+    }
+    pairs = img_pairs(value);
+    for (size_t i = 0; i < json_object_size(value); i++) {
+        printf("%*s", 4 * level, "");
+        for (const char *c = pairs[i].key; *c; c++) {
+            putchar(*c == '-' ? ' ' : *c);
+        }
+        putchar(':');
+        print_member(pairs[i].value, level);
+    }
+}
+
+static void print_backing_file(const QDict *info)
+{
+    const char *name = qdict_get_try_str(info, "backing-filename");
+    const char *full = qdict_get_try_str(info, "full-backing-filename");
+    const char *format = qdict_get_try_str(info, "backing-filename-format");
+
+    if (!name) {
+        return;
+    }
+    printf("backing file: %s", name);
+    if (!full) {
+        printf(" (cannot determine actual path)");
+    } else if (strcmp(name, full) != 0) {
+        printf(" (actual path: %s)", full);
+    }
+    putchar('\n');
+    if (format) {
+        printf("backing file format: %s\n", format);
+    }
+}
+
+static void print_info(const QDict *info)
+{
+    int64_t size = json_integer_value(json_object_get(info, "virtual-size"));
+    json_t *allocated = json_object_get(info, "actual-size");
+    json_t *cluster_size = json_object_get(info, "cluster-size");
+    json_t *specific = json_object_get(info, "format-specific");
+    json_t *snapshots = json_object_get(info, "snapshots");
+    char text[IMG_SIZE_LEN];
+
+    printf("image: %s\nfile format: %s\n", qdict_get_try_str(info, "filename"),
+           qdict_get_try_str(info, "format"));
+    printf("virtual size: %s (%" PRId64 " bytes)\n", img_size_str((uint64_t)size, text), size);
+    printf("disk size: %s\n",
+           allocated ? img_size_str((uint64_t)json_integer_value(allocated), text)
+                     : "unavailable");
+    if (cluster_size) {
+        printf("cluster_size: %" PRId64 "\n", (int64_t)json_integer_value(cluster_size));
+    }
+    if (json_is_true(json_object_get(info, "dirty-flag"))) {
+        printf("cleanly shut down: no\n");
+    }
+    print_backing_file(info);
+    if (snapshots) {
+        print_snapshots(snapshots);
+    }
+    if (specific) {
+        printf("Format specific information:\n");
+        print_nested(json_object_get(specific, "data"), 1);
+    }
+}
+
+/* ---- chains ---- */
+
+static bool is_in_chain(const json_t *names, const char *name)
+{
+    size_t i;
+    json_t *seen;
+
+    json_array_foreach(names, i, seen) {
+        if (strcmp(json_string_value(seen), name) == 0) {
+            error_report("Backing file '%s' creates an infinite loop.", name);
+            return true;
+        }
+    }
+    return false;
+}
+
+static QDict *describe_image(const ImgSource *source, const char *filename)
+{
+    BlockBackend *blk = img_open(source, filename, BDRV_O_NO_BACKING | BDRV_O_CACHE_WB);
+    QDict *info = blk ? describe(blk) : NULL;
+
+    blk_unref(blk);
+    return info;
+}
+
+/* Adds the image to list, and with chain those below it; false: reported. */
+static bool gather(json_t *list, ImgSource source, const char *filename, bool chain)
+{
+    json_t *names = json_array();
+    bool good = true;
+
+    while (good && filename && !is_in_chain(names, filename)) {
+        QDict *info;
+
+        json_array_append_new(names, qstring_from_str(filename));
+        info = describe_image(&source, filename);
+        if (!info) {
+            good = false;
+            break;
+        }
+        json_array_append_new(list, info);
+        if (!chain) {
+            break;
+        }
+        /* What the command line says of the first image is not about the others. */
+        filename = qdict_get_try_str(info, "full-backing-filename");
+        source = (ImgSource){ .format = qdict_get_try_str(info, "backing-filename-format"),
+                              .force_share = source.force_share };
+    }
+    good = good && (!filename || !chain);
+    QDECREF(names);
+    return good;
+}
+
+int img_info(int argc, char **argv)
+{
+    ImgSource source = { 0 };
+    const char *output = NULL;
+    bool chain = false, json;
+    const ImgOption options[] = {
+        IMG_OPTION_FORMAT(&source),
+        IMG_OPTION_IMAGE_OPTS(&source),
+        IMG_OPTION_FORCE_SHARE(&source),
+        IMG_OPTION_OBJECT,
+        { .name = "backing-chain", .flag = &chain },
+        { .name = "output", .string = &output },
+        { 0 },
+    };
+    json_t *list;
+    int first, status = EXIT_FAILURE;
+
+    if (!img_parse_options(argc, argv, options, &first)) {
+        return EXIT_FAILURE;
+    }
+    if (first != argc - 1) {
+        img_error_exit("Expecting one image file name");
+    }
+    if (!img_parse_output(output, &json)) {
+        return EXIT_FAILURE;
+    }
+    list = json_array();
+    if (gather(list, source, argv[first], chain)) {
+        status = EXIT_SUCCESS;
+        if (json) {
+            img_print_json(chain ? list : json_array_get(list, 0), stdout);
+        }
+        for (size_t i = 0; !json && i < json_array_size(list); i++) {
+            fputs(i ? "\n" : "", stdout);
+            print_info(json_array_get(list, i));
+        }
+    }
+    QDECREF(list);
+    return status;
+}
