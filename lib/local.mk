@@ -45,6 +45,7 @@ libblkbackend_la_SOURCES = \
 	lib/drivers/blkdebug-rules.c \
 	lib/drivers/blkdebug.c \
 	lib/drivers/blkdebug.h \
+	lib/drivers/file-create.c \
 	lib/drivers/file-limits.c \
 	lib/drivers/file-lock.c \
 	lib/drivers/file-map.c \
@@ -61,9 +62,12 @@ libblkbackend_la_SOURCES = \
 	lib/drivers/qcow2/cache.c \
 	lib/drivers/qcow2/cluster.c \
 	lib/drivers/qcow2/compress.c \
+	lib/drivers/qcow2/create-options.c \
+	lib/drivers/qcow2/create.c \
 	lib/drivers/qcow2/header-write.c \
 	lib/drivers/qcow2/header.c \
 	lib/drivers/qcow2/io.c \
+	lib/drivers/qcow2/layout.c \
 	lib/drivers/qcow2/options.c \
 	lib/drivers/qcow2/overlap.c \
 	lib/drivers/qcow2/qcow2.c \
@@ -71,8 +75,14 @@ libblkbackend_la_SOURCES = \
 	lib/drivers/qcow2/reclaim.c \
 	lib/drivers/qcow2/refcount.c \
 	lib/drivers/qcow2/resize.c \
+	lib/drivers/qcow2/snapshot-create.c \
+	lib/drivers/qcow2/snapshot-delete.c \
+	lib/drivers/qcow2/snapshot-goto.c \
 	lib/drivers/qcow2/snapshot.c \
 	lib/drivers/qcow2/table-filter.c \
+	lib/drivers/qcow2/switch.c \
+	lib/drivers/qcow2/tree.c \
+	lib/drivers/qcow2/vmstate.c \
 	lib/drivers/qcow2/write-back.c \
 	lib/drivers/qcow2/write.c \
 	lib/drivers/qcow2/zero.c \
@@ -91,6 +101,7 @@ libblkbackend_la_SOURCES = \
 	lib/graph/graph-int.h \
 	lib/graph/graph.h \
 	lib/graph/image.c \
+	lib/graph/img-create.c \
 	lib/graph/invalidate.c \
 	lib/graph/io.c \
 	lib/graph/node.c \

@@ -53,6 +53,7 @@ unit_tests = \
 	tests/unit/test-qcow2 \
 	tests/unit/test-qcow2-bitmaps \
 	tests/unit/test-qcow2-header \
+	tests/unit/test-qcow2-snapshots \
 	tests/unit/test-qdict \
 	tests/unit/test-request-matrix \
 	tests/unit/test-root-state \
@@ -86,6 +87,13 @@ tests_lib_qcow2_survives_power_cuts_SOURCES = \
 tests_lib_qcow2_survives_power_cuts_LDADD = libblkbackend.la $(JANSSON_LIBS)
 tests_lib_storm_LDADD = libblkbackend.la $(JANSSON_LIBS)
 tests_lib_straight_path_LDADD = libblkbackend.la $(JANSSON_LIBS)
+
+# Whole images, compared with what qemu-img makes of the same arguments.
+image_tests = \
+	tests/lib/create-as-qemu-img-does.py
+check_PROGRAMS += tests/lib/image-tool
+tests_lib_image_tool_LDADD = libblkbackend.la $(JANSSON_LIBS)
+tests_lib_image_tool_LDFLAGS = $(AM_LDFLAGS) -no-install
 
 # The examples do what they say.
 example_tests = \
@@ -263,7 +271,8 @@ code_tests = \
 	tests/code/spelling.sh \
 	tests/code/style.sh
 
-TESTS += $(lib_tests) $(example_tests) $(fuzz_tests) $(protocol_tests) $(server_tests) $(code_tests)
+TESTS += $(lib_tests) $(image_tests) $(example_tests) $(fuzz_tests) $(protocol_tests) \
+	$(server_tests) $(code_tests)
 check_PROGRAMS += $(lib_tests)
 
 # tests/run asks it what this machine can do.
@@ -291,7 +300,7 @@ soak:
 	STORM_SECONDS=60 $(MAKE) check TESTS=tests/lib/storm
 .PHONY: soak
 
-EXTRA_DIST += $(example_tests) $(fuzz_tests) $(protocol_tests) $(server_tests) $(code_tests) $(contract_test) \
+EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_tests) $(protocol_tests) $(server_tests) $(code_tests) $(contract_test) \
 	tests/code/header-symbols tests/functions.sh tests/nbdtest.py tests/protocol/rawnbd.py \
 	tests/server/common.sh \
 	tests/server/qcow2-common.sh \

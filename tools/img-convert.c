@@ -92,7 +92,7 @@ static bool parse_words(Convert *c, int argc, char **argv, int *first)
         { .letter = 'C', .flag = &c->copy.offload },
         { .letter = 'c', .flag = &c->copy.compressed },
         { .letter = 'o', .fn = img_parse_o, .opaque = &c->options },
-        { .letter = 'l', .fn = img_parse_snapshot_param, .opaque = &c->snapshot },
+        { .letter = 'l', .fn = img_parse_snapshot, .opaque = &c->snapshot },
         { .letter = 'S', .fn = parse_sparse, .opaque = c },
         { .letter = 'p', .flag = &c->progress },
         { .letter = 't', .string = &c->cache },

@@ -88,64 +88,6 @@ BlockBackend *img_open(const ImgSource *source, const char *filename, int flags)
     return open_options(filename, flags, source->force_share);
 }
 
-/* ---- snapshots ---- */
-
-#define SNAPSHOT_ID "snapshot.id"
-#define SNAPSHOT_NAME "snapshot.name"
-
-static bool names_parts(const char *snapshot)
-{
-    return strncmp(snapshot, "snapshot.", sizeof("snapshot.") - 1) == 0;
-}
-
-bool img_parse_snapshot(void *opaque, const char *arg)
-{
-    QDict *parts = qdict_new();
-    const char *key;
-    json_t *value;
-    bool good = !names_parts(arg) || tool_parse_options(parts, arg);
-
-    json_object_foreach(parts, key, value) {
-        if (strcmp(key, SNAPSHOT_ID) != 0 && strcmp(key, SNAPSHOT_NAME) != 0) {
-            error_report("Invalid parameter '%s'", key);
-            good = false;
-            break;
-        }
-    }
-    QDECREF(parts);
-    if (!good) {
-        error_report("Failed in parsing snapshot param '%s'", arg);
-    }
-    *(const char **)opaque = arg;
-    return good;
-}
-
-bool img_load_snapshot(BlockDriverState *bs, const char *snapshot)
-{
-    QEMUSnapshotInfo sn;
-    QDict *parts = qdict_new();
-    const char *id = NULL, *name = NULL;
-    Error *err = NULL;
-    int ret;
-
-    if (names_parts(snapshot)) {
-        tool_parse_options(parts, snapshot);
-        id = qdict_get_try_str(parts, SNAPSHOT_ID);
-        name = qdict_get_try_str(parts, SNAPSHOT_NAME);
-    } else if (bdrv_snapshot_find(bs, &sn, snapshot) == 0) {
-        id = sn.id_str;
-        name = sn.name;
-    } else {
-        name = snapshot;
-    }
-    ret = bdrv_snapshot_load_tmp(bs, id, name, &err);
-    QDECREF(parts);
-    if (ret < 0) {
-        error_reportf_err(err, "Failed to load snapshot: ");
-    }
-    return ret >= 0;
-}
-
 /* ---- help on options of images ---- */
 
 static int compare_names(const void *a, const void *b)

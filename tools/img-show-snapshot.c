@@ -35,7 +35,7 @@ static QDict *parse(const char *param)
     return options;
 }
 
-bool img_parse_snapshot_param(void *opaque, const char *arg)
+bool img_parse_snapshot(void *opaque, const char *arg)
 {
     const char **param = opaque;
     QDict *options;

@@ -97,19 +97,13 @@ typedef struct ImgSource {
 #define IMG_OPTION_FORCE_SHARE(source) \
     { .letter = 'U', .name = "force-share", .flag = &(source)->force_share }
 
-/* NULL: reported.  flags: BDRV_O_*, with BDRV_O_CACHE_WB as a cache mode says (0: write-through). */
+/* NULL: reported.  flags: BDRV_O_*; without BDRV_O_CACHE_WB it is write-through. */
 BlockBackend *img_open(const ImgSource *source, const char *filename, int flags);
 /* The same for a file with options of its own (NULL: none; taken over). */
 BlockBackend *img_open_file(const char *filename, QDict *options, const char *format, int flags,
                             bool force_share);
 /* "[file=]NAME,KEY=VALUE..." as options; NULL: reported. */
 QDict *img_parse_image_opts(const char *text);
-
-/* The argument of -l: a name or ID, or "snapshot.id=ID,snapshot.name=NAME"; opaque is where it is
- * kept, a `const char *`. */
-bool img_parse_snapshot(void *opaque, const char *arg);
-/* Shows the image as it was then.  False: "Failed to load snapshot..." is reported. */
-bool img_load_snapshot(BlockDriverState *bs, const char *snapshot);
 
 /* Prints the options of `-o help`: of creating with format, and of filename's protocol (NULL:
  * without them); exit status. */
@@ -132,7 +126,7 @@ bool img_new_backing(QDict *options, const char *format, const char *backing,
 /* ---- snapshots instead of the disk (img-show-snapshot.c) ---- */
 
 /* -l: "snapshot.id=ID,snapshot.name=NAME", or a word that is either; opaque is a `const char *`. */
-bool img_parse_snapshot_param(void *opaque, const char *arg);
+bool img_parse_snapshot(void *opaque, const char *arg);
 /* False: reported. */
 bool img_load_snapshot(BlockDriverState *bs, const char *param);
 

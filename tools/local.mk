@@ -43,3 +43,25 @@ noinst_PROGRAMS += blk-img
 blk_img_SOURCES = $(tools_blk_img_SOURCES)
 blk_img_LDADD = $(tools_blk_img_LDADD)
 blk_img_LDFLAGS = $(AM_LDFLAGS) -no-install
+
+bin_PROGRAMS += tools/blk-io
+tools_blk_io_SOURCES = $(tool_sources) \
+	tools/io-aio.c \
+	tools/io-commands.c \
+	tools/io-data.c \
+	tools/io-debug.c \
+	tools/io-image.c \
+	tools/io-main.c \
+	tools/io-options.c \
+	tools/io-prompt.c \
+	tools/io-range.c \
+	tools/io-report.c \
+	tools/io-rw.c \
+	tools/io.h
+tools_blk_io_LDADD = libblkbackend.la $(JANSSON_LIBS)
+
+# To run from the build folder, as nbd-export.
+noinst_PROGRAMS += blk-io
+blk_io_SOURCES = $(tools_blk_io_SOURCES)
+blk_io_LDADD = $(tools_blk_io_LDADD)
+blk_io_LDFLAGS = $(AM_LDFLAGS) -no-install

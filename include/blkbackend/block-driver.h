@@ -173,6 +173,9 @@ struct BlockDriver {
      * Options have the types that their table says. */
     const BdrvOption *create_options, *amend_options;
     int (*bdrv_create)(const char *filename, const QDict *options, Error **errp);
+    /* Protocols whose files can be made: is there one of that name; deletes it. */
+    bool (*bdrv_exists)(const char *filename);
+    int (*bdrv_delete)(const char *filename);
     int (*bdrv_measure)(const QDict *options, BlockDriverState *from, BlockMeasureInfo *info,
                         Error **errp);
     int (*bdrv_get_info)(BlockDriverState *bs, BlockDriverInfo *info);

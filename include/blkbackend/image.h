@@ -50,9 +50,17 @@ const BlockDriver *bdrv_protocol_of(const char *filename, Error **errp);
 int bdrv_check_options(const BdrvOption *table, const BdrvOption *more, QDict *options,
                        Error **errp);
 
-/* Creates an image: "size" is an option like the others.  An existing file loses its content.
- * options (not consumed) may hold options of the protocol as well. */
+/* Creates an image: "size" is an option like the others.  An existing file loses its content, once
+ * the options were found good; a new one is deleted again if something fails.  options (not
+ * consumed) may hold options of the protocol as well. */
 int bdrv_create(const BlockDriver *drv, const char *filename, const QDict *options, Error **errp);
+/* The same as a user asks for it: base_filename, base_fmt (NULL: as in options) become options; the
+ * backing file is opened, with flags, to see that it is there, and gives the size if size is -1 and
+ * options have none; BDRV_O_NO_BACKING in flags: it is not.  options: NULL or not consumed.
+ * report (or NULL): gets the line "Formatting ..." before anything is written. */
+int bdrv_img_create(const char *filename, const char *fmt, const char *base_filename,
+                    const char *base_fmt, const QDict *options, int64_t size, int flags,
+                    BdrvReportFunc *report, void *opaque, Error **errp);
 
 /* What an image that drv would create with these options takes; with `from`, one that holds a copy
  * of what is in there (its size is that one's). */

@@ -231,23 +231,108 @@ static int file_resize_device(BDRVFileState *s, const char *filename, int64_t si
     return 0;
 }
 
+typedef struct FillJob {
+    int fd;
+    int64_t from, to;
+} FillJob;
+
+static int fill_with_zeroes(void *opaque)
+{
+    static const uint8_t zeroes[256 << 10];
+    FillJob *job = opaque;
+
+    while (job->from < job->to) {
+        size_t len = job->to - job->from < (int64_t)sizeof(zeroes)
+                     ? (size_t)(job->to - job->from) : sizeof(zeroes);
+        ssize_t n = pwrite(job->fd, zeroes, len, job->from);
+
+        if (n < 0 && errno != EINTR) {
+            return -errno;
+        }
+        job->from += n > 0 ? n : 0;
+    }
+    return fdatasync(job->fd) < 0 ? -errno : 0;
+}
+
+/* What the file is to grow by.  Without fallocate, writing takes the space as well. */
+static int coroutine_fn file_preallocate(BDRVFileState *s, int64_t from, int64_t to,
+                                         PreallocMode prealloc)
+{
+    FillJob job = { .fd = s->fd, .from = from, .to = to };
+    int ret = -ENOTSUP;
+
+    if (prealloc == PREALLOC_MODE_FALLOC) {
+        ret = file_fallocate(s, 0, from, to - from);
+    }
+    return ret == -ENOTSUP ? aio_co_run_in_thread(fill_with_zeroes, &job) : ret;
+}
+
+static int file_set_length(BDRVFileState *s, int64_t length)
+{
+    int ret;
+
+    do {
+        ret = ftruncate(s->fd, length) < 0 ? -errno : 0;
+    } while (ret == -EINTR);
+    file_map_forget(s, length, INT64_MAX - length);
+    return ret;
+}
+
+static int coroutine_fn file_grow_allocated(BDRVFileState *s, const char *filename, int64_t size,
+                                            PreallocMode prealloc, Error **errp)
+{
+    int64_t length = file_length(s);
+    int ret;
+
+    if (length < 0) {
+        error_setg_errno(errp, (int)-length, "Could not get the size of '%s'", filename);
+        return (int)length;
+    }
+    if (size < length) {
+        error_setg(errp, "Preallocation can't be used for shrinking files");
+        return -EINVAL;
+    }
+    ret = size == length ? 0 : file_preallocate(s, length, size, prealloc);
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "Could not preallocate data for the new file");
+        file_set_length(s, length);
+    }
+    return ret;
+}
+
+/* What O_DIRECT needs of alignment is found out by reading the first block, and holes take any. */
+static void allocate_first_block(BDRVFileState *s, int64_t size)
+{
+    static const uint8_t zeroes[4096];
+    size_t len = size < (int64_t)sizeof(zeroes) ? (size_t)size : sizeof(zeroes);
+    ssize_t n;
+
+    do {
+        n = pwrite(s->fd, zeroes, len, 0);   /* at worst it stays a hole */
+    } while (n < 0 && errno == EINTR);
+}
+
 int coroutine_fn file_co_truncate(BlockDriverState *bs, int64_t offset, PreallocMode prealloc,
                                   Error **errp)
 {
     BDRVFileState *s = bdrv_state(bs);
+    bool was_empty;
     int ret;
 
-    (void)prealloc;
     if (s->is_device || s->is_sg) {
         return file_resize_device(s, bdrv_filename(bs), offset, errp);
     }
-    do {
-        ret = ftruncate(s->fd, offset) < 0 ? -errno : 0;
-    } while (ret == -EINTR);
+    if (prealloc != PREALLOC_MODE_OFF) {
+        return file_grow_allocated(s, bdrv_filename(bs), offset, prealloc, errp);
+    }
+    was_empty = file_length(s) == 0;
+    ret = file_set_length(s, offset);
+    if (ret == 0 && was_empty && offset > 0 && !s->direct) {
+        allocate_first_block(s, offset);
+    }
     if (ret < 0) {
         error_setg_errno(errp, -ret, "Could not resize '%s' to %" PRId64 " bytes",
                          bdrv_filename(bs), offset);
     }
-    file_map_forget(s, offset, INT64_MAX - offset);
     return ret;
 }

@@ -413,6 +413,11 @@ static BlockDriver file_driver = {
     .protocol_name = "file",
     FILE_DRIVER_COMMON,
     .bdrv_open = file_open,
+    .create_options = file_create_options,
+    .bdrv_create = file_create,
+    .bdrv_exists = file_exists,
+    .bdrv_delete = file_delete,
+    .prealloc_modes = FILE_PREALLOC_MODES,
     .bdrv_has_zero_init = file_has_zero_init,
     .bdrv_co_map_read = file_co_map_read,
 };
@@ -423,6 +428,8 @@ static BlockDriver host_device_driver = {
     FILE_DRIVER_COMMON,
     .bdrv_probe_device = host_device_probe_device,
     .bdrv_open = host_device_open,
+    .create_options = host_device_create_options,
+    .bdrv_create = host_device_create,
     .bdrv_co_ioctl = host_device_co_ioctl,
     .bdrv_probe_blocksizes = file_probe_blocksizes,
 };

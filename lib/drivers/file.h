@@ -4,6 +4,7 @@
  *   file.c         opening, reopening, closing, size; the two driver tables
  *   file-rw.c      reads, writes, flushes and what a failed flush means
  *   file-space.c   zeroing, discarding, allocation
+ *   file-create.c  new files
  *   file-limits.c  alignment and other limits of the medium
  *   file-lock.c    locks against other processes
  *   file-map.c     reads without a copy
@@ -15,6 +16,7 @@
 #include <stdatomic.h>
 
 #include <blkbackend/block-driver.h>
+#include <blkbackend/image.h>
 
 typedef struct FileMap FileMap;
 
@@ -75,6 +77,14 @@ int coroutine_fn file_co_block_status(BlockDriverState *bs, int64_t offset, int6
 int coroutine_fn file_co_truncate(BlockDriverState *bs, int64_t offset, PreallocMode prealloc,
                                   Error **errp);
 int64_t file_get_allocated_file_size(BlockDriverState *bs);
+
+/* file-create.c */
+#define FILE_PREALLOC_MODES (1u << PREALLOC_MODE_FALLOC | 1u << PREALLOC_MODE_FULL)
+extern const BdrvOption file_create_options[], host_device_create_options[];
+bool file_exists(const char *filename);
+int file_delete(const char *filename);
+int file_create(const char *filename, const QDict *options, Error **errp);
+int host_device_create(const char *filename, const QDict *options, Error **errp);
 
 /* file-limits.c: file_probe_alignment() sets the state's two alignments */
 int file_probe_alignment(BDRVFileState *s, const char *filename, Error **errp);

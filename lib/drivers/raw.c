@@ -9,6 +9,7 @@
 #include "util/options.h"
 
 #include <blkbackend/block-driver.h>
+#include <blkbackend/image.h>
 
 #define RAW_UNIT 512
 
@@ -264,6 +265,20 @@ static void raw_lock_medium(BlockDriverState *bs, bool locked)
     }
 }
 
+/* ---- new images ---- */
+
+static const BdrvOption raw_create_options[] = {
+    { "size", BDRV_OPTION_SIZE, "Virtual disk size", NULL },
+    { 0 },
+};
+
+static int raw_create(const char *filename, const QDict *options, Error **errp)
+{
+    const BlockDriver *protocol = bdrv_protocol_of(filename, errp);
+
+    return protocol ? bdrv_create(protocol, filename, options, errp) : -EINVAL;
+}
+
 static int raw_reopen(BlockDriverState *bs, int flags, Error **errp)
 {
     (void)bs;
@@ -282,6 +297,8 @@ static BlockDriver raw_driver = {
 
     .bdrv_probe = raw_probe,
     .bdrv_open = raw_open,
+    .create_options = raw_create_options,
+    .bdrv_create = raw_create,
     .bdrv_reopen = raw_reopen,
     .bdrv_refresh_limits = raw_refresh_limits,
     .bdrv_co_getlength = raw_co_getlength,

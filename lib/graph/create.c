@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <blkbackend/image.h>
@@ -63,49 +64,90 @@ static const BdrvOption *find_option(const BdrvOption *table, const char *name)
     return NULL;
 }
 
-static int check_number(QDict *options, const BdrvOption *option, Error **errp)
+static int check_size(QDict *options, const BdrvOption *option, const char *text, Error **errp)
 {
     int64_t value;
+    int ret = options_parse_size(text, &value);
 
-    if (options_take_size(options, option->name, &value, errp) < 0) {
-        return -EINVAL;
+    if (ret == -ERANGE) {
+        error_setg(errp, "Value '%s' is out of range for parameter '%s'", text, option->name);
+    } else if (ret < 0) {
+        error_setg(errp, "Parameter '%s' expects a non-negative number below 2^64", option->name);
+        error_append_hint(errp, "Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, "
+                          "tera-, peta-\nand exabytes, respectively.\n");
+    } else {
+        qdict_put(options, option->name, qint_from_int(value));
     }
-    qdict_put(options, option->name, qint_from_int(value));
-    return 0;
+    return ret < 0 ? -EINVAL : 0;
 }
 
-static int check_bool(QDict *options, const BdrvOption *option, Error **errp)
+static int check_number(QDict *options, const BdrvOption *option, const char *text, Error **errp)
 {
-    bool value;
+    char *end;
+    long long value;
 
-    if (options_take_bool(options, option->name, &value, errp) < 0) {
-        return -EINVAL;
+    errno = 0;
+    value = strtoll(text, &end, 0);
+    if (errno == ERANGE && !*end) {
+        error_setg(errp, "Value '%s' is too large for parameter '%s'", text, option->name);
+    } else if (end == text || *end || value < 0) {
+        error_setg(errp, "Parameter '%s' expects a number", option->name);
+    } else {
+        qdict_put(options, option->name, qint_from_int(value));
+        return 0;
     }
-    qdict_put(options, option->name, qbool_from_bool(value));
-    return 0;
+    return -EINVAL;
 }
 
-static int check_string(QDict *options, const BdrvOption *option, Error **errp)
+static int check_bool(QDict *options, const BdrvOption *option, const char *text, Error **errp)
 {
-    if (!qdict_get_try_str(options, option->name)) {
-        error_setg(errp, "Parameter '%s' expects a string", option->name);
-        return -EINVAL;
+    static const char *const words[] = {"off", "on", "false", "true", "no", "yes", "n", "y"};
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (strcmp(text, words[i]) == 0) {
+            qdict_put(options, option->name, qbool_from_bool(i & 1));
+            return 0;
+        }
     }
-    return 0;
+    error_setg(errp, "Parameter '%s' expects 'on' or 'off'", option->name);
+    return -EINVAL;
 }
 
-static int check_option(QDict *options, const BdrvOption *option, Error **errp)
+static bool has_type(const QObject *value, BdrvOptionType type)
 {
-    switch (option->type) {
+    switch (type) {
     case BDRV_OPTION_BOOL:
-        return check_bool(options, option, errp);
+        return json_is_boolean(value);
     case BDRV_OPTION_NUMBER:
     case BDRV_OPTION_SIZE:
-        return check_number(options, option, errp);
+        return json_is_integer(value) && json_integer_value(value) >= 0;
     case BDRV_OPTION_STRING:
         break;
     }
-    return check_string(options, option, errp);
+    return json_is_string(value);
+}
+
+/* What has the type already needs no look; else it is a text, or of a wrong type. */
+static int check_option(QDict *options, const BdrvOption *option, Error **errp)
+{
+    const char *text = qdict_get_try_str(options, option->name);
+
+    if (has_type(json_object_get(options, option->name), option->type)) {
+        return 0;
+    }
+    text = text ? text : "";
+    switch (option->type) {
+    case BDRV_OPTION_BOOL:
+        return check_bool(options, option, text, errp);
+    case BDRV_OPTION_NUMBER:
+        return check_number(options, option, text, errp);
+    case BDRV_OPTION_SIZE:
+        return check_size(options, option, text, errp);
+    case BDRV_OPTION_STRING:
+        break;
+    }
+    error_setg(errp, "Parameter '%s' expects a string", option->name);
+    return -EINVAL;
 }
 
 static int check_names(const BdrvOption *table, const BdrvOption *more, QDict *options,
@@ -148,6 +190,18 @@ int bdrv_check_options(const BdrvOption *table, const BdrvOption *more, QDict *o
 
 /* ---- creating and measuring ---- */
 
+static int create_checked(const BlockDriver *drv, const BlockDriver *protocol,
+                          const char *filename, const QDict *options, Error **errp)
+{
+    bool existed = !protocol->bdrv_exists || protocol->bdrv_exists(filename);
+    int ret = drv->bdrv_create(filename, options, errp);
+
+    if (ret < 0 && !existed) {
+        protocol->bdrv_delete(filename);
+    }
+    return ret;
+}
+
 int bdrv_create(const BlockDriver *drv, const char *filename, const QDict *options, Error **errp)
 {
     const BlockDriver *protocol = drv->protocol_name ? drv : bdrv_protocol_of(filename, errp);
@@ -159,13 +213,14 @@ int bdrv_create(const BlockDriver *drv, const char *filename, const QDict *optio
         return -EINVAL;
     }
     if (!drv->bdrv_create) {
-        error_setg(errp, "Format driver '%s' does not support image creation", drv->format_name);
+        error_setg(errp, "%s driver '%s' does not support image creation",
+                   drv->protocol_name ? "Protocol" : "Format", drv->format_name);
         return -ENOTSUP;
     }
     checked = json_copy((QDict *)options);
     ret = bdrv_check_options(drv->create_options, protocol->create_options, checked, &local_err);
     if (ret == 0) {
-        ret = drv->bdrv_create(filename, checked, &local_err);
+        ret = create_checked(drv, protocol, filename, checked, &local_err);
     }
     if (ret < 0 && !local_err) {
         error_setg_errno(&local_err, -ret, "Could not create '%s'", filename);

@@ -25,23 +25,46 @@ static int suffix_power(const char *suffix)
     return letter && *letter ? (int)(letter - letters) : -1;
 }
 
-static bool parse_size(const char *text, int64_t *value)
+/* Digits behind the point, in units of 2^-53: as exact as a size with a fraction needs to be. */
+static int64_t parse_fraction(char **end)
 {
-    char *end;
+    double fraction = 0, unit = 1;
+
+    for ((*end)++; **end >= '0' && **end <= '9'; (*end)++) {
+        unit /= 10;
+        fraction += unit * (**end - '0');
+    }
+    return (int64_t)(fraction * 0x1p53);
+}
+
+int options_parse_size(const char *text, int64_t *value)
+{
+    bool hex = text[0] == '0' && (text[1] | 0x20) == 'x';
     unsigned long long number;
+    int64_t fraction = 0;
+    unsigned __int128 bytes;
+    char *end;
     int power;
 
     if (text[0] < '0' || text[0] > '9') {
-        return false;
+        return -EINVAL;
     }
     errno = 0;
-    number = strtoull(text, &end, 10);
-    power = suffix_power(end);
-    if (errno || power < 0 || number > (UINT64_C(0x7fffffffffffffff) >> (10 * power))) {
-        return false;
+    number = strtoull(text, &end, hex ? 16 : 10);
+    if (*end == '.' && !hex) {
+        fraction = parse_fraction(&end);
     }
-    *value = (int64_t)(number << (10 * power));
-    return true;
+    power = suffix_power(end);
+    if (power < 0 || (fraction && power == 0)) {
+        return -EINVAL;
+    }
+    bytes = ((unsigned __int128)number << (10 * power)) +
+            ((((unsigned __int128)fraction << (10 * power)) + (UINT64_C(1) << 52)) >> 53);
+    if (errno || bytes > INT64_MAX) {
+        return -ERANGE;
+    }
+    *value = (int64_t)bytes;
+    return 0;
 }
 
 int options_take_size(QDict *options, const char *key, int64_t *value, Error **errp)
@@ -55,7 +78,7 @@ int options_take_size(QDict *options, const char *key, int64_t *value, Error **e
     if (json_is_integer(option) && json_integer_value(option) >= 0) {
         *value = json_integer_value(option);
     } else if (json_is_string(option)) {
-        good = parse_size(json_string_value(option), value);
+        good = options_parse_size(json_string_value(option), value) == 0;
     } else {
         good = false;
     }

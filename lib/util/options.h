@@ -12,7 +12,10 @@
 #include <blkbackend/error.h>
 #include <blkbackend/qdict.h>
 
-/* Bytes: an integer, or a string with an optional suffix b, k, M, G, T, P or E (powers of 1024). */
+/* Bytes, with an optional suffix b, k, M, G, T, P or E (powers of 1024) and then an optional
+ * fraction; -EINVAL: no such thing; -ERANGE: more than there can be. */
+int options_parse_size(const char *text, int64_t *value);
+/* Bytes: an integer, or a string as above. */
 int options_take_size(QDict *options, const char *key, int64_t *value, Error **errp);
 /* true, false, "on", "off", "true", "false", "yes" or "no". */
 int options_take_bool(QDict *options, const char *key, bool *value, Error **errp);

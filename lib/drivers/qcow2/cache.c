@@ -221,6 +221,15 @@ void qcow2_cache_forget(Qcow2Cache *c, uint64_t offset, uint64_t bytes)
     }
 }
 
+void qcow2_cache_forget_all(Qcow2Cache *c)
+{
+    for (uint32_t i = 0; i < c->filled; i++) {
+        if (c->tables[i].offset) {
+            hash_remove(c, &c->tables[i]);
+        }
+    }
+}
+
 int coroutine_fn qcow2_cache_write(BlockDriverState *bs, Qcow2Cache *c)
 {
     int ret;

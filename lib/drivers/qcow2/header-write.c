@@ -159,6 +159,11 @@ static bool lay_out(uint8_t *buf, uint32_t size, const Qcow2Header *hdr, bool wi
     return !w.full;
 }
 
+bool qcow2_lay_out_header(uint8_t *buf, uint32_t size, const Qcow2Header *hdr)
+{
+    return lay_out(buf, size, hdr, hdr->version >= 3 && size >= MIN_CLUSTER_WITH_NAMES);
+}
+
 /* `old` is what is on the disk; it serves as a buffer from then on. */
 static int coroutine_fn write_in_steps(BlockDriverState *bs, uint8_t *old, const uint8_t *new,
                                        uint32_t size)
@@ -184,10 +189,9 @@ int coroutine_fn qcow2_write_header(BlockDriverState *bs, Error **errp)
 {
     Qcow2State *s = bdrv_state(bs);
     uint8_t *old = malloc(s->cluster_size), *new = malloc(s->cluster_size);
-    bool with_names = s->hdr.version >= 3 && s->cluster_size >= MIN_CLUSTER_WITH_NAMES;
     int ret = old && new ? 0 : -ENOMEM;
 
-    if (ret == 0 && !lay_out(new, s->cluster_size, &s->hdr, with_names)) {
+    if (ret == 0 && !qcow2_lay_out_header(new, s->cluster_size, &s->hdr)) {
         error_setg(errp, "The names in the header are too long: they do not fit into the image's "
                    "first cluster of %u bytes", s->cluster_size);
         free(old);

@@ -51,11 +51,19 @@ static int coroutine_fn read_compressed_piece(BlockDriverState *bs, int64_t offs
     return ret;
 }
 
+/* VM state is in no backing file, however long that is. */
+static BlockDriverState *backing_at(BlockDriverState *bs, int64_t offset)
+{
+    const Qcow2State *s = bdrv_state(bs);
+
+    return (uint64_t)offset < s->hdr.size ? bdrv_backing(bs) : NULL;
+}
+
 static int coroutine_fn read_extent(BlockDriverState *bs, int64_t offset, const Qcow2Extent *ext,
                                     QEMUIOVector *qiov, size_t skip)
 {
     Qcow2State *s = bdrv_state(bs);
-    BlockDriverState *backing = bdrv_backing(bs);
+    BlockDriverState *backing = backing_at(bs, offset);
 
     switch (ext->type) {
     case QCOW2_NORMAL:
@@ -99,11 +107,13 @@ int coroutine_fn qcow2_co_preadv(BlockDriverState *bs, int64_t offset, int64_t b
     return 0;
 }
 
-/* Of a disk that ends inside a cluster, what is behind the end is nobody's: zeroes. */
+/* Of a disk that ends inside a cluster, what is behind the end is nobody's: zeroes; but from some
+ * place on it is VM state. */
 int coroutine_fn qcow2_read_guest(BlockDriverState *bs, int64_t offset, int64_t bytes, void *buf)
 {
     const Qcow2State *s = bdrv_state(bs);
-    int64_t end = (int64_t)s->hdr.size;
+    int64_t end = (uint64_t)offset < s->hdr.size ? (int64_t)s->hdr.size
+                  : (uint64_t)offset < qcow2_vmstate_offset(s) ? 0 : INT64_MAX;
     int64_t visible = offset >= end ? 0 : bytes < end - offset ? bytes : end - offset;
     struct iovec iov = { .iov_base = buf, .iov_len = (size_t)visible };
     QEMUIOVector qiov;

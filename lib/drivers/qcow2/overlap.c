@@ -43,7 +43,8 @@ static bool hits_one_of(const Qcow2State *s, const uint64_t *entries, uint32_t s
 static bool hits_a_table(Qcow2State *s, uint64_t offset, uint64_t bytes)
 {
     for (uint32_t i = 0; i < s->hdr.nb_snapshots; i++) {
-        if (overlaps(offset, bytes, s->inactive_l1[i].offset, s->inactive_l1[i].bytes)) {
+        if (overlaps(offset, bytes, s->snapshots[i].l1_offset,
+                     s->snapshots[i].l1_size * sizeof(uint64_t))) {
             return true;
         }
     }

@@ -132,11 +132,11 @@ static void free_state(BlockDriverState *bs)
     Qcow2State *s = bdrv_state(bs);
 
     qcow2_close_data_file(bs);
+    qcow2_free_snapshots(bs);
     qcow2_cache_destroy(&s->l2_cache);
     qcow2_cache_destroy(&s->refcount_cache);
     free(s->l1);
     free(s->reftable);
-    free(s->inactive_l1);
     qcow2_free_bitmaps(s->bitmaps, s->bitmap_count);
     free(s->table_filter.bits);
     free(s->freed);
@@ -262,6 +262,8 @@ static BlockDriver qcow2_driver = {
 
     .bdrv_probe = qcow2_probe,
     .bdrv_open = qcow2_open,
+    .create_options = qcow2_create_options,
+    .bdrv_create = qcow2_create,
     .bdrv_close = qcow2_close,
     .bdrv_reopen = qcow2_reopen,
     .bdrv_refresh_limits = qcow2_refresh_limits,
@@ -277,12 +279,19 @@ static BlockDriver qcow2_driver = {
     .bdrv_co_flush_to_os = qcow2_co_flush_to_os,
     .bdrv_co_truncate = qcow2_co_truncate,
     .bdrv_co_pwritev_compressed = qcow2_co_pwritev_compressed,
+    .bdrv_co_save_vmstate = qcow2_co_save_vmstate,
+    .bdrv_co_load_vmstate = qcow2_co_load_vmstate,
     .bdrv_supports_persistent_dirty_bitmap = qcow2_supports_persistent_dirty_bitmap,
     .bdrv_can_store_new_dirty_bitmap = qcow2_can_store_new_dirty_bitmap,
     .bdrv_co_remove_persistent_dirty_bitmap = qcow2_co_remove_persistent_dirty_bitmap,
     .bdrv_load_dirty_bitmaps = qcow2_load_dirty_bitmaps,
     .bdrv_co_store_dirty_bitmaps = qcow2_co_store_dirty_bitmaps,
     .bdrv_co_change_backing_file = qcow2_co_change_backing_file,
+    .bdrv_co_snapshot_create = qcow2_co_snapshot_create,
+    .bdrv_co_snapshot_goto = qcow2_co_snapshot_goto,
+    .bdrv_co_snapshot_delete = qcow2_co_snapshot_delete,
+    .bdrv_snapshot_list = qcow2_snapshot_list,
+    .bdrv_co_snapshot_load_tmp = qcow2_co_snapshot_load_tmp,
 };
 
 BLOCK_DRIVER(qcow2_driver)

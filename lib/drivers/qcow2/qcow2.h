@@ -23,6 +23,7 @@
 #include <sys/queue.h>
 
 #include <blkbackend/block-driver.h>
+#include <blkbackend/image.h>
 
 #define QCOW2_MAGIC 0x514649fbu
 
@@ -32,6 +33,7 @@
 #define QCOW2_MAX_REFTABLE_BYTES (8u << 20)
 #define QCOW2_MAX_SNAPSHOTS 65536u
 #define QCOW2_MAX_BACKING_NAME 1023u
+#define QCOW2_SNAPSHOT_FIXED 40u        /* bytes that every entry of their table begins with */
 
 /* Bits of the header's three sets of features. */
 #define QCOW2_INCOMPAT_DIRTY (UINT64_C(1) << 0)
@@ -40,6 +42,7 @@
 #define QCOW2_INCOMPAT_COMPRESSION (UINT64_C(1) << 3)
 #define QCOW2_INCOMPAT_EXTL2 (UINT64_C(1) << 4)
 #define QCOW2_INCOMPAT_KNOWN UINT64_C(0x1f)
+#define QCOW2_COMPAT_LAZY_REFCOUNTS (UINT64_C(1) << 0)
 #define QCOW2_AUTOCLEAR_BITMAPS (UINT64_C(1) << 0)
 #define QCOW2_AUTOCLEAR_DATA_FILE_RAW (UINT64_C(1) << 1)
 
@@ -188,6 +191,14 @@ typedef struct Qcow2TableFilter {
     const uint64_t *l1, *reftable;      /* of which these are the ones */
 } Qcow2TableFilter;
 
+/* An entry of the snapshot table, kept as it is on disk. */
+typedef struct Qcow2Snapshot {
+    uint64_t l1_offset;
+    uint32_t l1_size;                   /* entries */
+    uint32_t bytes;                     /* of raw: the entry without padding */
+    uint8_t *raw;
+} Qcow2Snapshot;
+
 typedef struct Qcow2State {
     Qcow2Header hdr;                    /* fixed, but for lock: tables' places, size, features */
     uint32_t cluster_bits, cluster_size;
@@ -231,8 +242,9 @@ typedef struct Qcow2State {
     uint32_t freed_count, freed_room;
     uint64_t freed_clusters;
 
+    bool switching;                     /* between qcow2_switch_begin and its end; lock */
     uint64_t snapshots_bytes;           /* of the snapshot table */
-    struct Qcow2Area { uint64_t offset, bytes; } *inactive_l1;   /* hdr.nb_snapshots */
+    Qcow2Snapshot *snapshots;           /* hdr.nb_snapshots; lock */
 
     Qcow2Bitmap *bitmaps;               /* the directory as the disk has it; lock */
     uint32_t bitmap_count;
@@ -249,6 +261,8 @@ int qcow2_clear_autoclear(BlockDriverState *bs, uint64_t keep);
 
 /* ---- header-write.c ---- */
 
+/* The header as it is on disk, into a buffer of a cluster; false: it does not fit. */
+bool qcow2_lay_out_header(uint8_t *buf, uint32_t size, const Qcow2Header *hdr);
 /* Lays all of s->hdr anew into the first cluster, and flushes.  -ENOSPC: it does not fit, nothing
  * was written.  lock */
 int coroutine_fn qcow2_write_header(BlockDriverState *bs, Error **errp);
@@ -268,8 +282,9 @@ int coroutine_fn qcow2_cache_get(BlockDriverState *bs, Qcow2Cache *c, uint64_t o
 int coroutine_fn qcow2_cache_new(BlockDriverState *bs, Qcow2Cache *c, uint64_t offset,
                                  Qcow2Table **table);
 void qcow2_cache_dirty(BlockDriverState *bs, Qcow2Cache *c, Qcow2Table *table);
-/* Forgets what is cached of [offset, offset + bytes), dirty or not. */
+/* Forgets what is cached of [offset, offset + bytes), dirty or not; or all of it. */
 void qcow2_cache_forget(Qcow2Cache *c, uint64_t offset, uint64_t bytes);
+void qcow2_cache_forget_all(Qcow2Cache *c);
 int coroutine_fn qcow2_cache_write(BlockDriverState *bs, Qcow2Cache *c);
 
 /* ---- write-back.c ---- */
@@ -278,6 +293,9 @@ int coroutine_fn qcow2_cache_write(BlockDriverState *bs, Qcow2Cache *c);
 int coroutine_fn qcow2_write_back(BlockDriverState *bs);
 /* As well gives back what is out of use; flushes only if there is something.  lock */
 int coroutine_fn qcow2_write_back_and_reclaim(BlockDriverState *bs);
+/* Entries [from, to) of a table of 64-bit numbers. */
+int coroutine_fn qcow2_write_entries(BlockDriverState *bs, uint64_t table_offset,
+                                     const uint64_t *entries, uint32_t from, uint32_t to);
 int coroutine_fn qcow2_flush_data(BlockDriverState *bs);
 int coroutine_fn qcow2_co_flush_to_os(BlockDriverState *bs);
 
@@ -409,9 +427,104 @@ int qcow2_open_caches(BlockDriverState *bs, QDict *options, Error **errp);
 int qcow2_open_data_file(BlockDriverState *bs, QDict *options, int flags, Error **errp);
 void qcow2_close_data_file(BlockDriverState *bs);
 
-/* ---- snapshot.c ---- */
+/* ---- switch.c: from one state of the image to another in one step; lock, drained ---- */
+
+/*
+ * Between begin and end, counts of clusters are changed in copies of the refcount
+ * blocks, and all else that changes is written to new places.  One write to the
+ * header's first sector then makes it the image; before it, or if it does not come
+ * to that, the image is what it was.
+ */
+typedef struct Qcow2Switch {
+    uint64_t *old_reftable;
+    uint32_t old_reftable_size;
+    uint64_t area, area_clusters;       /* of the copies and their table; */
+    uint64_t blocks, table_clusters;    /* so much of it is used */
+    uint64_t free_hint, compressed_tail;
+    uint64_t *reserved;                 /* clusters for copies of L2 tables */
+    uint64_t reserved_count;
+    Qcow2Freed *freed;                  /* to be discarded afterwards */
+    uint32_t freed_count, freed_room;
+    /* What the image is to be from then on. */
+    Qcow2Header hdr;
+    uint64_t *l1;                       /* hdr.l1_size */
+    Qcow2Snapshot *snapshots;           /* hdr.nb_snapshots; NULL: those that there are */
+    uint64_t snapshots_bytes;
+} Qcow2Switch;
+
+/* room: clusters that will be allocated, at most. */
+int coroutine_fn qcow2_switch_begin(BlockDriverState *bs, Qcow2Switch *sw, uint64_t room);
+/* ret < 0: as if nothing had happened.  Else it takes over sw->l1 and sw->snapshots; returns ret or
+ * why it failed. */
+int coroutine_fn qcow2_switch_end(BlockDriverState *bs, Qcow2Switch *sw, int ret);
+/* Clusters that are allocated now, although they may be needed only later, or not at all. */
+int coroutine_fn qcow2_switch_reserve(BlockDriverState *bs, Qcow2Switch *sw, uint64_t count);
+/* A reserved cluster, or another one. */
+int coroutine_fn qcow2_switch_cluster(BlockDriverState *bs, Qcow2Switch *sw, uint64_t *cluster);
+/* One user less; nothing may be allocated after the first of these. */
+int coroutine_fn qcow2_switch_drop(BlockDriverState *bs, Qcow2Switch *sw, uint64_t first,
+                                   uint64_t count);
+/* A table of 64-bit numbers in new clusters; entries 0: at 0. */
+int coroutine_fn qcow2_switch_write_table(BlockDriverState *bs, const uint64_t *table,
+                                          uint32_t entries, uint64_t *offset);
+
+/* ---- tree.c: an L1 table with all that it refers to; lock ---- */
+
+/* One L2 table in memory. */
+typedef struct Qcow2Tree {
+    uint8_t *l2;                        /* a cluster, as on disk */
+    uint64_t *clusters;                 /* host clusters that it refers to, in order */
+    uint32_t count;
+} Qcow2Tree;
+
+int qcow2_tree_init(BlockDriverState *bs, Qcow2Tree *t);
+void qcow2_tree_free(Qcow2Tree *t);
+/* The L1 table of a snapshot. */
+int coroutine_fn qcow2_tree_read_l1(BlockDriverState *bs, const Qcow2Snapshot *sn, uint64_t **l1);
+/* The L2 table at an L1 entry; -EIO if it cannot be one. */
+int coroutine_fn qcow2_tree_read_l2(BlockDriverState *bs, Qcow2Tree *t, uint64_t l1_entry);
+/* One user more of clusters that are in use. */
+int coroutine_fn qcow2_share_clusters(BlockDriverState *bs, uint64_t first, uint64_t count);
+/* One user more of all that the table refers to. */
+int coroutine_fn qcow2_tree_share(BlockDriverState *bs, const Qcow2Tree *t);
+/* One user less of all that the L1 table refers to. */
+int coroutine_fn qcow2_tree_drop(BlockDriverState *bs, Qcow2Tree *t, const uint64_t *l1,
+                                 uint32_t entries, Qcow2Switch *sw);
+/* Entries no longer say that nobody else uses their clusters; true: one did. */
+bool qcow2_tree_clear_copied(BlockDriverState *bs, Qcow2Tree *t);
+/* Entries say so that did not, although it is true; 1: there were some. */
+int coroutine_fn qcow2_tree_set_copied(BlockDriverState *bs, Qcow2Tree *t);
+/* The L2 table as it is in memory now, to this cluster. */
+int coroutine_fn qcow2_tree_write_l2(BlockDriverState *bs, const Qcow2Tree *t, uint64_t cluster);
+
+/* ---- snapshot.c: their table ---- */
 
 int qcow2_read_snapshots(BlockDriverState *bs, Error **errp);
+void qcow2_free_snapshots(BlockDriverState *bs);
+/* All of them in new clusters; bytes: how long the table is. */
+int coroutine_fn qcow2_write_snapshots(BlockDriverState *bs, const Qcow2Snapshot *list,
+                                       uint32_t count, uint64_t *offset, uint64_t *bytes);
+void qcow2_snapshot_info(BlockDriverState *bs, const Qcow2Snapshot *sn, QEMUSnapshotInfo *info);
+/* The index of the one with this id; -ENOENT. */
+int qcow2_find_snapshot(BlockDriverState *bs, const char *id);
+int qcow2_snapshot_list(BlockDriverState *bs, QEMUSnapshotInfo **list);
+/* 0, or why there can be none: -ENOTSUP. */
+int qcow2_check_can_snapshot(BlockDriverState *bs, Error **errp);
+
+/* ---- snapshot-create.c, snapshot-goto.c, snapshot-delete.c ---- */
+
+int coroutine_fn qcow2_co_snapshot_create(BlockDriverState *bs, QEMUSnapshotInfo *info,
+                                          Error **errp);
+int coroutine_fn qcow2_co_snapshot_goto(BlockDriverState *bs, const char *id, Error **errp);
+int coroutine_fn qcow2_co_snapshot_load_tmp(BlockDriverState *bs, const char *id, Error **errp);
+int coroutine_fn qcow2_co_snapshot_delete(BlockDriverState *bs, const char *id, Error **errp);
+
+/* ---- vmstate.c ---- */
+
+/* Where it lies among the guest's clusters: multiple of what an L2 table maps. */
+uint64_t qcow2_vmstate_offset(const Qcow2State *s);
+int coroutine_fn qcow2_co_save_vmstate(BlockDriverState *bs, QEMUIOVector *qiov, int64_t pos);
+int coroutine_fn qcow2_co_load_vmstate(BlockDriverState *bs, QEMUIOVector *qiov, int64_t pos);
 
 /* ---- bitmap-directory.c ---- */
 
@@ -447,8 +560,39 @@ QObject *qcow2_bitmaps_info(BlockDriverState *bs);
 
 int coroutine_fn qcow2_co_truncate(BlockDriverState *bs, int64_t offset, PreallocMode prealloc,
                                    Error **errp);
+/* Moves the L1 table to where it has room for so many entries, more than it has.  lock */
+int coroutine_fn qcow2_grow_l1(BlockDriverState *bs, uint64_t entries);
 /* Entries that an L1 table needs for a disk of `bytes`. */
 uint64_t qcow2_l1_entries(const Qcow2State *s, uint64_t bytes);
+
+/* ---- create-options.c ---- */
+
+extern const BdrvOption qcow2_create_options[];
+/* What options say of a new image, as far as it does not depend on its layout; the strings are
+ * lent. */
+int qcow2_parse_create_options(const QDict *options, Qcow2Header *hdr, PreallocMode *prealloc,
+                               Error **errp);
+int qcow2_parse_compat(const char *word, uint32_t *version, Error **errp);
+/* hdr->version is set already. */
+int qcow2_parse_refcount_bits(const QDict *options, Qcow2Header *hdr, Error **errp);
+
+/* ---- layout.c ---- */
+
+/* Where the parts of a new image are, in clusters, one behind the other. */
+typedef struct Qcow2Layout {
+    uint64_t l1_entries;
+    uint64_t reftable, refblocks, l1, l2;           /* first cluster; l2: of all L2 tables */
+    uint64_t data;                                  /* and what is behind the metadata */
+    uint64_t total;
+} Qcow2Layout;
+
+/* l2_tables: all, or none; data_clusters: beside them.  -EFBIG: no such image can be. */
+int qcow2_lay_out(const Qcow2Header *hdr, bool l2_tables, uint64_t data_clusters,
+                  Qcow2Layout *layout);
+
+/* ---- create.c ---- */
+
+int qcow2_create(const char *filename, const QDict *options, Error **errp);
 
 static inline bool qcow2_has_subclusters(const Qcow2State *s)
 {

@@ -293,7 +293,7 @@ static int coroutine_fn grow_table(BlockDriverState *bs, uint64_t cluster)
 {
     Qcow2State *s = bdrv_state(bs);
     Growth g;
-    int ret = plan_growth(s, cluster, &g);
+    int ret = s->switching ? -EFBIG : plan_growth(s, cluster, &g);   /* one header at a time */
 
     if (ret == 0) {
         ret = qcow2_check_new_area(bs, g.start << s->cluster_bits,

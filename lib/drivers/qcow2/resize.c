@@ -66,8 +66,7 @@ static void switch_l1(BlockDriverState *bs, uint64_t *l1, uint32_t entries, uint
     }
 }
 
-/* Moves the L1 table to where it has room for `entries`. */
-static int coroutine_fn grow_l1(BlockDriverState *bs, uint64_t entries)
+int coroutine_fn qcow2_grow_l1(BlockDriverState *bs, uint64_t entries)
 {
     Qcow2State *s = bdrv_state(bs);
     uint64_t bytes = entries * sizeof(s->l1[0]), first, *l1;
@@ -154,7 +153,7 @@ static int coroutine_fn grow_disk(BlockDriverState *bs, int64_t from, int64_t to
 
     if (entries > s->hdr.l1_size) {
         qemu_co_mutex_lock(&s->lock);
-        ret = grow_l1(bs, entries);
+        ret = qcow2_grow_l1(bs, entries);
         qemu_co_mutex_unlock(&s->lock);
     }
     if (ret == 0) {
@@ -212,8 +211,9 @@ int coroutine_fn qcow2_co_truncate(BlockDriverState *bs, int64_t offset, Preallo
         error_setg(errp, "The new size must be a multiple of 512");
         return -EINVAL;
     }
-    if (s->hdr.nb_snapshots > 0) {
-        error_setg(errp, "Can't resize an image which has snapshots");
+    if (s->hdr.nb_snapshots > 0 && s->hdr.version < 3) {
+        /* Their entries need not say what size the disk had. */
+        error_setg(errp, "Can't resize a v2 image which has snapshots");
         return -ENOTSUP;
     }
     ret = qcow2_check_bitmaps_resize(bs, errp);

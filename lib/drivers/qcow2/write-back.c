@@ -19,11 +19,10 @@ int coroutine_fn qcow2_flush_data(BlockDriverState *bs)
     return ret < 0 ? ret : bdrv_co_flush(bdrv_file(bs));
 }
 
-/* Entries [from, to) of a table of big-endian numbers. */
-static int coroutine_fn write_entries(BlockDriverState *bs, uint64_t table_offset,
-                                      const uint64_t *entries, uint32_t from, uint32_t to)
+int coroutine_fn qcow2_write_entries(BlockDriverState *bs, uint64_t table_offset,
+                                     const uint64_t *entries, uint32_t from, uint32_t to)
 {
-    uint64_t *buf = calloc(to - from, sizeof(buf[0]));
+    uint64_t *buf = calloc((size_t)(to - from) + 1, sizeof(buf[0]));
     int ret;
 
     if (!buf) {
@@ -44,8 +43,8 @@ static int coroutine_fn write_reftable(BlockDriverState *bs)
     int ret = bdrv_co_flush(bdrv_file(bs));
 
     if (ret == 0) {
-        ret = write_entries(bs, s->hdr.reftable_offset, s->reftable, s->reftable_dirty_from,
-                            s->reftable_dirty_to);
+        ret = qcow2_write_entries(bs, s->hdr.reftable_offset, s->reftable,
+                                  s->reftable_dirty_from, s->reftable_dirty_to);
     }
     if (ret == 0) {
         s->reftable_dirty_from = s->reftable_dirty_to = 0;
@@ -59,7 +58,8 @@ static int coroutine_fn write_l1(BlockDriverState *bs)
     int ret = bdrv_co_flush(bdrv_file(bs));
 
     if (ret == 0) {
-        ret = write_entries(bs, s->hdr.l1_offset, s->l1, s->l1_dirty_from, s->l1_dirty_to);
+        ret = qcow2_write_entries(bs, s->hdr.l1_offset, s->l1, s->l1_dirty_from,
+                                  s->l1_dirty_to);
     }
     if (ret == 0) {
         s->l1_dirty_from = s->l1_dirty_to = 0;
@@ -99,6 +99,9 @@ int coroutine_fn qcow2_write_back(BlockDriverState *bs)
         return -EIO;
     }
     ret = qcow2_cache_write(bs, &s->refcount_cache);
+    if (s->switching) {
+        return ret;   /* copies that nothing on the disk refers to yet: in any order */
+    }
     if (ret == 0 && s->reftable_dirty_to > 0) {
         ret = write_reftable(bs);
     }
