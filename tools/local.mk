@@ -13,6 +13,7 @@ tools_blk_img_SOURCES = \
 	$(tool_sources) \
 	tools/img-amend.c \
 	tools/img-bench.c \
+	tools/img-bitmap.c \
 	tools/img-check.c \
 	tools/img-commit.c \
 	tools/img-compare.c \

@@ -182,6 +182,7 @@ static int qcow2_open(BlockDriverState *bs, QDict *options, int flags, Error **e
         free_state(bs);
         return ret;
     }
+    atomic_store(&s->sparse, -1);
     atomic_store(&s->must_prepare,
                  (s->hdr.autoclear & ~QCOW2_AUTOCLEAR_DATA_FILE_RAW) && s->hdr.version >= 3);
     bdrv_set_backing_file(bs, s->hdr.backing_file, s->hdr.backing_format);

@@ -221,6 +221,8 @@ typedef struct Qcow2State {
     atomic_bool dirty;                  /* a flush has work to do */
     atomic_bool must_prepare;           /* the first write has to clear autoclear bits, and mark
                                            bitmaps as in use */
+    atomic_int sparse;                  /* whether clusters in use are holes of the file: 1 yes,
+                                           0 no, -1 nobody has asked yet */
 
     uint64_t *l1;                       /* hdr.l1_size entries; lock and map_lock */
     uint32_t l1_dirty_from, l1_dirty_to;
