@@ -234,7 +234,7 @@ typedef struct Qcow2State {
     bool reftable_checked;
     Qcow2Cache refcount_cache;
 
-    Qcow2TableFilter table_filter;      /* lock */
+    Qcow2TableFilter table_filter;      /* lock and map_lock */
     uint64_t free_hint;                 /* no free host cluster below it */
     uint64_t fresh_from;                /* host clusters from here on were never written to */
     uint64_t compressed_tail;           /* where the next compressed data may go; 0: nowhere */
@@ -374,21 +374,25 @@ int coroutine_fn qcow2_reclaim(BlockDriverState *bs);
 
 /* ---- overlap.c ---- */
 
-/* Whether `bytes` bytes at `offset` of the file are free of the metadata whose places never
- * change while requests run; quick. */
+/* Whether `bytes` bytes at `offset` of the file are surely free of metadata; quick.  false: not,
+ * or it takes a closer look.  map_lock or lock */
 bool qcow2_is_data_area(const Qcow2State *s, uint64_t offset, uint64_t bytes);
-/* As well free of all active tables; -EIO after marking the image as corrupt.  lock */
+/* Whether they are; -EIO after marking the image as corrupt.  lock */
 int coroutine_fn qcow2_check_new_area(BlockDriverState *bs, uint64_t offset, uint64_t bytes);
 /* The image contradicts itself: says so, marks it, and stops all requests if it is writable. */
 int coroutine_fn qcow2_corrupt(BlockDriverState *bs, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* ---- table-filter.c; lock ---- */
+/* ---- table-filter.c; lock, where nothing else is said ---- */
 
+/* From the L1 and the refcount table as they are; 0 or -ENOMEM. */
+int qcow2_filter_build(Qcow2State *s);
 /* An L2 table or refcount block comes to be there. */
 void qcow2_filter_add(Qcow2State *s, uint64_t offset);
-/* Whether there may be one within these bytes. */
-bool qcow2_filter_has(Qcow2State *s, uint64_t offset, uint64_t bytes);
+/* Whether there may be one within these bytes; under map_lock or lock. */
+bool qcow2_filter_has(const Qcow2State *s, uint64_t offset, uint64_t bytes);
+/* The same, sure to know all of them. */
+bool qcow2_filter_has_now(Qcow2State *s, uint64_t offset, uint64_t bytes);
 
 /* ---- io.c ---- */
 
