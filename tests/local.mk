@@ -265,6 +265,7 @@ tools_tests = \
 	tests/tools/img-commit-as-qemu-img.sh \
 	tests/tools/img-convert-as-qemu-img.sh \
 	tests/tools/img-convert-compresses-as-qemu-img.sh \
+	tests/tools/img-convert-copies-bitmaps.sh \
 	tests/tools/img-convert-fails-safely.sh \
 	tests/tools/img-convert-salvages.sh \
 	tests/tools/img-dd-as-qemu-img.sh \
