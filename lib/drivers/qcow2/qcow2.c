@@ -182,6 +182,7 @@ static int qcow2_open(BlockDriverState *bs, QDict *options, int flags, Error **e
         free_state(bs);
         return ret;
     }
+    atomic_store(&s->sparse, -1);
     atomic_store(&s->must_prepare,
                  (s->hdr.autoclear & ~QCOW2_AUTOCLEAR_DATA_FILE_RAW) && s->hdr.version >= 3);
     bdrv_set_backing_file(bs, s->hdr.backing_file, s->hdr.backing_format);
@@ -291,6 +292,7 @@ static BlockDriver qcow2_driver = {
     .bdrv_co_remove_persistent_dirty_bitmap = qcow2_co_remove_persistent_dirty_bitmap,
     .bdrv_load_dirty_bitmaps = qcow2_load_dirty_bitmaps,
     .bdrv_co_store_dirty_bitmaps = qcow2_co_store_dirty_bitmaps,
+    .bdrv_co_make_empty = qcow2_co_make_empty,
     .bdrv_co_change_backing_file = qcow2_co_change_backing_file,
     .bdrv_co_snapshot_create = qcow2_co_snapshot_create,
     .bdrv_co_snapshot_goto = qcow2_co_snapshot_goto,

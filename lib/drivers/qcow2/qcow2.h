@@ -173,7 +173,6 @@ typedef struct Qcow2Freed {
 
 #define QCOW2_BITMAP_IN_USE 1u          /* what is stored is not current */
 #define QCOW2_BITMAP_AUTO 2u            /* enabled */
-#define QCOW2_BITMAP_EXTRA_COMPATIBLE 4u
 
 /* An entry of the bitmap directory. */
 typedef struct Qcow2Bitmap {
@@ -182,8 +181,6 @@ typedef struct Qcow2Bitmap {
     uint32_t table_entries;
     uint32_t flags;
     uint8_t granularity_bits;
-    uint8_t *extra;                     /* not ours, kept */
-    uint32_t extra_len;
 } Qcow2Bitmap;
 
 /* Where L2 tables and refcount blocks may be, see table-filter.c. */
@@ -221,6 +218,8 @@ typedef struct Qcow2State {
     atomic_bool dirty;                  /* a flush has work to do */
     atomic_bool must_prepare;           /* the first write has to clear autoclear bits, and mark
                                            bitmaps as in use */
+    atomic_int sparse;                  /* whether clusters in use are holes of the file: 1 yes,
+                                           0 no, -1 nobody has asked yet */
 
     uint64_t *l1;                       /* hdr.l1_size entries; lock and map_lock */
     uint32_t l1_dirty_from, l1_dirty_to;
@@ -232,7 +231,7 @@ typedef struct Qcow2State {
     bool reftable_checked;
     Qcow2Cache refcount_cache;
 
-    Qcow2TableFilter table_filter;      /* lock */
+    Qcow2TableFilter table_filter;      /* lock and map_lock */
     uint64_t free_hint;                 /* no free host cluster below it */
     uint64_t fresh_from;                /* host clusters from here on were never written to */
     uint64_t compressed_tail;           /* where the next compressed data may go; 0: nowhere */
@@ -376,21 +375,25 @@ int coroutine_fn qcow2_reclaim(BlockDriverState *bs);
 
 /* ---- overlap.c ---- */
 
-/* Whether `bytes` bytes at `offset` of the file are free of the metadata whose places never
- * change while requests run; quick. */
+/* Whether `bytes` bytes at `offset` of the file are surely free of metadata; quick.  false: not,
+ * or it takes a closer look.  map_lock or lock */
 bool qcow2_is_data_area(const Qcow2State *s, uint64_t offset, uint64_t bytes);
-/* As well free of all active tables; -EIO after marking the image as corrupt.  lock */
+/* Whether they are; -EIO after marking the image as corrupt.  lock */
 int coroutine_fn qcow2_check_new_area(BlockDriverState *bs, uint64_t offset, uint64_t bytes);
 /* The image contradicts itself: says so, marks it, and stops all requests if it is writable. */
 int coroutine_fn qcow2_corrupt(BlockDriverState *bs, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* ---- table-filter.c; lock ---- */
+/* ---- table-filter.c; lock, where nothing else is said ---- */
 
+/* From the L1 and the refcount table as they are; 0 or -ENOMEM. */
+int qcow2_filter_build(Qcow2State *s);
 /* An L2 table or refcount block comes to be there. */
 void qcow2_filter_add(Qcow2State *s, uint64_t offset);
-/* Whether there may be one within these bytes. */
-bool qcow2_filter_has(Qcow2State *s, uint64_t offset, uint64_t bytes);
+/* Whether there may be one within these bytes; under map_lock or lock. */
+bool qcow2_filter_has(const Qcow2State *s, uint64_t offset, uint64_t bytes);
+/* The same, sure to know all of them. */
+bool qcow2_filter_has_now(Qcow2State *s, uint64_t offset, uint64_t bytes);
 
 /* ---- io.c ---- */
 
@@ -417,6 +420,7 @@ int coroutine_fn qcow2_co_pwrite_zeroes(BlockDriverState *bs, int64_t offset, in
 int coroutine_fn qcow2_co_pdiscard(BlockDriverState *bs, int64_t offset, int64_t bytes);
 int coroutine_fn qcow2_co_block_status(BlockDriverState *bs, int64_t offset, int64_t bytes,
                                        int64_t *pnum, int64_t *map, BlockDriverState **file);
+int coroutine_fn qcow2_co_make_empty(BlockDriverState *bs, Error **errp);
 /* Guest clusters [first, end) as if they had never been written; or reading as zeroes. */
 int coroutine_fn qcow2_drop_clusters(BlockDriverState *bs, uint64_t first, uint64_t end);
 int coroutine_fn qcow2_zero_clusters(BlockDriverState *bs, uint64_t first, uint64_t end);
@@ -539,7 +543,7 @@ int coroutine_fn qcow2_co_load_vmstate(BlockDriverState *bs, QEMUIOVector *qiov,
 int qcow2_check_bitmaps_extension(BlockDriverState *bs, Error **errp);
 int qcow2_read_bitmap_directory(BlockDriverState *bs, Error **errp);
 void qcow2_free_bitmaps(Qcow2Bitmap *bitmaps, uint32_t count);
-uint64_t qcow2_bitmap_entry_bytes(uint64_t name_len, uint64_t extra_len);
+uint64_t qcow2_bitmap_entry_bytes(uint64_t name_len);
 /* Clusters with the bits of a bitmap of the whole disk. */
 uint64_t qcow2_bitmap_table_entries(const Qcow2State *s, unsigned granularity_bits);
 /* On the disk, before the first change; flushes.  lock */
