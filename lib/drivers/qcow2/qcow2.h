@@ -338,6 +338,8 @@ int coroutine_fn qcow2_change_refcount(BlockDriverState *bs, uint64_t first, uin
 /* Before the first search for free clusters: every block is listed but once.  Otherwise a small
  * file could make the search as long as it likes; so its length is that of the file. */
 int coroutine_fn qcow2_check_reftable(BlockDriverState *bs);
+/* In a block that is not cached. */
+void qcow2_refblock_set(const Qcow2State *s, uint8_t *block, uint64_t cluster, uint64_t count);
 /* Sees to it that there is a refcount block for the host cluster. */
 int coroutine_fn qcow2_ensure_refblock(BlockDriverState *bs, uint64_t cluster);
 /* Makes the block that entry `index` of the refcount table lacks, in a free cluster. */
@@ -436,6 +438,9 @@ int qcow2_open_caches(BlockDriverState *bs, QDict *options, Error **errp);
 int qcow2_open_data_file(BlockDriverState *bs, QDict *options, int flags, Error **errp);
 void qcow2_close_data_file(BlockDriverState *bs);
 
+/* Tables are in other places than before, all at once. */
+void qcow2_forget_metadata_places(Qcow2State *s);
+
 /* ---- switch.c: from one state of the image to another in one step; lock, drained ---- */
 
 /*
@@ -477,6 +482,14 @@ int coroutine_fn qcow2_switch_drop(BlockDriverState *bs, Qcow2Switch *sw, uint64
 int coroutine_fn qcow2_switch_write_table(BlockDriverState *bs, const uint64_t *table,
                                           uint32_t entries, uint64_t *offset);
 
+/* Writes what of the header differs between two states of the image: size, L1 table, refcount table,
+ * snapshots; after a failure the image is not written to any more. */
+int coroutine_fn qcow2_switch_header(BlockDriverState *bs, const Qcow2Header *hdr);
+
+/* ---- empty.c ---- */
+
+int coroutine_fn qcow2_co_make_empty(BlockDriverState *bs, Error **errp);
+
 /* ---- tree.c: an L1 table with all that it refers to; lock ---- */
 
 /* One L2 table in memory. */
@@ -509,7 +522,7 @@ int coroutine_fn qcow2_tree_write_l2(BlockDriverState *bs, const Qcow2Tree *t, u
 /* ---- snapshot.c: their table ---- */
 
 int qcow2_read_snapshots(BlockDriverState *bs, Error **errp);
-void qcow2_free_snapshots(BlockDriverState *bs);
+void qcow2_free_snapshots(Qcow2Snapshot *list, uint32_t count);
 /* All of them in new clusters; bytes: how long the table is. */
 int coroutine_fn qcow2_write_snapshots(BlockDriverState *bs, const Qcow2Snapshot *list,
                                        uint32_t count, uint64_t *offset, uint64_t *bytes);
