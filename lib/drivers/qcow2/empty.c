@@ -188,17 +188,32 @@ static bool can_empty_at_once(Qcow2State *s)
            atomic_load(&s->pinned[0]) == 0 && atomic_load(&s->pinned[1]) == 0;
 }
 
+static int coroutine_fn empty_by_cluster(BlockDriverState *bs)
+{
+    Qcow2State *s = bdrv_state(bs);
+    int ret = qcow2_drop_clusters(bs, 0, qcow2_clusters_up(s, s->hdr.size));
+
+    return ret == 0 && s->external ? bdrv_co_pdiscard(s->data_file, 0, (int64_t)s->hdr.size) : ret;
+}
+
 int coroutine_fn qcow2_co_make_empty(BlockDriverState *bs, Error **errp)
 {
     Qcow2State *s = bdrv_state(bs);
     int ret = qcow2_prepare_write(bs);
 
-    (void)errp;
+    if (qcow2_is_data_file_raw(s)) {
+        error_setg(errp, "The disk is its data file, which cannot be without content");
+        return -ENOTSUP;
+    }
     if (ret == 0 && can_empty_at_once(s)) {
         qemu_co_mutex_lock(&s->lock);
         ret = empty_at_once(bs);
         qemu_co_mutex_unlock(&s->lock);
-        return ret;
+    } else if (ret == 0) {
+        ret = empty_by_cluster(bs);
     }
-    return ret < 0 ? ret : qcow2_drop_clusters(bs, 0, qcow2_clusters_up(s, s->hdr.size));
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "Could not empty the image");
+    }
+    return ret;
 }
