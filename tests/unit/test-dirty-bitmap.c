@@ -444,6 +444,35 @@ static void threads_lose_no_bit(void **state)
     bdrv_unref(shared);
 }
 
+#define LARGE (INT64_C(512) << 20)
+
+/* Neighbours in the same word come from different threads. */
+static void *set_every_fourth(void *opaque)
+{
+    for (int64_t i = (intptr_t)opaque; i < LARGE / 512; i += THREADS) {
+        bdrv_set_dirty_bitmap(shared_bitmap, i * 512, 512);
+    }
+    return NULL;
+}
+
+static void threads_share_words(void **state)
+{
+    pthread_t threads[THREADS];
+
+    (void)state;
+    disk.length = LARGE;
+    shared = open_disk();
+    shared_bitmap = bdrv_create_dirty_bitmap(shared, 512, "a", &error_abort);
+    for (intptr_t i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, set_every_fourth, (void *)i), 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    assert_int_equal(bdrv_get_dirty_count(shared_bitmap), LARGE);
+    bdrv_unref(shared);
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup(fn, unit_reset_disk)
@@ -463,6 +492,7 @@ int main(void)
         TEST(merging_takes_any_granularity),
         TEST(random_changes_agree_with_a_model),
         TEST(threads_lose_no_bit),
+        TEST(threads_share_words),
     };
 
     return cmocka_run_group_tests(tests, unit_main_loop, NULL);
