@@ -110,7 +110,7 @@ static QDict *describe(BlockBackend *blk)
         ret = (int)size;
         error_setg_errno(&err, -ret, "Can't get image size '%s'", bdrv_filename(bs));
     } else {
-        qdict_put(info, "filename", qstring_from_str(bdrv_filename(bs)));
+        qdict_put(info, "filename", qstring_from_str(img_filename(bs)));
         qdict_put(info, "format", qstring_from_str(bdrv_get_format_name(bs)));
         qdict_put(info, "virtual-size", qint_from_int(size));
         ret = add_details(info, bs, &err);

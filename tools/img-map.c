@@ -26,7 +26,7 @@ static int look_up(BlockDriverState *bs, int64_t offset, int64_t bytes, MapEntry
         BlockDriverState *below = bdrv_backing(bs);
 
         if (!below || offset >= bdrv_getlength(below)) {
-            ret = BDRV_BLOCK_ZERO;
+            ret |= BDRV_BLOCK_ZERO;
             break;
         }
         bs = below;
@@ -39,7 +39,7 @@ static int look_up(BlockDriverState *bs, int64_t offset, int64_t bytes, MapEntry
     entry->status = ret & (BDRV_BLOCK_DATA | BDRV_BLOCK_ZERO | BDRV_BLOCK_OFFSET_VALID |
                            BDRV_BLOCK_ALLOCATED);
     if (file && (ret & BDRV_BLOCK_OFFSET_VALID)) {
-        entry->filename = bdrv_filename(file);
+        entry->filename = img_filename(file);
     }
     return 0;
 }

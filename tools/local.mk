@@ -13,10 +13,12 @@ tools_blk_img_SOURCES = \
 	$(tool_sources) \
 	tools/img-amend.c \
 	tools/img-bench.c \
+	tools/img-bitmap.c \
 	tools/img-check.c \
 	tools/img-commit.c \
 	tools/img-compare.c \
 	tools/img-convert.c \
+	tools/img-copy-bitmaps.c \
 	tools/img-copy.c \
 	tools/img-copy.h \
 	tools/img-create.c \

@@ -142,6 +142,9 @@ int64_t cvtnum(const char *text)
     }
     unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
     if (unit) {
+        if (memchr(text, 'x', end - text) || memchr(text, 'X', end - text)) {
+            warn_report("Using a multiplier suffix on hex numbers is deprecated: %s", text);
+        }
         power = 10 * (unit - units);
         end++;
     }

@@ -63,6 +63,7 @@ typedef enum {
 #define BDRV_BLOCK_RAW          0x08  /* ask *file at *map instead (pass-through drivers) */
 #define BDRV_BLOCK_ALLOCATED    0x10  /* this node decides the content, not its backing file */
 #define BDRV_BLOCK_EOF          0x20  /* the range ends at the end of the node */
+#define BDRV_BLOCK_RECURSE      0x40  /* a driver's: may be a hole of *file, which is to be asked */
 #define BDRV_BLOCK_COMPRESSED   0x80
 
 /* All in bytes.  A driver sets what it needs in bdrv_refresh_limits; 0 keeps the default. */
@@ -243,7 +244,7 @@ BlockDriverState *bdrv_file(BlockDriverState *bs);    /* file child or NULL */
 BlockDriverState *bdrv_backing(BlockDriverState *bs); /* backing child or NULL */
 const char *bdrv_get_node_name(const BlockDriverState *bs);
 const char *bdrv_get_format_name(BlockDriverState *bs);  /* NULL: driverless */
-const char *bdrv_filename(BlockDriverState *bs);      /* as given, "" if none */
+const char *bdrv_filename(BlockDriverState *bs);      /* as given, else its file's, else "" */
 int bdrv_get_flags(BlockDriverState *bs);             /* open flags now */
 bool bdrv_is_read_only(BlockDriverState *bs);
 const BlockLimits *bdrv_limits(BlockDriverState *bs);

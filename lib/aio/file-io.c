@@ -67,6 +67,20 @@ ssize_t coroutine_fn aio_co_pwritev(int fd, const struct iovec *iov, int niov, i
         .flags = rw_flags });
 }
 
+ssize_t coroutine_fn aio_co_preadv_aside(int fd, const struct iovec *iov, int niov, int64_t offset)
+{
+    return aio_co_run_in_thread(file_blocking, &(AioFileRequest){
+        .type = AIO_FILE_READ, .fd = fd, .iov = iov, .niov = niov, .offset = offset });
+}
+
+ssize_t coroutine_fn aio_co_pwritev_aside(int fd, const struct iovec *iov, int niov,
+                                          int64_t offset, int rw_flags)
+{
+    return aio_co_run_in_thread(file_blocking, &(AioFileRequest){
+        .type = AIO_FILE_WRITE, .fd = fd, .iov = iov, .niov = niov, .offset = offset,
+        .flags = rw_flags });
+}
+
 int coroutine_fn aio_co_fdatasync(int fd)
 {
     return file_request(&(AioFileRequest){ .type = AIO_FILE_FDATASYNC, .fd = fd });

@@ -14,6 +14,10 @@
 ssize_t coroutine_fn aio_co_preadv(int fd, const struct iovec *iov, int niov, int64_t offset);
 ssize_t coroutine_fn aio_co_pwritev(int fd, const struct iovec *iov, int niov, int64_t offset,
                                     int rw_flags /* RWF_DSYNC or 0 */);
+/* The same in a worker thread, ring or no ring. */
+ssize_t coroutine_fn aio_co_preadv_aside(int fd, const struct iovec *iov, int niov, int64_t offset);
+ssize_t coroutine_fn aio_co_pwritev_aside(int fd, const struct iovec *iov, int niov,
+                                          int64_t offset, int rw_flags);
 int coroutine_fn aio_co_fdatasync(int fd);
 int coroutine_fn aio_co_fallocate(int fd, int mode, int64_t offset, int64_t len);
 

@@ -39,6 +39,17 @@ static ssize_t read_in_place(BDRVFileState *s, QEMUIOVector *qiov, int64_t offse
 }
 
 /*
+ * So much data in memory that copying them is work for another processor: the
+ * ring would do it in place, and so should we.
+ */
+#define ASIDE_MIN (1u << 20)                        /* bytes */
+
+static bool goes_aside(const BDRVFileState *s, const QEMUIOVector *qiov)
+{
+    return qiov->size >= ASIDE_MIN && !s->direct;
+}
+
+/*
  * A read that the page cache can answer: a ring does it in place by itself; for
  * the thread pool we try, and hand over what would have to wait.
  */
@@ -46,6 +57,9 @@ static ssize_t coroutine_fn file_call_read(BDRVFileState *s, QEMUIOVector *qiov,
 {
     ssize_t ret;
 
+    if (goes_aside(s, qiov)) {
+        return aio_co_preadv_aside(s->fd, qiov->iov, qiov->niov, offset);
+    }
     if (s->inline_io) {
         return read_in_place(s, qiov, offset, 0);
     }
@@ -90,6 +104,9 @@ static ssize_t write_quickly(BDRVFileState *s, QEMUIOVector *qiov, int64_t offse
 static ssize_t coroutine_fn file_call_write(BDRVFileState *s, QEMUIOVector *qiov, int64_t offset,
                                             int rw_flags)
 {
+    if (goes_aside(s, qiov)) {
+        return aio_co_pwritev_aside(s->fd, qiov->iov, qiov->niov, offset, rw_flags);
+    }
     if (s->inline_io) {
         return write_in_place(s, qiov, offset);
     }

@@ -387,6 +387,14 @@ static int coroutine_fn host_device_co_ioctl(BlockDriverState *bs, unsigned long
     return aio_co_run_in_thread(device_command, &command);
 }
 
+/* Without clusters, and never dirty. */
+static int file_get_info(BlockDriverState *bs, BlockDriverInfo *info)
+{
+    (void)bs;
+    (void)info;
+    return 0;
+}
+
 /* ---- the tables ---- */
 
 #define FILE_DRIVER_COMMON                                       \
@@ -398,6 +406,7 @@ static int coroutine_fn host_device_co_ioctl(BlockDriverState *bs, unsigned long
     .bdrv_refresh_limits = file_refresh_limits,                  \
     .bdrv_co_getlength = file_co_getlength,                      \
     .bdrv_get_allocated_file_size = file_get_allocated_file_size, \
+    .bdrv_get_info = file_get_info,                              \
     .bdrv_co_preadv = file_co_preadv,                            \
     .bdrv_co_pwritev = file_co_pwritev,                          \
     .bdrv_co_pwrite_zeroes = file_co_pwrite_zeroes,              \

@@ -82,10 +82,11 @@ static int coroutine_fn status_inside(BlockDriverState *bs, int64_t offset, int6
     }
     if (ret & BDRV_BLOCK_RAW) {
         ret = ask_file(file, map, pnum);
-    } else if ((ret & BDRV_BLOCK_DATA) && !(ret & BDRV_BLOCK_ZERO) &&
+    } else if ((ret & BDRV_BLOCK_RECURSE) && !(ret & BDRV_BLOCK_ZERO) &&
                (ret & BDRV_BLOCK_OFFSET_VALID) && *file && *file != bs) {
         ret |= add_zero_of_file(*file, *map, pnum);
     }
+    ret = ret < 0 ? ret : ret & ~BDRV_BLOCK_RECURSE;
     if (ret >= 0 && (ret & (BDRV_BLOCK_DATA | BDRV_BLOCK_ZERO))) {
         ret |= BDRV_BLOCK_ALLOCATED;
     }

@@ -86,6 +86,9 @@ int bdrv_get_info(BlockDriverState *bs, BlockDriverInfo *info)
     if (!bs->drv) {
         return -ENOMEDIUM;
     }
+    if (bs->drv->is_passthrough && bs->file && !bs->drv->bdrv_get_info) {
+        return bdrv_get_info(bs->file, info);
+    }
     return bs->drv->bdrv_get_info ? bs->drv->bdrv_get_info(bs, info) : -ENOTSUP;
 }
 

@@ -424,8 +424,8 @@ static int open_format(OpenJob *job, Error **errp)
     }
     bdrv_attach_file(bs, file);
     bs->ctx = file->ctx;
-    if (job->filename) {
-        bs->filename = bdrv_strdup(job->filename);
+    if (job->filename || *bdrv_filename(file)) {
+        bs->filename = bdrv_strdup(job->filename ? job->filename : bdrv_filename(file));
     }
     ret = check_file_writable(job, file, errp);
     if (ret == 0 && !job->drv) {

@@ -183,22 +183,25 @@ static void corrupt_image_is_only_read(void **state)
 
 static void write_on_metadata_marks_the_image(void **state)
 {
-    static const uint8_t l1_as_data[8] = { 0x80, 0, 0, 0, 0, 3, 0, 0 };
-    uint8_t buf[512] = { 1 };
+    /* Where clusters of 64 KiB are: refcount table and block, L1 table, L2 table. */
+    static const uint8_t metadata[] = { 1, 2, 3, 4 };
+    uint8_t buf[512] = { 1 }, entry[8] = { 0x80 };
     BlockBackend *blk;
 
     (void)state;
-    make_image("cluster_size=64k", "1M");
-    blk = open_image(RDWR, "");
-    write_byte(blk, 0, 512, 1);
-    blk_unref(blk);
-    /* the L1 table is at 192k, the L2 table behind it: its first entry now points to the former */
-    poke(256 * KIB, l1_as_data, sizeof(l1_as_data));
-    blk = open_image(RDWR, "");
-    assert_int_equal(blk_pwrite(blk, 0, buf, sizeof(buf)), -EIO);
-    assert_int_equal(blk_pwrite(blk, 512 * KIB, buf, sizeof(buf)), -EIO);
-    blk_unref(blk);
-    REFUSED(RDWR, "Image is corrupt");
+    for (size_t i = 0; i < sizeof(metadata); i++) {
+        make_image("cluster_size=64k", "1M");
+        blk = open_image(RDWR, "");
+        write_byte(blk, 0, 512, 1);
+        blk_unref(blk);
+        entry[5] = metadata[i];
+        poke(256 * KIB, entry, sizeof(entry));
+        blk = open_image(RDWR, "");
+        assert_int_equal(blk_pwrite(blk, 0, buf, sizeof(buf)), -EIO);
+        assert_int_equal(blk_pwrite(blk, 512 * KIB, buf, sizeof(buf)), -EIO);
+        blk_unref(blk);
+        REFUSED(RDWR, "Image is corrupt");
+    }
 }
 
 /* Or a small file could send the search for a free cluster on a very long way. */

@@ -224,53 +224,135 @@ static int coroutine_fn store_compressed(BlockDriverState *bs, uint64_t cluster,
     return ret;
 }
 
-/* One cluster, `bytes` of it from the vector and zeroes behind; buf: two clusters. */
-static int coroutine_fn write_compressed_cluster(BlockDriverState *bs, int64_t offset,
-                                                 int64_t bytes, QEMUIOVector *qiov, size_t skip,
-                                                 uint8_t *buf)
-{
-    Qcow2State *s = bdrv_state(bs);
-    CodecJob job = { .dest = buf + s->cluster_size, .dest_size = s->cluster_size - 1,
-                     .src = buf, .src_size = s->cluster_size };
-    struct iovec iov = { .iov_base = buf, .iov_len = (size_t)bytes };
-    QEMUIOVector plain;
-    int ret;
+/*
+ * A request of many clusters has several of them compressed at once, each in a
+ * slot, and stores them one after the other: what is laid down is the same as
+ * if they had come one by one.
+ */
+#define MAX_SLOTS 4
 
-    qemu_iovec_to_buf(qiov, skip, buf, (size_t)bytes);
-    memset(buf + bytes, 0, s->cluster_size - (size_t)bytes);
-    ret = run_codec(s, &job, true);
-    if (ret == -ENOSPC) {
-        qemu_iovec_init_external(&plain, &iov, 1);
-        return qcow2_co_pwritev(bs, offset, bytes, &plain, 0);
+typedef struct CompressSlot {
+    const Qcow2State *s;
+    CodecJob job;
+    uint8_t *buf;                      /* two clusters: the plain one and the compressed one */
+    int64_t offset, bytes;             /* of the medium; behind bytes the cluster is zero */
+    int ret;
+    bool busy;
+    Coroutine *waiter;
+} CompressSlot;
+
+typedef struct CompressRequest {
+    BlockDriverState *bs;
+    QEMUIOVector *qiov;
+    int64_t offset, end, next;         /* next: the first byte that no slot has had */
+    CompressSlot slots[MAX_SLOTS];
+} CompressRequest;
+
+static void coroutine_fn compress_slot(void *opaque)
+{
+    CompressSlot *slot = opaque;
+
+    slot->ret = run_codec(slot->s, &slot->job, true);
+    slot->busy = false;
+    if (slot->waiter) {
+        aio_co_wake(slot->waiter);
     }
-    return ret < 0 ? ret : store_compressed(bs, qcow2_cluster_of(s, (uint64_t)offset), job.dest,
-                                            (uint32_t)ret);
+}
+
+static void coroutine_fn fill_slot(CompressRequest *r, CompressSlot *slot)
+{
+    uint32_t cluster = slot->s->cluster_size;
+
+    slot->offset = r->next;
+    slot->bytes = r->end - r->next < cluster ? r->end - r->next : cluster;
+    slot->job = (CodecJob){ .dest = slot->buf + cluster, .dest_size = cluster - 1,
+                            .src = slot->buf, .src_size = cluster };
+    qemu_iovec_to_buf(r->qiov, (size_t)(r->next - r->offset), slot->buf, (size_t)slot->bytes);
+    memset(slot->buf + slot->bytes, 0, cluster - (size_t)slot->bytes);
+    r->next += slot->bytes;
+    slot->busy = true;
+    qemu_coroutine_enter(qemu_coroutine_create(compress_slot), slot);
+}
+
+static void coroutine_fn wait_for_slot(CompressSlot *slot)
+{
+    slot->waiter = qemu_coroutine_self();
+    while (slot->busy) {
+        qemu_coroutine_yield();
+    }
+    slot->waiter = NULL;
+}
+
+static int coroutine_fn store_slot(BlockDriverState *bs, CompressSlot *slot)
+{
+    struct iovec iov = { .iov_base = slot->buf, .iov_len = (size_t)slot->bytes };
+    QEMUIOVector plain;
+
+    if (slot->ret == -ENOSPC) {
+        qemu_iovec_init_external(&plain, &iov, 1);
+        return qcow2_co_pwritev(bs, slot->offset, slot->bytes, &plain, 0);
+    }
+    return slot->ret < 0 ? slot->ret
+           : store_compressed(bs, qcow2_cluster_of(slot->s, (uint64_t)slot->offset),
+                              slot->job.dest, (uint32_t)slot->ret);
+}
+
+static int coroutine_fn compress_all(CompressRequest *r, int slots)
+{
+    int64_t stored = r->offset;
+    int ret = 0;
+
+    for (int i = 0; i < slots; i++) {
+        fill_slot(r, &r->slots[i]);
+    }
+    for (int i = 0; stored < r->end && ret == 0; i = (i + 1) % slots) {
+        CompressSlot *slot = &r->slots[i];
+
+        wait_for_slot(slot);
+        ret = store_slot(r->bs, slot);
+        stored += slot->bytes;
+        if (ret == 0 && r->next < r->end) {
+            fill_slot(r, slot);
+        }
+    }
+    for (int i = 0; i < slots; i++) {
+        wait_for_slot(&r->slots[i]);
+    }
+    return ret;
+}
+
+static int coroutine_fn write_compressed(CompressRequest *r)
+{
+    Qcow2State *s = bdrv_state(r->bs);
+    int64_t clusters = (r->end - r->offset + s->cluster_size - 1) / s->cluster_size;
+    int slots = clusters < MAX_SLOTS ? (int)clusters : MAX_SLOTS, ret;
+    uint8_t *buf = malloc((size_t)slots * 2 * s->cluster_size);
+
+    if (!buf) {
+        return -ENOMEM;
+    }
+    for (int i = 0; i < slots; i++) {
+        r->slots[i] = (CompressSlot){ .s = s, .buf = buf + (size_t)i * 2 * s->cluster_size };
+    }
+    ret = compress_all(r, slots);
+    free(buf);
+    return ret;
 }
 
 int coroutine_fn qcow2_co_pwritev_compressed(BlockDriverState *bs, int64_t offset, int64_t bytes,
                                              QEMUIOVector *qiov)
 {
     Qcow2State *s = bdrv_state(bs);
-    int64_t end = offset + bytes;
-    uint8_t *buf;
+    CompressRequest r = { .bs = bs, .qiov = qiov, .offset = offset, .end = offset + bytes,
+                          .next = offset };
     int ret = qcow2_prepare_write(bs);
 
     if (s->external) {
         return -ENOTSUP;
     }
     if (qcow2_in_cluster(s, (uint64_t)offset) ||
-        (qcow2_in_cluster(s, (uint64_t)end) && (uint64_t)end < s->hdr.size)) {
+        (qcow2_in_cluster(s, (uint64_t)r.end) && (uint64_t)r.end < s->hdr.size)) {
         return -EINVAL;
     }
-    buf = malloc(2 * (size_t)s->cluster_size);
-    if (!buf) {
-        return -ENOMEM;
-    }
-    for (int64_t at = offset; at < end && ret == 0; at += s->cluster_size) {
-        ret = write_compressed_cluster(bs, at, end - at < s->cluster_size ? end - at
-                                                                          : s->cluster_size,
-                                       qiov, (size_t)(at - offset), buf);
-    }
-    free(buf);
-    return ret;
+    return ret < 0 || bytes == 0 ? ret : write_compressed(&r);
 }

@@ -16,16 +16,22 @@ static bool overlaps(uint64_t offset, uint64_t bytes, uint64_t other, uint64_t o
     return other_bytes > 0 && offset < other + other_bytes && other < offset + bytes;
 }
 
-bool qcow2_is_data_area(const Qcow2State *s, uint64_t offset, uint64_t bytes)
+/* Metadata whose places the header names. */
+static bool hits_header(const Qcow2State *s, uint64_t offset, uint64_t bytes)
 {
     const Qcow2Header *hdr = &s->hdr;
 
-    return offset >= s->cluster_size &&
-           !overlaps(offset, bytes, hdr->l1_offset, hdr->l1_size * sizeof(uint64_t)) &&
-           !overlaps(offset, bytes, hdr->reftable_offset,
-                     (uint64_t)hdr->reftable_clusters << s->cluster_bits) &&
-           !overlaps(offset, bytes, hdr->snapshots_offset, s->snapshots_bytes) &&
-           !overlaps(offset, bytes, hdr->bitmap_directory_offset, hdr->bitmap_directory_bytes);
+    return offset < s->cluster_size ||
+           overlaps(offset, bytes, hdr->l1_offset, hdr->l1_size * sizeof(uint64_t)) ||
+           overlaps(offset, bytes, hdr->reftable_offset,
+                    (uint64_t)hdr->reftable_clusters << s->cluster_bits) ||
+           overlaps(offset, bytes, hdr->snapshots_offset, s->snapshots_bytes) ||
+           overlaps(offset, bytes, hdr->bitmap_directory_offset, hdr->bitmap_directory_bytes);
+}
+
+bool qcow2_is_data_area(const Qcow2State *s, uint64_t offset, uint64_t bytes)
+{
+    return !hits_header(s, offset, bytes) && !qcow2_filter_has(s, offset, bytes);
 }
 
 static bool hits_one_of(const Qcow2State *s, const uint64_t *entries, uint32_t size, uint64_t mask,
@@ -48,7 +54,7 @@ static bool hits_a_table(Qcow2State *s, uint64_t offset, uint64_t bytes)
             return true;
         }
     }
-    return qcow2_filter_has(s, offset, bytes) &&
+    return qcow2_filter_has_now(s, offset, bytes) &&
            (hits_one_of(s, s->l1, s->hdr.l1_size, QCOW2_OFFSET_MASK, offset, bytes) ||
             hits_one_of(s, s->reftable, s->reftable_size, QCOW2_REFTABLE_MASK, offset, bytes));
 }
@@ -57,7 +63,7 @@ int coroutine_fn qcow2_check_new_area(BlockDriverState *bs, uint64_t offset, uin
 {
     Qcow2State *s = bdrv_state(bs);
 
-    if (qcow2_is_data_area(s, offset, bytes) && !hits_a_table(s, offset, bytes)) {
+    if (!hits_header(s, offset, bytes) && !hits_a_table(s, offset, bytes)) {
         return 0;
     }
     return qcow2_corrupt(bs, "preventing invalid write on metadata at %#" PRIx64, offset);

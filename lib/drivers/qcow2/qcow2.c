@@ -182,6 +182,7 @@ static int qcow2_open(BlockDriverState *bs, QDict *options, int flags, Error **e
         free_state(bs);
         return ret;
     }
+    atomic_store(&s->sparse, -1);
     atomic_store(&s->must_prepare,
                  (s->hdr.autoclear & ~QCOW2_AUTOCLEAR_DATA_FILE_RAW) && s->hdr.version >= 3);
     bdrv_set_backing_file(bs, s->hdr.backing_file, s->hdr.backing_format);
@@ -264,6 +265,7 @@ static BlockDriver qcow2_driver = {
     .bdrv_open = qcow2_open,
     .create_options = qcow2_create_options,
     .bdrv_create = qcow2_create,
+    .bdrv_measure = qcow2_measure,
     .bdrv_close = qcow2_close,
     .bdrv_reopen = qcow2_reopen,
     .bdrv_refresh_limits = qcow2_refresh_limits,
@@ -278,6 +280,8 @@ static BlockDriver qcow2_driver = {
     .bdrv_co_block_status = qcow2_co_block_status,
     .bdrv_co_flush_to_os = qcow2_co_flush_to_os,
     .bdrv_co_truncate = qcow2_co_truncate,
+    .prealloc_modes = 1u << PREALLOC_MODE_METADATA | 1u << PREALLOC_MODE_FALLOC |
+                      1u << PREALLOC_MODE_FULL,
     .bdrv_co_pwritev_compressed = qcow2_co_pwritev_compressed,
     .bdrv_co_save_vmstate = qcow2_co_save_vmstate,
     .bdrv_co_load_vmstate = qcow2_co_load_vmstate,
@@ -286,6 +290,7 @@ static BlockDriver qcow2_driver = {
     .bdrv_co_remove_persistent_dirty_bitmap = qcow2_co_remove_persistent_dirty_bitmap,
     .bdrv_load_dirty_bitmaps = qcow2_load_dirty_bitmaps,
     .bdrv_co_store_dirty_bitmaps = qcow2_co_store_dirty_bitmaps,
+    .bdrv_co_make_empty = qcow2_co_make_empty,
     .bdrv_co_change_backing_file = qcow2_co_change_backing_file,
     .bdrv_co_snapshot_create = qcow2_co_snapshot_create,
     .bdrv_co_snapshot_goto = qcow2_co_snapshot_goto,

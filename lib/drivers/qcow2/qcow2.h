@@ -218,6 +218,8 @@ typedef struct Qcow2State {
     atomic_bool dirty;                  /* a flush has work to do */
     atomic_bool must_prepare;           /* the first write has to clear autoclear bits, and mark
                                            bitmaps as in use */
+    atomic_int sparse;                  /* whether clusters in use are holes of the file: 1 yes,
+                                           0 no, -1 nobody has asked yet */
 
     uint64_t *l1;                       /* hdr.l1_size entries; lock and map_lock */
     uint32_t l1_dirty_from, l1_dirty_to;
@@ -229,7 +231,7 @@ typedef struct Qcow2State {
     bool reftable_checked;
     Qcow2Cache refcount_cache;
 
-    Qcow2TableFilter table_filter;      /* lock */
+    Qcow2TableFilter table_filter;      /* lock and map_lock */
     uint64_t free_hint;                 /* no free host cluster below it */
     uint64_t fresh_from;                /* host clusters from here on were never written to */
     uint64_t compressed_tail;           /* where the next compressed data may go; 0: nowhere */
@@ -369,21 +371,25 @@ int coroutine_fn qcow2_reclaim(BlockDriverState *bs);
 
 /* ---- overlap.c ---- */
 
-/* Whether `bytes` bytes at `offset` of the file are free of the metadata whose places never
- * change while requests run; quick. */
+/* Whether `bytes` bytes at `offset` of the file are surely free of metadata; quick.  false: not,
+ * or it takes a closer look.  map_lock or lock */
 bool qcow2_is_data_area(const Qcow2State *s, uint64_t offset, uint64_t bytes);
-/* As well free of all active tables; -EIO after marking the image as corrupt.  lock */
+/* Whether they are; -EIO after marking the image as corrupt.  lock */
 int coroutine_fn qcow2_check_new_area(BlockDriverState *bs, uint64_t offset, uint64_t bytes);
 /* The image contradicts itself: says so, marks it, and stops all requests if it is writable. */
 int coroutine_fn qcow2_corrupt(BlockDriverState *bs, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* ---- table-filter.c; lock ---- */
+/* ---- table-filter.c; lock, where nothing else is said ---- */
 
+/* From the L1 and the refcount table as they are; 0 or -ENOMEM. */
+int qcow2_filter_build(Qcow2State *s);
 /* An L2 table or refcount block comes to be there. */
 void qcow2_filter_add(Qcow2State *s, uint64_t offset);
-/* Whether there may be one within these bytes. */
-bool qcow2_filter_has(Qcow2State *s, uint64_t offset, uint64_t bytes);
+/* Whether there may be one within these bytes; under map_lock or lock. */
+bool qcow2_filter_has(const Qcow2State *s, uint64_t offset, uint64_t bytes);
+/* The same, sure to know all of them. */
+bool qcow2_filter_has_now(Qcow2State *s, uint64_t offset, uint64_t bytes);
 
 /* ---- io.c ---- */
 
@@ -410,6 +416,7 @@ int coroutine_fn qcow2_co_pwrite_zeroes(BlockDriverState *bs, int64_t offset, in
 int coroutine_fn qcow2_co_pdiscard(BlockDriverState *bs, int64_t offset, int64_t bytes);
 int coroutine_fn qcow2_co_block_status(BlockDriverState *bs, int64_t offset, int64_t bytes,
                                        int64_t *pnum, int64_t *map, BlockDriverState **file);
+int coroutine_fn qcow2_co_make_empty(BlockDriverState *bs, Error **errp);
 /* Guest clusters [first, end) as if they had never been written; or reading as zeroes. */
 int coroutine_fn qcow2_drop_clusters(BlockDriverState *bs, uint64_t first, uint64_t end);
 int coroutine_fn qcow2_zero_clusters(BlockDriverState *bs, uint64_t first, uint64_t end);
@@ -565,6 +572,12 @@ int coroutine_fn qcow2_grow_l1(BlockDriverState *bs, uint64_t entries);
 /* Entries that an L1 table needs for a disk of `bytes`. */
 uint64_t qcow2_l1_entries(const Qcow2State *s, uint64_t bytes);
 
+/* ---- preallocate.c ---- */
+
+/* Gives guest clusters [first, end) that have none a place, which reads as zeroes. */
+int coroutine_fn qcow2_preallocate(BlockDriverState *bs, uint64_t first, uint64_t end,
+                                   PreallocMode mode, Error **errp);
+
 /* ---- create-options.c ---- */
 
 extern const BdrvOption qcow2_create_options[];
@@ -573,8 +586,9 @@ extern const BdrvOption qcow2_create_options[];
 int qcow2_parse_create_options(const QDict *options, Qcow2Header *hdr, PreallocMode *prealloc,
                                Error **errp);
 int qcow2_parse_compat(const char *word, uint32_t *version, Error **errp);
-/* hdr->version is set already. */
-int qcow2_parse_refcount_bits(const QDict *options, Qcow2Header *hdr, Error **errp);
+/* The few that matter for what an image takes; some of the words differ, as they do in QEMU. */
+int qcow2_parse_measure_options(const QDict *options, Qcow2Header *hdr, PreallocMode *prealloc,
+                                Error **errp);
 
 /* ---- layout.c ---- */
 
@@ -586,13 +600,18 @@ typedef struct Qcow2Layout {
     uint64_t total;
 } Qcow2Layout;
 
-/* l2_tables: all, or none; data_clusters: beside them.  -EFBIG: no such image can be. */
+/* l2_tables: all, or none; data_clusters: beside them.  -EFBIG: the L1 table would be too large. */
 int qcow2_lay_out(const Qcow2Header *hdr, bool l2_tables, uint64_t data_clusters,
                   Qcow2Layout *layout);
 
 /* ---- create.c ---- */
 
 int qcow2_create(const char *filename, const QDict *options, Error **errp);
+
+/* ---- measure.c ---- */
+
+int qcow2_measure(const QDict *options, BlockDriverState *from, BlockMeasureInfo *info,
+                  Error **errp);
 
 static inline bool qcow2_has_subclusters(const Qcow2State *s)
 {

@@ -14,7 +14,6 @@
 #include "drivers/qcow2/qcow2.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
 
 /* Guest clusters that get a place, and the user's bytes that go into them. */
@@ -204,10 +203,7 @@ static int coroutine_fn plan_host(BlockDriverState *bs, WritePlan *p, uint64_t e
     }
     if (has_own_host(s, entry)) {
         p->host = entry & QCOW2_OFFSET_MASK;
-        if (!qcow2_is_data_area(s, p->host, *count << s->cluster_bits)) {
-            return qcow2_corrupt(bs, "preventing invalid write on metadata at %#" PRIx64, p->host);
-        }
-        return 0;
+        return qcow2_check_new_area(bs, p->host, *count << s->cluster_bits);
     }
     ret = qcow2_alloc_clusters(bs, *count, &first, count);
     if (ret == 0) {

@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include <blkbackend/block-backend.h>
+#include <blkbackend/image.h>
 
 #define ALL_ZERO (UINT64_C(0xffffffff) << 32)   /* bitmap: every subcluster reads as zeroes */
 #define ALL_SUBCLUSTERS UINT64_C(0xffffffff)
@@ -297,6 +298,27 @@ int coroutine_fn qcow2_drop_clusters(BlockDriverState *bs, uint64_t first, uint6
     return change_clusters(bs, &job);
 }
 
+int coroutine_fn qcow2_co_make_empty(BlockDriverState *bs, Error **errp)
+{
+    Qcow2State *s = bdrv_state(bs);
+    int ret = qcow2_prepare_write(bs);
+
+    if (is_data_file_raw(s)) {
+        error_setg(errp, "The disk is its data file, which cannot be without content");
+        return -ENOTSUP;
+    }
+    if (ret == 0) {
+        ret = qcow2_drop_clusters(bs, 0, qcow2_clusters_up(s, s->hdr.size));
+    }
+    if (ret == 0 && s->external) {
+        ret = bdrv_co_pdiscard(s->data_file, 0, (int64_t)s->hdr.size);
+    }
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "Could not empty the image");
+    }
+    return ret;
+}
+
 int coroutine_fn qcow2_zero_clusters(BlockDriverState *bs, uint64_t first, uint64_t end)
 {
     ChangeJob job = { .change = CHANGE_UNMAP, .first = first, .end = end,
@@ -306,6 +328,50 @@ int coroutine_fn qcow2_zero_clusters(BlockDriverState *bs, uint64_t first, uint6
 }
 
 /* ---- block status ---- */
+
+/*
+ * Metadata of an image may have been allocated in advance: clusters that are in
+ * use, of which the file has no data.  That is so if it takes clearly less room
+ * than its clusters would.  1, 0 or -errno; lock
+ */
+static int coroutine_fn count_is_beyond_file(BlockDriverState *bs)
+{
+    Qcow2State *s = bdrv_state(bs);
+    int64_t length = bdrv_co_getlength(bdrv_file(bs));
+    int64_t taken = bdrv_get_allocated_file_size(bdrv_file(bs));
+    uint64_t clusters, end, limit, used = 0, count;
+
+    if (length < 0 || taken < 0) {
+        return 0;   /* it cannot be known */
+    }
+    clusters = (uint64_t)taken >> s->cluster_bits;
+    end = qcow2_cluster_of(s, (uint64_t)length + s->cluster_size - 1);
+    limit = clusters + (clusters / 9 > 2 ? clusters / 9 : 2);
+    for (uint64_t i = 0; limit <= end && i < end && used < limit; i++) {
+        int ret = qcow2_get_refcount(bs, i, &count);
+
+        if (ret < 0) {
+            return ret;
+        }
+        used += count != 0;
+    }
+    return used >= limit;
+}
+
+/* Whether data may be holes of the file; asked once. */
+static bool coroutine_fn is_sparse(BlockDriverState *bs)
+{
+    Qcow2State *s = bdrv_state(bs);
+    int sparse = atomic_load(&s->sparse);
+
+    if (sparse < 0) {
+        qemu_co_mutex_lock(&s->lock);
+        sparse = count_is_beyond_file(bs) > 0;
+        qemu_co_mutex_unlock(&s->lock);
+        atomic_store(&s->sparse, sparse);
+    }
+    return sparse > 0;
+}
 
 int coroutine_fn qcow2_co_block_status(BlockDriverState *bs, int64_t offset, int64_t bytes,
                                        int64_t *pnum, int64_t *map, BlockDriverState **file)
@@ -324,7 +390,10 @@ int coroutine_fn qcow2_co_block_status(BlockDriverState *bs, int64_t offset, int
     *file = s->data_file;
     switch (ext.type) {
     case QCOW2_NORMAL:
-        return BDRV_BLOCK_DATA | BDRV_BLOCK_OFFSET_VALID;
+        return BDRV_BLOCK_DATA | BDRV_BLOCK_OFFSET_VALID |
+               (is_sparse(bs) ? BDRV_BLOCK_RECURSE : 0);
+    case QCOW2_UNALLOCATED_HOST:
+        return BDRV_BLOCK_OFFSET_VALID;
     case QCOW2_ZERO_HOST:
         return BDRV_BLOCK_ZERO | BDRV_BLOCK_OFFSET_VALID;
     case QCOW2_ZERO_PLAIN:
