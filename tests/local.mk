@@ -52,6 +52,7 @@ unit_tests = \
 	tests/unit/test-properties \
 	tests/unit/test-qcow2 \
 	tests/unit/test-qcow2-bitmaps \
+	tests/unit/test-qcow2-failures \
 	tests/unit/test-qcow2-header \
 	tests/unit/test-qcow2-snapshots \
 	tests/unit/test-qdict \
@@ -90,7 +91,9 @@ tests_lib_straight_path_LDADD = libblkbackend.la $(JANSSON_LIBS)
 
 # Whole images, compared with what qemu-img makes of the same arguments.
 image_tests = \
-	tests/lib/create-as-qemu-img-does.py
+	tests/lib/create-as-qemu-img-does.py \
+	tests/lib/measure-as-qemu-img-does.py \
+	tests/lib/resize-preallocates.py
 check_PROGRAMS += tests/lib/image-tool
 tests_lib_image_tool_LDADD = libblkbackend.la $(JANSSON_LIBS)
 tests_lib_image_tool_LDFLAGS = $(AM_LDFLAGS) -no-install
@@ -262,6 +265,7 @@ tools_tests = \
 	tests/tools/img-commit-as-qemu-img.sh \
 	tests/tools/img-convert-as-qemu-img.sh \
 	tests/tools/img-convert-compresses-as-qemu-img.sh \
+	tests/tools/img-convert-copies-bitmaps.sh \
 	tests/tools/img-convert-fails-safely.sh \
 	tests/tools/img-convert-salvages.sh \
 	tests/tools/img-dd-as-qemu-img.sh \

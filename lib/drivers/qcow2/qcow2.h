@@ -173,7 +173,6 @@ typedef struct Qcow2Freed {
 
 #define QCOW2_BITMAP_IN_USE 1u          /* what is stored is not current */
 #define QCOW2_BITMAP_AUTO 2u            /* enabled */
-#define QCOW2_BITMAP_EXTRA_COMPATIBLE 4u
 
 /* An entry of the bitmap directory. */
 typedef struct Qcow2Bitmap {
@@ -182,8 +181,6 @@ typedef struct Qcow2Bitmap {
     uint32_t table_entries;
     uint32_t flags;
     uint8_t granularity_bits;
-    uint8_t *extra;                     /* not ours, kept */
-    uint32_t extra_len;
 } Qcow2Bitmap;
 
 /* Where L2 tables and refcount blocks may be, see table-filter.c. */
@@ -419,6 +416,7 @@ int coroutine_fn qcow2_co_pwrite_zeroes(BlockDriverState *bs, int64_t offset, in
 int coroutine_fn qcow2_co_pdiscard(BlockDriverState *bs, int64_t offset, int64_t bytes);
 int coroutine_fn qcow2_co_block_status(BlockDriverState *bs, int64_t offset, int64_t bytes,
                                        int64_t *pnum, int64_t *map, BlockDriverState **file);
+int coroutine_fn qcow2_co_make_empty(BlockDriverState *bs, Error **errp);
 /* Guest clusters [first, end) as if they had never been written; or reading as zeroes. */
 int coroutine_fn qcow2_drop_clusters(BlockDriverState *bs, uint64_t first, uint64_t end);
 int coroutine_fn qcow2_zero_clusters(BlockDriverState *bs, uint64_t first, uint64_t end);
@@ -541,7 +539,7 @@ int coroutine_fn qcow2_co_load_vmstate(BlockDriverState *bs, QEMUIOVector *qiov,
 int qcow2_check_bitmaps_extension(BlockDriverState *bs, Error **errp);
 int qcow2_read_bitmap_directory(BlockDriverState *bs, Error **errp);
 void qcow2_free_bitmaps(Qcow2Bitmap *bitmaps, uint32_t count);
-uint64_t qcow2_bitmap_entry_bytes(uint64_t name_len, uint64_t extra_len);
+uint64_t qcow2_bitmap_entry_bytes(uint64_t name_len);
 /* Clusters with the bits of a bitmap of the whole disk. */
 uint64_t qcow2_bitmap_table_entries(const Qcow2State *s, unsigned granularity_bits);
 /* On the disk, before the first change; flushes.  lock */
@@ -574,6 +572,12 @@ int coroutine_fn qcow2_grow_l1(BlockDriverState *bs, uint64_t entries);
 /* Entries that an L1 table needs for a disk of `bytes`. */
 uint64_t qcow2_l1_entries(const Qcow2State *s, uint64_t bytes);
 
+/* ---- preallocate.c ---- */
+
+/* Gives guest clusters [first, end) that have none a place, which reads as zeroes. */
+int coroutine_fn qcow2_preallocate(BlockDriverState *bs, uint64_t first, uint64_t end,
+                                   PreallocMode mode, Error **errp);
+
 /* ---- create-options.c ---- */
 
 extern const BdrvOption qcow2_create_options[];
@@ -582,8 +586,9 @@ extern const BdrvOption qcow2_create_options[];
 int qcow2_parse_create_options(const QDict *options, Qcow2Header *hdr, PreallocMode *prealloc,
                                Error **errp);
 int qcow2_parse_compat(const char *word, uint32_t *version, Error **errp);
-/* hdr->version is set already. */
-int qcow2_parse_refcount_bits(const QDict *options, Qcow2Header *hdr, Error **errp);
+/* The few that matter for what an image takes; some of the words differ, as they do in QEMU. */
+int qcow2_parse_measure_options(const QDict *options, Qcow2Header *hdr, PreallocMode *prealloc,
+                                Error **errp);
 
 /* ---- layout.c ---- */
 
@@ -595,13 +600,18 @@ typedef struct Qcow2Layout {
     uint64_t total;
 } Qcow2Layout;
 
-/* l2_tables: all, or none; data_clusters: beside them.  -EFBIG: no such image can be. */
+/* l2_tables: all, or none; data_clusters: beside them.  -EFBIG: the L1 table would be too large. */
 int qcow2_lay_out(const Qcow2Header *hdr, bool l2_tables, uint64_t data_clusters,
                   Qcow2Layout *layout);
 
 /* ---- create.c ---- */
 
 int qcow2_create(const char *filename, const QDict *options, Error **errp);
+
+/* ---- measure.c ---- */
+
+int qcow2_measure(const QDict *options, BlockDriverState *from, BlockMeasureInfo *info,
+                  Error **errp);
 
 static inline bool qcow2_has_subclusters(const Qcow2State *s)
 {
