@@ -68,8 +68,10 @@ libblkbackend_la_SOURCES = \
 	lib/drivers/qcow2/header.c \
 	lib/drivers/qcow2/io.c \
 	lib/drivers/qcow2/layout.c \
+	lib/drivers/qcow2/measure.c \
 	lib/drivers/qcow2/options.c \
 	lib/drivers/qcow2/overlap.c \
+	lib/drivers/qcow2/preallocate.c \
 	lib/drivers/qcow2/qcow2.c \
 	lib/drivers/qcow2/qcow2.h \
 	lib/drivers/qcow2/reclaim.c \

@@ -90,7 +90,9 @@ tests_lib_straight_path_LDADD = libblkbackend.la $(JANSSON_LIBS)
 
 # Whole images, compared with what qemu-img makes of the same arguments.
 image_tests = \
-	tests/lib/create-as-qemu-img-does.py
+	tests/lib/create-as-qemu-img-does.py \
+	tests/lib/measure-as-qemu-img-does.py \
+	tests/lib/resize-preallocates.py
 check_PROGRAMS += tests/lib/image-tool
 tests_lib_image_tool_LDADD = libblkbackend.la $(JANSSON_LIBS)
 tests_lib_image_tool_LDFLAGS = $(AM_LDFLAGS) -no-install

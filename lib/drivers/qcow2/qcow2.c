@@ -265,6 +265,7 @@ static BlockDriver qcow2_driver = {
     .bdrv_open = qcow2_open,
     .create_options = qcow2_create_options,
     .bdrv_create = qcow2_create,
+    .bdrv_measure = qcow2_measure,
     .bdrv_close = qcow2_close,
     .bdrv_reopen = qcow2_reopen,
     .bdrv_refresh_limits = qcow2_refresh_limits,
@@ -279,6 +280,8 @@ static BlockDriver qcow2_driver = {
     .bdrv_co_block_status = qcow2_co_block_status,
     .bdrv_co_flush_to_os = qcow2_co_flush_to_os,
     .bdrv_co_truncate = qcow2_co_truncate,
+    .prealloc_modes = 1u << PREALLOC_MODE_METADATA | 1u << PREALLOC_MODE_FALLOC |
+                      1u << PREALLOC_MODE_FULL,
     .bdrv_co_pwritev_compressed = qcow2_co_pwritev_compressed,
     .bdrv_co_save_vmstate = qcow2_co_save_vmstate,
     .bdrv_co_load_vmstate = qcow2_co_load_vmstate,

@@ -574,6 +574,12 @@ int coroutine_fn qcow2_grow_l1(BlockDriverState *bs, uint64_t entries);
 /* Entries that an L1 table needs for a disk of `bytes`. */
 uint64_t qcow2_l1_entries(const Qcow2State *s, uint64_t bytes);
 
+/* ---- preallocate.c ---- */
+
+/* Gives guest clusters [first, end) that have none a place, which reads as zeroes. */
+int coroutine_fn qcow2_preallocate(BlockDriverState *bs, uint64_t first, uint64_t end,
+                                   PreallocMode mode, Error **errp);
+
 /* ---- create-options.c ---- */
 
 extern const BdrvOption qcow2_create_options[];
@@ -582,8 +588,9 @@ extern const BdrvOption qcow2_create_options[];
 int qcow2_parse_create_options(const QDict *options, Qcow2Header *hdr, PreallocMode *prealloc,
                                Error **errp);
 int qcow2_parse_compat(const char *word, uint32_t *version, Error **errp);
-/* hdr->version is set already. */
-int qcow2_parse_refcount_bits(const QDict *options, Qcow2Header *hdr, Error **errp);
+/* The few that matter for what an image takes; some of the words differ, as they do in QEMU. */
+int qcow2_parse_measure_options(const QDict *options, Qcow2Header *hdr, PreallocMode *prealloc,
+                                Error **errp);
 
 /* ---- layout.c ---- */
 
@@ -595,13 +602,18 @@ typedef struct Qcow2Layout {
     uint64_t total;
 } Qcow2Layout;
 
-/* l2_tables: all, or none; data_clusters: beside them.  -EFBIG: no such image can be. */
+/* l2_tables: all, or none; data_clusters: beside them.  -EFBIG: the L1 table would be too large. */
 int qcow2_lay_out(const Qcow2Header *hdr, bool l2_tables, uint64_t data_clusters,
                   Qcow2Layout *layout);
 
 /* ---- create.c ---- */
 
 int qcow2_create(const char *filename, const QDict *options, Error **errp);
+
+/* ---- measure.c ---- */
+
+int qcow2_measure(const QDict *options, BlockDriverState *from, BlockMeasureInfo *info,
+                  Error **errp);
 
 static inline bool qcow2_has_subclusters(const Qcow2State *s)
 {
