@@ -261,6 +261,15 @@ server_tests = \
 
 # The tools, held against QEMU's.
 tools_tests = \
+	tests/tools/img-bench-as-qemu-img.sh \
+	tests/tools/img-commit-as-qemu-img.sh \
+	tests/tools/img-convert-as-qemu-img.sh \
+	tests/tools/img-convert-compresses-as-qemu-img.sh \
+	tests/tools/img-convert-copies-bitmaps.sh \
+	tests/tools/img-convert-fails-safely.sh \
+	tests/tools/img-convert-salvages.sh \
+	tests/tools/img-dd-as-qemu-img.sh \
+	tests/tools/img-rebase-as-qemu-img.sh \
 	tests/tools/io-alloc-and-map-as-qemu-io.sh \
 	tests/tools/io-help-and-reports-as-qemu-io.sh \
 	tests/tools/io-opens-and-reopens-as-qemu-io.sh \
@@ -321,7 +330,7 @@ EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_test
 	tests/code/header-symbols tests/functions.sh tests/nbdtest.py tests/protocol/rawnbd.py \
 	tests/server/common.sh \
 	tests/server/qcow2-common.sh \
-	tests/tools/common.sh \
+	tests/tools/common.sh tests/tools/img-side-by-side.sh \
 	tests/run tests/tsan.supp tests/unit/blk-test.h tests/unit/blkdebug-test.h tests/unit/driver-test.h \
 	tests/unit/graph-test.h tests/unit/qcow2-test.h tests/unit/testfmt.h tests/unit/unit.h
 

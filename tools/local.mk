@@ -18,6 +18,7 @@ tools_blk_img_SOURCES = \
 	tools/img-commit.c \
 	tools/img-compare.c \
 	tools/img-convert.c \
+	tools/img-copy-bitmaps.c \
 	tools/img-copy.c \
 	tools/img-copy.h \
 	tools/img-create.c \

@@ -290,6 +290,7 @@ static BlockDriver qcow2_driver = {
     .bdrv_co_remove_persistent_dirty_bitmap = qcow2_co_remove_persistent_dirty_bitmap,
     .bdrv_load_dirty_bitmaps = qcow2_load_dirty_bitmaps,
     .bdrv_co_store_dirty_bitmaps = qcow2_co_store_dirty_bitmaps,
+    .bdrv_co_make_empty = qcow2_co_make_empty,
     .bdrv_co_change_backing_file = qcow2_co_change_backing_file,
     .bdrv_co_snapshot_create = qcow2_co_snapshot_create,
     .bdrv_co_snapshot_goto = qcow2_co_snapshot_goto,

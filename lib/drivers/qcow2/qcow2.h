@@ -419,6 +419,7 @@ int coroutine_fn qcow2_co_pwrite_zeroes(BlockDriverState *bs, int64_t offset, in
 int coroutine_fn qcow2_co_pdiscard(BlockDriverState *bs, int64_t offset, int64_t bytes);
 int coroutine_fn qcow2_co_block_status(BlockDriverState *bs, int64_t offset, int64_t bytes,
                                        int64_t *pnum, int64_t *map, BlockDriverState **file);
+int coroutine_fn qcow2_co_make_empty(BlockDriverState *bs, Error **errp);
 /* Guest clusters [first, end) as if they had never been written; or reading as zeroes. */
 int coroutine_fn qcow2_drop_clusters(BlockDriverState *bs, uint64_t first, uint64_t end);
 int coroutine_fn qcow2_zero_clusters(BlockDriverState *bs, uint64_t first, uint64_t end);

@@ -298,6 +298,27 @@ int coroutine_fn qcow2_drop_clusters(BlockDriverState *bs, uint64_t first, uint6
     return change_clusters(bs, &job);
 }
 
+int coroutine_fn qcow2_co_make_empty(BlockDriverState *bs, Error **errp)
+{
+    Qcow2State *s = bdrv_state(bs);
+    int ret = qcow2_prepare_write(bs);
+
+    if (is_data_file_raw(s)) {
+        error_setg(errp, "The disk is its data file, which cannot be without content");
+        return -ENOTSUP;
+    }
+    if (ret == 0) {
+        ret = qcow2_drop_clusters(bs, 0, qcow2_clusters_up(s, s->hdr.size));
+    }
+    if (ret == 0 && s->external) {
+        ret = bdrv_co_pdiscard(s->data_file, 0, (int64_t)s->hdr.size);
+    }
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "Could not empty the image");
+    }
+    return ret;
+}
+
 int coroutine_fn qcow2_zero_clusters(BlockDriverState *bs, uint64_t first, uint64_t end)
 {
     ChangeJob job = { .change = CHANGE_UNMAP, .first = first, .end = end,
