@@ -27,7 +27,8 @@ sed -n '/^=head1 COMMANDS/,/^=head1 EXIT/s/^=item B<\([a-z_]*[a-z?]\)>/\1 /p' "$
             grep -o '[A-Za-z]' | sort -u | tr -d '\n' || true)"
     done >"$tmp/items"
 [ "$(wc -l <"$tmp/commands")" -gt 20 ]
-diff -u --label help --label docs/blk-io.pod <(sort "$tmp/commands") <(grep -v '^. ' "$tmp/items" | sort)
+diff -u --label help --label docs/blk-io.pod <(sort "$tmp/commands") \
+    <(grep -v '^. ' "$tmp/items" | sort)
 # What has one letter stands for one of them.
 grep '^. ' "$tmp/items" | while read -r name _; do
     "$blk_io" -c "help $name" >"$tmp/text" || { echo "no command '$name'"; exit 1; }

@@ -9,6 +9,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/../functions.sh"
 mkdir "$tmp/bin" "$tmp/theirs" "$tmp/ours"
 ln -s "$abs_top_builddir/blk-io" "$tmp/bin/qemu-io"
 input=/dev/null
+order="cat"        # or sort, where requests end in any order
 compared=0
 
 # What no two runs have in common: times, and what is computed from them.
@@ -26,7 +27,7 @@ run_in() {
     (cd "$folder" && images)
     (cd "$folder" && exec timeout -k 5 60 "$@") >"$folder.raw" 2>&1 <"$input" || status=$?
     echo "status $status" >>"$folder.raw"
-    mask <"$folder.raw" >"$folder.out"
+    mask <"$folder.raw" | $order >"$folder.out"
 }
 
 # io_both ARG...: qemu-io and blk-io, which is called by that name.

@@ -17,7 +17,8 @@ for image in base overlay; do
         -c 'alloc 100k 1' -c 'alloc 100k 300k' -c 'alloc 2M 1M' -c 'alloc 513 70k' -c 'a 5M 64k' \
         -c 'alloc 6M' -c 'alloc 100M 1' -c 'alloc 0 0'
 done
-io_both -f qcow2 overlay -c 'write -q 3M 100k' -c 'discard -q 64k 64k' -c 'write -q -z -u 128k 64k' \
-    -c map -c 'truncate 7M' -c map
-io_both -f raw raw -c map -c 'alloc 0 1M' -c 'alloc 1000k 100k' -c 'write -q 0 64k' -c map -c info -c i
+io_both -f qcow2 overlay -c 'write -q 3M 100k' -c 'discard -q 64k 64k' \
+    -c 'write -q -z -u 128k 64k' -c map -c 'truncate 7M' -c map
+io_both -f raw raw -c map -c 'alloc 0 1M' -c 'alloc 1000k 100k' -c 'write -q 0 64k' -c map \
+    -c info -c i
 echo "$compared command lines"

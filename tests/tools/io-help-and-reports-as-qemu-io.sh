@@ -16,9 +16,11 @@ for name in $(qemu-io -c help | sed -n 's/ .*-- .*//p') r w f l t i d a c o q '?
     done | uniq -c | grep -q '^ *2 ' || fail "help $name"
 done
 
-forms='^(read|wrote|discard) [0-9]+/[0-9]+ bytes at offset [0-9]+$
-^[0-9]+(\.[0-9]{3})? ([KMG]iB|bytes), 1 ops; [0-9]{2}\.[0-9]{2} sec \([0-9]+(\.[0-9]{3}|\.[0-9]{6})? ([KMGTP]iB|bytes)/sec and [0-9]+\.[0-9]{4} ops/sec\)$
-^[0-9]+,1,[0-9]:[0-9]{2}:[0-9]{2}\.[0-9]{2},[0-9]+\.[0-9]{3},[0-9]+\.[0-9]{3}$'
+number='[0-9]+(\.[0-9]{3})?'
+rate='[0-9]+(\.[0-9]{3}|\.[0-9]{6})? ([KMGTP]iB|bytes)/sec'
+forms="^(read|wrote|discard) [0-9]+/[0-9]+ bytes at offset [0-9]+$
+^$number ([KMG]iB|bytes), 1 ops; [0-9]{2}\.[0-9]{2} sec \($rate and [0-9]+\.[0-9]{4} ops/sec\)$
+^[0-9]+,1,[0-9]:[0-9]{2}:[0-9]{2}\.[0-9]{2},[0-9]+\.[0-9]{3},[0-9]+\.[0-9]{3}$"
 io_both -f raw raw -c 'read 0 1' -c 'write 5 1234' -c 'discard 0 64k' -c 'read -C 0 1' \
     -c 'write -C 5 1k' -c 'discard -C 0 1M' -c 'aio_write 0 1k' -c aio_flush -c 'aio_read -C 0 5M' \
     -c aio_flush -c 'write -z 0 512M' -c 'aio_write -z 0 512M' -c aio_flush

@@ -11,8 +11,8 @@ images() {
 }
 
 for format in raw qcow2; do
-    io_both -f $format $format -c 'write 0 512' -c 'write -P 0x55 512 64k' -c 'write -P 7 -q 1000k 1k' \
-        -c 'read -P 0x55 512 64k' -c 'read -v 500 40' -c 'read -q 0 1' -c 'read -C 0 100' \
+    io_both -f $format $format -c 'write 0 512' -c 'write -P 0x55 512 64k' \
+        -c 'write -P 7 -q 1000k 1k' -c 'read -P 0x55 512 64k' -c 'read -v 500 40' -c 'read -q 0 1' -c 'read -C 0 100' \
         -c 'write -s text 300k 1001' -c 'read -v 300k 33' -c 'write -z 100k 64k' \
         -c 'write -z -u 200k 64k' -c 'write -z -f 0 4k' -c 'write -f 5 6' -c 'write -C 10 1' \
         -c 'writev -P 3 600k 512 1k 5' -c 'readv -P 3 600k 1 1540' -c 'readv -v 600k 3 4' \
