@@ -173,7 +173,6 @@ typedef struct Qcow2Freed {
 
 #define QCOW2_BITMAP_IN_USE 1u          /* what is stored is not current */
 #define QCOW2_BITMAP_AUTO 2u            /* enabled */
-#define QCOW2_BITMAP_EXTRA_COMPATIBLE 4u
 
 /* An entry of the bitmap directory. */
 typedef struct Qcow2Bitmap {
@@ -182,8 +181,6 @@ typedef struct Qcow2Bitmap {
     uint32_t table_entries;
     uint32_t flags;
     uint8_t granularity_bits;
-    uint8_t *extra;                     /* not ours, kept */
-    uint32_t extra_len;
 } Qcow2Bitmap;
 
 /* Where L2 tables and refcount blocks may be, see table-filter.c. */
@@ -542,7 +539,7 @@ int coroutine_fn qcow2_co_load_vmstate(BlockDriverState *bs, QEMUIOVector *qiov,
 int qcow2_check_bitmaps_extension(BlockDriverState *bs, Error **errp);
 int qcow2_read_bitmap_directory(BlockDriverState *bs, Error **errp);
 void qcow2_free_bitmaps(Qcow2Bitmap *bitmaps, uint32_t count);
-uint64_t qcow2_bitmap_entry_bytes(uint64_t name_len, uint64_t extra_len);
+uint64_t qcow2_bitmap_entry_bytes(uint64_t name_len);
 /* Clusters with the bits of a bitmap of the whole disk. */
 uint64_t qcow2_bitmap_table_entries(const Qcow2State *s, unsigned granularity_bits);
 /* On the disk, before the first change; flushes.  lock */
