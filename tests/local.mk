@@ -91,6 +91,7 @@ tests_lib_straight_path_LDADD = libblkbackend.la $(JANSSON_LIBS)
 
 # Whole images, compared with what qemu-img makes of the same arguments.
 image_tests = \
+	tests/lib/amend-as-qemu-img-does.py \
 	tests/lib/create-as-qemu-img-does.py \
 	tests/lib/measure-as-qemu-img-does.py \
 	tests/lib/resize-preallocates.py

@@ -329,6 +329,10 @@ void qcow2_compressed_place(const Qcow2State *s, uint64_t entry, uint64_t *offse
 
 /* ---- refcount.c; lock ---- */
 
+/* Entry i of a refcount block, or of anything kept like one. */
+uint64_t qcow2_count_get(const uint8_t *block, uint64_t i, uint32_t order);
+void qcow2_count_set(uint8_t *block, uint64_t i, uint32_t order, uint64_t value);
+
 int coroutine_fn qcow2_get_refcount(BlockDriverState *bs, uint64_t cluster, uint64_t *count);
 int coroutine_fn qcow2_change_refcount(BlockDriverState *bs, uint64_t first, uint64_t count,
                                        int change);
@@ -614,6 +618,34 @@ int qcow2_create(const char *filename, const QDict *options, Error **errp);
 
 int qcow2_measure(const QDict *options, BlockDriverState *from, BlockMeasureInfo *info,
                   Error **errp);
+
+/* ---- refcount-width.c ---- */
+
+/* All refcounts with 1 << order bits each; on failure they are what they were. */
+int coroutine_fn qcow2_change_refcount_width(BlockDriverState *bs, uint32_t order,
+                                             BdrvProgressFunc *progress, void *opaque,
+                                             Error **errp);
+
+/* ---- expand-zero.c ---- */
+
+/* No L2 table has marks of zeroes any more. */
+int coroutine_fn qcow2_expand_zero_clusters(BlockDriverState *bs, BdrvProgressFunc *progress,
+                                            void *opaque);
+
+/* ---- version.c ---- */
+
+int coroutine_fn qcow2_upgrade(BlockDriverState *bs, BdrvProgressFunc *progress, void *opaque,
+                               Error **errp);
+/* Whether it can be done, with refcounts of that width. */
+int qcow2_check_downgrade(BlockDriverState *bs, uint32_t refcount_order, Error **errp);
+int coroutine_fn qcow2_downgrade(BlockDriverState *bs, BdrvProgressFunc *progress, void *opaque,
+                                 Error **errp);
+
+/* ---- amend.c ---- */
+
+extern const BdrvOption qcow2_amend_options[];
+int coroutine_fn qcow2_co_amend(BlockDriverState *bs, const QDict *options, bool force,
+                                BdrvProgressFunc *progress, void *opaque, Error **errp);
 
 static inline bool qcow2_has_subclusters(const Qcow2State *s)
 {
