@@ -165,6 +165,7 @@ typedef struct Qcow2Freed {
 /* ---- bitmaps ---- */
 
 #define QCOW2_MAX_BITMAPS 65535u
+#define QCOW2_BITMAP_ENTRY 24u          /* bytes that every entry of the directory begins with */
 #define QCOW2_MAX_BITMAP_DIRECTORY (1024u * QCOW2_MAX_BITMAPS)   /* bytes */
 #define QCOW2_MAX_BITMAP_TABLE (UINT32_C(1) << 27)              /* entries */
 #define QCOW2_MAX_BITMAP_BYTES (UINT64_C(1) << 29)
