@@ -165,6 +165,7 @@ typedef struct Qcow2Freed {
 /* ---- bitmaps ---- */
 
 #define QCOW2_MAX_BITMAPS 65535u
+#define QCOW2_BITMAP_ENTRY 24u          /* bytes that every entry of the directory begins with */
 #define QCOW2_MAX_BITMAP_DIRECTORY (1024u * QCOW2_MAX_BITMAPS)   /* bytes */
 #define QCOW2_MAX_BITMAP_TABLE (UINT32_C(1) << 27)              /* entries */
 #define QCOW2_MAX_BITMAP_BYTES (UINT64_C(1) << 29)
@@ -380,6 +381,8 @@ int coroutine_fn qcow2_reclaim(BlockDriverState *bs);
 /* Whether `bytes` bytes at `offset` of the file are surely free of metadata; quick.  false: not,
  * or it takes a closer look.  map_lock or lock */
 bool qcow2_is_data_area(const Qcow2State *s, uint64_t offset, uint64_t bytes);
+/* Whether one of them surely is metadata; a closer look.  lock, or no request in flight */
+bool qcow2_hits_metadata(Qcow2State *s, uint64_t offset, uint64_t bytes);
 /* Whether they are; -EIO after marking the image as corrupt.  lock */
 int coroutine_fn qcow2_check_new_area(BlockDriverState *bs, uint64_t offset, uint64_t bytes);
 /* The image contradicts itself: says so, marks it, and stops all requests if it is writable. */
