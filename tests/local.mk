@@ -261,15 +261,26 @@ server_tests = \
 
 # The tools, held against QEMU's.
 tools_tests = \
+	tests/tools/img-amend-as-qemu-img.sh \
 	tests/tools/img-bench-as-qemu-img.sh \
+	tests/tools/img-bitmap-as-qemu-img.sh \
+	tests/tools/img-check-as-qemu-img.sh \
+	tests/tools/img-command-lines-as-qemu-img.sh \
 	tests/tools/img-commit-as-qemu-img.sh \
+	tests/tools/img-compare-as-qemu-img.sh \
 	tests/tools/img-convert-as-qemu-img.sh \
 	tests/tools/img-convert-compresses-as-qemu-img.sh \
 	tests/tools/img-convert-copies-bitmaps.sh \
 	tests/tools/img-convert-fails-safely.sh \
 	tests/tools/img-convert-salvages.sh \
+	tests/tools/img-create-as-qemu-img.sh \
 	tests/tools/img-dd-as-qemu-img.sh \
+	tests/tools/img-info-as-qemu-img.sh \
+	tests/tools/img-map-as-qemu-img.sh \
+	tests/tools/img-measure-as-qemu-img.sh \
 	tests/tools/img-rebase-as-qemu-img.sh \
+	tests/tools/img-resize-as-qemu-img.sh \
+	tests/tools/img-snapshot-as-qemu-img.sh \
 	tests/tools/io-alloc-and-map-as-qemu-io.sh \
 	tests/tools/io-help-and-reports-as-qemu-io.sh \
 	tests/tools/io-opens-and-reopens-as-qemu-io.sh \
@@ -289,6 +300,7 @@ code_tests = \
 	tests/code/includes.sh \
 	tests/code/install.sh \
 	tests/code/listed.sh \
+	tests/code/manual-lists-every-img-command.sh \
 	tests/code/manual-lists-every-io-command.sh \
 	tests/code/manual-lists-every-option.sh \
 	tests/code/manual-names-every-function.sh \

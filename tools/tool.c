@@ -248,7 +248,7 @@ static char *next_value(const char **cursor)
 }
 
 /* A key without a value. */
-static const char *switch_value(char *key)
+static const char *switch_value(char *key, bool warn)
 {
     bool off = strncmp(key, "no", 2) == 0;
     const char *value = off ? "off" : "on";
@@ -256,7 +256,7 @@ static const char *switch_value(char *key)
     if (off) {
         memmove(key, key + 2, strlen(key + 2) + 1);
     }
-    if (off || (strcmp(key, "help") != 0 && strcmp(key, "?") != 0)) {
+    if (warn && (off || (strcmp(key, "help") != 0 && strcmp(key, "?") != 0))) {
         warn_report("short-form boolean option '%s%s' deprecated", off ? "no" : "", key);
         error_printf("Please use %s=%s instead\n", key, value);
     }
@@ -285,7 +285,7 @@ static bool check_option(const char *key, const char *value)
     return false;
 }
 
-bool tool_parse_options(QDict *options, const char *text)
+static bool parse_options(QDict *options, const char *text, bool warn)
 {
     bool good = true;
 
@@ -300,7 +300,7 @@ bool tool_parse_options(QDict *options, const char *text)
             word = value = next_value(&text);
         } else {
             text += text[len] ? len + 1 : len;
-            word = switch_value(key);
+            word = switch_value(key, warn);
         }
         good = check_option(key, word);
         if (good) {
@@ -308,6 +308,16 @@ bool tool_parse_options(QDict *options, const char *text)
         }
     }
     return good;
+}
+
+bool tool_parse_options(QDict *options, const char *text)
+{
+    return parse_options(options, text, true);
+}
+
+bool tool_parse_image_options(QDict *options, const char *text)
+{
+    return parse_options(options, text, false);
 }
 
 int tool_parse_aio(const char *mode, int *flags)

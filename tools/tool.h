@@ -48,6 +48,8 @@ void tool_print_nested(const QObject *value, int level);
 /* Adds "KEY=VALUE,KEY=VALUE..." (a comma in a value is written twice) as strings; what is there
  * is replaced.  KEY alone means KEY=on, noKEY KEY=off, with a warning.  False: reported. */
 bool tool_parse_options(QDict *options, const char *text);
+/* The same for options of images to be made or amended: KEY alone is no reason to warn. */
+bool tool_parse_image_options(QDict *options, const char *text);
 
 /* An AIO mode into *flags, and, before the main loop is made, into the choice of the event
  * engine: "threads", "native" or "io_uring"; 0, or -EINVAL for another word.  -ENOTSUP where the
