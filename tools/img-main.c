@@ -45,10 +45,10 @@ static const Subcommand subcommands[] = {
       "filename1 filename2" },
     { "convert", img_convert,
       "[--object objectdef] [--image-opts] [--target-image-opts] [--target-is-zero] [--bitmaps "
-      "[--skip-broken-bitmaps]] [-U] [-C] [-c] [-p] [-q] [-n] [-f fmt] [-t cache] [-T src_cache] [-O output_fmt] "
-      "[-B backing_file [-F backing_fmt]] [-o options] [-l snapshot_param] [-S sparse_size] "
-      "[-r rate_limit] [-m num_coroutines] [-W] [--salvage] filename [filename2 [...]] "
-      "output_filename" },
+      "[--skip-broken-bitmaps]] [-U] [-C] [-c] [-p] [-q] [-n] [-f fmt] [-t cache] "
+      "[-T src_cache] [-O output_fmt] [-B backing_file [-F backing_fmt]] [-o options] "
+      "[-l snapshot_param] [-S sparse_size] [-r rate_limit] [-m num_coroutines] [-W] [--salvage] "
+      "filename [filename2 [...]] output_filename" },
     { "create", img_create,
       "[--object objectdef] [-q] [-f fmt] [-b backing_file [-F backing_fmt]] [-u] [-o options] "
       "filename [size]" },
