@@ -35,7 +35,7 @@ def faults(text):
                         "fix.", "")
     lines = (line.removeprefix("qemu-img: ") for line in text.splitlines())
     return sorted(line for line in lines
-                  if not line.startswith(("Check failed", "qcow2: ", "warning: ")))
+                  if not line.startswith(("Check failed", "qcow2: ", "blkbackend: ", "warning: ")))
 
 
 class Result:

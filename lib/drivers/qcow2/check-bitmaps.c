@@ -13,7 +13,7 @@
 #define ENTRY_LEN 24u                   /* what every entry of the directory begins with */
 #define MAX_NAME 1023u
 #define TYPE_DIRTY_TRACKING 1
-#define KNOWN_FLAGS (QCOW2_BITMAP_IN_USE | QCOW2_BITMAP_AUTO | QCOW2_BITMAP_EXTRA_COMPATIBLE)
+#define KNOWN_FLAGS (QCOW2_BITMAP_IN_USE | QCOW2_BITMAP_AUTO)
 
 #define TABLE_RESERVED UINT64_C(0xff000000000001fe)
 #define TABLE_ALL_ONES UINT64_C(1)
@@ -28,7 +28,7 @@ static bool is_sound(const Qcow2State *s, const uint8_t *entry)
            size != 0 && bytes <= QCOW2_MAX_BITMAP_BYTES && !(flags & ~KNOWN_FLAGS) &&
            entry[16] == TYPE_DIRTY_TRACKING && entry[17] >= QCOW2_MIN_BITMAP_GRANULARITY_BITS &&
            entry[17] <= QCOW2_MAX_BITMAP_GRANULARITY_BITS && name_len > 0 && name_len <= MAX_NAME &&
-           (load_be32(entry + 20) == 0 || (flags & QCOW2_BITMAP_EXTRA_COMPATIBLE)) &&
+           load_be32(entry + 20) == 0 &&
            ((flags & QCOW2_BITMAP_IN_USE) || s->hdr.size <= (bytes * 8) << entry[17]);
 }
 

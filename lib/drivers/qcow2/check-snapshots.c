@@ -119,7 +119,8 @@ static int coroutine_fn write_count(Qcow2Check *ck, uint32_t count)
         return ret;
     }
     ck->res->corruptions_fixed += s->hdr.nb_snapshots - count;
-    qcow2_free_snapshots(ck->bs);
+    qcow2_free_snapshots(s->snapshots, s->hdr.nb_snapshots);
+    s->snapshots = NULL;
     s->hdr.nb_snapshots = count;
     return 0;
 }

@@ -318,7 +318,11 @@ int qcow2_mend_dirty(BlockDriverState *bs, Error **errp)
     MendCall call = { .bs = bs };
     BdrvCheckResult *res = &call.result;
 
-    qemu_coroutine_enter(qemu_coroutine_create(mend_entry), &call);
+    if (qemu_in_coroutine()) {
+        mend_entry(&call);
+    } else {
+        qemu_coroutine_enter(qemu_coroutine_create(mend_entry), &call);
+    }
     while (!call.done) {
         aio_poll(qemu_get_current_aio_context(), true);
     }

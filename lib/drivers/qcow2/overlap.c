@@ -334,6 +334,11 @@ static int coroutine_fn check_closely(BlockDriverState *bs, uint64_t offset, uin
     return ret;
 }
 
+bool qcow2_hits_metadata(Qcow2State *s, uint64_t offset, uint64_t bytes)
+{
+    return full_overlap(s, QCOW2_OL_CACHED, offset, bytes) != 0;
+}
+
 int coroutine_fn qcow2_check_new_area(BlockDriverState *bs, uint64_t offset, uint64_t bytes)
 {
     const Qcow2State *s = bdrv_state(bs);

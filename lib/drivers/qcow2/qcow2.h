@@ -205,6 +205,7 @@ typedef struct Qcow2Guard {
 /* ---- bitmaps ---- */
 
 #define QCOW2_MAX_BITMAPS 65535u
+#define QCOW2_BITMAP_ENTRY 24u          /* bytes that every entry of the directory begins with */
 #define QCOW2_MAX_BITMAP_DIRECTORY (1024u * QCOW2_MAX_BITMAPS)   /* bytes */
 #define QCOW2_MAX_BITMAP_TABLE (UINT32_C(1) << 27)              /* entries */
 #define QCOW2_MAX_BITMAP_BYTES (UINT64_C(1) << 29)
@@ -213,7 +214,6 @@ typedef struct Qcow2Guard {
 
 #define QCOW2_BITMAP_IN_USE 1u          /* what is stored is not current */
 #define QCOW2_BITMAP_AUTO 2u            /* enabled */
-#define QCOW2_BITMAP_EXTRA_COMPATIBLE 4u
 
 /* An entry of the bitmap directory. */
 typedef struct Qcow2Bitmap {
@@ -222,8 +222,6 @@ typedef struct Qcow2Bitmap {
     uint32_t table_entries;
     uint32_t flags;
     uint8_t granularity_bits;
-    uint8_t *extra;                     /* not ours, kept */
-    uint32_t extra_len;
 } Qcow2Bitmap;
 
 /* An entry of the snapshot table, kept as it is on disk. */
@@ -388,6 +386,8 @@ int coroutine_fn qcow2_change_refcount(BlockDriverState *bs, uint64_t first, uin
 /* Before the first search for free clusters: every block is listed but once.  Otherwise a small
  * file could make the search as long as it likes; so its length is that of the file. */
 int coroutine_fn qcow2_check_reftable(BlockDriverState *bs);
+/* In a block that is not cached. */
+void qcow2_refblock_set(const Qcow2State *s, uint8_t *block, uint64_t cluster, uint64_t count);
 /* Sees to it that there is a refcount block for the host cluster. */
 int coroutine_fn qcow2_ensure_refblock(BlockDriverState *bs, uint64_t cluster);
 /* Makes the block that entry `index` of the refcount table lacks, in a free cluster. */
@@ -430,6 +430,9 @@ bool qcow2_is_data_area(const Qcow2State *s, uint64_t offset, uint64_t bytes);
 /* What metadata there is, except for the areas to ignore; NULL: none.  lock */
 const char *qcow2_find_overlap(BlockDriverState *bs, unsigned ignore, uint64_t offset,
                                uint64_t bytes);
+/* Whether one of them surely is metadata, whatever writes are kept off; lock, or no request in
+ * flight. */
+bool qcow2_hits_metadata(Qcow2State *s, uint64_t offset, uint64_t bytes);
 /* These two: -EIO, after marking the image as corrupt, where metadata would be overwritten: by
  * data or something new, by a table of the kind `area`.  lock */
 int coroutine_fn qcow2_check_new_area(BlockDriverState *bs, uint64_t offset, uint64_t bytes);
@@ -546,6 +549,14 @@ int coroutine_fn qcow2_switch_drop(BlockDriverState *bs, Qcow2Switch *sw, uint64
 int coroutine_fn qcow2_switch_write_table(BlockDriverState *bs, const uint64_t *table,
                                           uint32_t entries, uint64_t *offset);
 
+/* Writes what of the header differs between two states of the image: size, L1 table, refcount table,
+ * snapshots; after a failure the image is not written to any more. */
+int coroutine_fn qcow2_switch_header(BlockDriverState *bs, const Qcow2Header *hdr);
+
+/* ---- empty.c ---- */
+
+int coroutine_fn qcow2_co_make_empty(BlockDriverState *bs, Error **errp);
+
 /* ---- tree.c: an L1 table with all that it refers to; lock ---- */
 
 /* One L2 table in memory. */
@@ -578,7 +589,7 @@ int coroutine_fn qcow2_tree_write_l2(BlockDriverState *bs, const Qcow2Tree *t, u
 /* ---- snapshot.c: their table ---- */
 
 int qcow2_read_snapshots(BlockDriverState *bs, Error **errp);
-void qcow2_free_snapshots(BlockDriverState *bs);
+void qcow2_free_snapshots(Qcow2Snapshot *list, uint32_t count);
 /* After the table has changed on the disk; without the snapshots where it is damaged. */
 int qcow2_reload_snapshots(BlockDriverState *bs);
 /* All of them in new clusters; bytes: how long the table is. */
@@ -612,7 +623,7 @@ int coroutine_fn qcow2_co_load_vmstate(BlockDriverState *bs, QEMUIOVector *qiov,
 int qcow2_check_bitmaps_extension(BlockDriverState *bs, Error **errp);
 int qcow2_read_bitmap_directory(BlockDriverState *bs, Error **errp);
 void qcow2_free_bitmaps(Qcow2Bitmap *bitmaps, uint32_t count);
-uint64_t qcow2_bitmap_entry_bytes(uint64_t name_len, uint64_t extra_len);
+uint64_t qcow2_bitmap_entry_bytes(uint64_t name_len);
 /* Clusters with the bits of a bitmap of the whole disk. */
 uint64_t qcow2_bitmap_table_entries(const Qcow2State *s, unsigned granularity_bits);
 /* On the disk, before the first change; flushes.  lock */
@@ -645,6 +656,12 @@ int coroutine_fn qcow2_grow_l1(BlockDriverState *bs, uint64_t entries);
 /* Entries that an L1 table needs for a disk of `bytes`. */
 uint64_t qcow2_l1_entries(const Qcow2State *s, uint64_t bytes);
 
+/* ---- preallocate.c ---- */
+
+/* Gives guest clusters [first, end) that have none a place, which reads as zeroes. */
+int coroutine_fn qcow2_preallocate(BlockDriverState *bs, uint64_t first, uint64_t end,
+                                   PreallocMode mode, Error **errp);
+
 /* ---- create-options.c ---- */
 
 extern const BdrvOption qcow2_create_options[];
@@ -653,8 +670,9 @@ extern const BdrvOption qcow2_create_options[];
 int qcow2_parse_create_options(const QDict *options, Qcow2Header *hdr, PreallocMode *prealloc,
                                Error **errp);
 int qcow2_parse_compat(const char *word, uint32_t *version, Error **errp);
-/* hdr->version is set already. */
-int qcow2_parse_refcount_bits(const QDict *options, Qcow2Header *hdr, Error **errp);
+/* The few that matter for what an image takes; some of the words differ, as they do in QEMU. */
+int qcow2_parse_measure_options(const QDict *options, Qcow2Header *hdr, PreallocMode *prealloc,
+                                Error **errp);
 
 /* ---- layout.c ---- */
 
@@ -666,7 +684,7 @@ typedef struct Qcow2Layout {
     uint64_t total;
 } Qcow2Layout;
 
-/* l2_tables: all, or none; data_clusters: beside them.  -EFBIG: no such image can be. */
+/* l2_tables: all, or none; data_clusters: beside them.  -EFBIG: the L1 table would be too large. */
 int qcow2_lay_out(const Qcow2Header *hdr, bool l2_tables, uint64_t data_clusters,
                   Qcow2Layout *layout);
 
@@ -674,9 +692,48 @@ int qcow2_lay_out(const Qcow2Header *hdr, bool l2_tables, uint64_t data_clusters
 
 int qcow2_create(const char *filename, const QDict *options, Error **errp);
 
+/* ---- measure.c ---- */
+
+int qcow2_measure(const QDict *options, BlockDriverState *from, BlockMeasureInfo *info,
+                  Error **errp);
+
+/* ---- refcount-width.c ---- */
+
+/* All refcounts with 1 << order bits each; on failure they are what they were. */
+int coroutine_fn qcow2_change_refcount_width(BlockDriverState *bs, uint32_t order,
+                                             BdrvProgressFunc *progress, void *opaque,
+                                             Error **errp);
+
+/* ---- expand-zero.c ---- */
+
+/* No L2 table has marks of zeroes any more. */
+int coroutine_fn qcow2_expand_zero_clusters(BlockDriverState *bs, BdrvProgressFunc *progress,
+                                            void *opaque);
+
+/* ---- version.c ---- */
+
+int coroutine_fn qcow2_upgrade(BlockDriverState *bs, BdrvProgressFunc *progress, void *opaque,
+                               Error **errp);
+/* Whether it can be done, with refcounts of that width. */
+int qcow2_check_downgrade(BlockDriverState *bs, uint32_t refcount_order, Error **errp);
+int coroutine_fn qcow2_downgrade(BlockDriverState *bs, BdrvProgressFunc *progress, void *opaque,
+                                 Error **errp);
+
+/* ---- amend.c ---- */
+
+extern const BdrvOption qcow2_amend_options[];
+int coroutine_fn qcow2_co_amend(BlockDriverState *bs, const QDict *options, bool force,
+                                BdrvProgressFunc *progress, void *opaque, Error **errp);
+
 static inline bool qcow2_has_subclusters(const Qcow2State *s)
 {
     return s->subclusters > 1;
+}
+
+/* The data file by itself is the disk. */
+static inline bool qcow2_is_data_file_raw(const Qcow2State *s)
+{
+    return s->hdr.autoclear & QCOW2_AUTOCLEAR_DATA_FILE_RAW;
 }
 
 static inline uint64_t qcow2_cluster_of(const Qcow2State *s, uint64_t offset)

@@ -98,15 +98,12 @@ int qcow2_read_snapshots(BlockDriverState *bs, Error **errp)
     return 0;
 }
 
-void qcow2_free_snapshots(BlockDriverState *bs)
+void qcow2_free_snapshots(Qcow2Snapshot *list, uint32_t count)
 {
-    Qcow2State *s = bdrv_state(bs);
-
-    for (uint32_t i = 0; s->snapshots && i < s->hdr.nb_snapshots; i++) {
-        free(s->snapshots[i].raw);
+    for (uint32_t i = 0; list && i < count; i++) {
+        free(list[i].raw);
     }
-    free(s->snapshots);
-    s->snapshots = NULL;
+    free(list);
 }
 
 int qcow2_reload_snapshots(BlockDriverState *bs)
@@ -115,12 +112,14 @@ int qcow2_reload_snapshots(BlockDriverState *bs)
     Error *ignored = NULL;
     int ret;
 
-    qcow2_free_snapshots(bs);
+    qcow2_free_snapshots(s->snapshots, s->hdr.nb_snapshots);
+    s->snapshots = NULL;
     s->snapshots_bytes = 0;
     ret = s->hdr.nb_snapshots > QCOW2_MAX_SNAPSHOTS ? -EINVAL : qcow2_read_snapshots(bs, &ignored);
     error_free(ignored);
     if (ret < 0) {
-        qcow2_free_snapshots(bs);
+        qcow2_free_snapshots(s->snapshots, s->hdr.nb_snapshots);
+        s->snapshots = NULL;
     }
     return ret == -ENOMEM ? ret : 0;
 }
