@@ -61,6 +61,7 @@ unit_tests = \
 	tests/unit/test-root-state \
 	tests/unit/test-serialising \
 	tests/unit/test-size \
+	tests/unit/test-snapshot-overlay \
 	tests/unit/test-thread-pool \
 	tests/unit/test-throttle \
 	tests/unit/test-throttle-group \
