@@ -52,6 +52,7 @@ unit_tests = \
 	tests/unit/test-properties \
 	tests/unit/test-qcow2 \
 	tests/unit/test-qcow2-bitmaps \
+	tests/unit/test-qcow2-data-file \
 	tests/unit/test-qcow2-empty \
 	tests/unit/test-qcow2-failures \
 	tests/unit/test-qcow2-header \

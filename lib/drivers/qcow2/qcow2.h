@@ -436,7 +436,6 @@ int coroutine_fn qcow2_co_pwritev_compressed(BlockDriverState *bs, int64_t offse
 
 int qcow2_open_caches(BlockDriverState *bs, QDict *options, Error **errp);
 int qcow2_open_data_file(BlockDriverState *bs, QDict *options, int flags, Error **errp);
-void qcow2_close_data_file(BlockDriverState *bs);
 
 /* Tables are in other places than before, all at once. */
 void qcow2_forget_metadata_places(Qcow2State *s);
