@@ -73,10 +73,19 @@ unit_tests = \
 # The library as a stranger's program sees it: each links with libblkbackend.la alone.
 lib_tests = \
 	tests/lib/api-check \
+	tests/lib/qcow2-bitmaps-survive-power-cuts \
 	tests/lib/qcow2-survives-power-cuts \
 	tests/lib/storm \
 	tests/lib/straight-path
 tests_lib_api_check_LDADD = libblkbackend.la $(JANSSON_LIBS)
+tests_lib_qcow2_bitmaps_survive_power_cuts_SOURCES = \
+	tests/choose-engine.c \
+	tests/cut-log.c \
+	tests/cut-log.h \
+	tests/lib/qcow2-bitmaps-survive-power-cuts.c \
+	tests/ram-file.c \
+	tests/ram-file.h
+tests_lib_qcow2_bitmaps_survive_power_cuts_LDADD = libblkbackend.la $(JANSSON_LIBS)
 tests_lib_qcow2_survives_power_cuts_SOURCES = \
 	tests/choose-engine.c \
 	tests/cut-log.c \
@@ -94,6 +103,7 @@ tests_lib_straight_path_LDADD = libblkbackend.la $(JANSSON_LIBS)
 
 # Whole images, compared with what qemu-img makes of the same arguments.
 image_tests = \
+	tests/lib/amend-as-qemu-img-does.py \
 	tests/lib/create-as-qemu-img-does.py \
 	tests/lib/measure-as-qemu-img-does.py \
 	tests/lib/resize-preallocates.py
@@ -264,15 +274,26 @@ server_tests = \
 
 # The tools, held against QEMU's.
 tools_tests = \
+	tests/tools/img-amend-as-qemu-img.sh \
 	tests/tools/img-bench-as-qemu-img.sh \
+	tests/tools/img-bitmap-as-qemu-img.sh \
+	tests/tools/img-check-as-qemu-img.sh \
+	tests/tools/img-command-lines-as-qemu-img.sh \
 	tests/tools/img-commit-as-qemu-img.sh \
+	tests/tools/img-compare-as-qemu-img.sh \
 	tests/tools/img-convert-as-qemu-img.sh \
 	tests/tools/img-convert-compresses-as-qemu-img.sh \
 	tests/tools/img-convert-copies-bitmaps.sh \
 	tests/tools/img-convert-fails-safely.sh \
 	tests/tools/img-convert-salvages.sh \
+	tests/tools/img-create-as-qemu-img.sh \
 	tests/tools/img-dd-as-qemu-img.sh \
+	tests/tools/img-info-as-qemu-img.sh \
+	tests/tools/img-map-as-qemu-img.sh \
+	tests/tools/img-measure-as-qemu-img.sh \
 	tests/tools/img-rebase-as-qemu-img.sh \
+	tests/tools/img-resize-as-qemu-img.sh \
+	tests/tools/img-snapshot-as-qemu-img.sh \
 	tests/tools/io-alloc-and-map-as-qemu-io.sh \
 	tests/tools/io-help-and-reports-as-qemu-io.sh \
 	tests/tools/io-opens-and-reopens-as-qemu-io.sh \
@@ -292,6 +313,7 @@ code_tests = \
 	tests/code/includes.sh \
 	tests/code/install.sh \
 	tests/code/listed.sh \
+	tests/code/manual-lists-every-img-command.sh \
 	tests/code/manual-lists-every-io-command.sh \
 	tests/code/manual-lists-every-option.sh \
 	tests/code/manual-names-every-function.sh \

@@ -164,6 +164,10 @@ int bdrv_amend(BlockDriverState *bs, const QDict *options, bool force, BdrvProgr
     }
     checked = json_copy((QDict *)options);
     ret = bdrv_check_options(bs->drv->amend_options, NULL, checked, errp);
+    if (ret < 0 && bdrv_check_options(bs->drv->amend_options, bs->drv->create_options, checked,
+                                      NULL) == 0) {
+        error_append_hint(errp, "This option is only supported for image creation\n");
+    }
     if (ret == 0) {
         call.options = checked;
         ret = run_drained(&call);

@@ -66,9 +66,7 @@ bool qcow2_hits_metadata(Qcow2State *s, uint64_t offset, uint64_t bytes)
 
 int coroutine_fn qcow2_check_new_area(BlockDriverState *bs, uint64_t offset, uint64_t bytes)
 {
-    Qcow2State *s = bdrv_state(bs);
-
-    if (!qcow2_hits_metadata(s, offset, bytes)) {
+    if (!qcow2_hits_metadata(bdrv_state(bs), offset, bytes)) {
         return 0;
     }
     return qcow2_corrupt(bs, "preventing invalid write on metadata at %#" PRIx64, offset);

@@ -165,6 +165,7 @@ typedef struct Qcow2Freed {
 /* ---- bitmaps ---- */
 
 #define QCOW2_MAX_BITMAPS 65535u
+#define QCOW2_BITMAP_ENTRY 24u          /* bytes that every entry of the directory begins with */
 #define QCOW2_MAX_BITMAP_DIRECTORY (1024u * QCOW2_MAX_BITMAPS)   /* bytes */
 #define QCOW2_MAX_BITMAP_TABLE (UINT32_C(1) << 27)              /* entries */
 #define QCOW2_MAX_BITMAP_BYTES (UINT64_C(1) << 29)
@@ -329,6 +330,10 @@ void qcow2_compressed_place(const Qcow2State *s, uint64_t entry, uint64_t *offse
 
 /* ---- refcount.c; lock ---- */
 
+/* Entry i of a refcount block, or of anything kept like one. */
+uint64_t qcow2_count_get(const uint8_t *block, uint64_t i, uint32_t order);
+void qcow2_count_set(uint8_t *block, uint64_t i, uint32_t order, uint64_t value);
+
 int coroutine_fn qcow2_get_refcount(BlockDriverState *bs, uint64_t cluster, uint64_t *count);
 int coroutine_fn qcow2_change_refcount(BlockDriverState *bs, uint64_t first, uint64_t count,
                                        int change);
@@ -376,8 +381,7 @@ int coroutine_fn qcow2_reclaim(BlockDriverState *bs);
 /* Whether `bytes` bytes at `offset` of the file are surely free of metadata; quick.  false: not,
  * or it takes a closer look.  map_lock or lock */
 bool qcow2_is_data_area(const Qcow2State *s, uint64_t offset, uint64_t bytes);
-/* Whether the header's tables, an L2 table, a refcount block or a snapshot's L1 table is there; may
- * take long. */
+/* Whether one of them surely is metadata; a closer look.  lock, or no request in flight */
 bool qcow2_hits_metadata(Qcow2State *s, uint64_t offset, uint64_t bytes);
 /* Whether they are; -EIO after marking the image as corrupt.  lock */
 int coroutine_fn qcow2_check_new_area(BlockDriverState *bs, uint64_t offset, uint64_t bytes);
@@ -626,6 +630,34 @@ int qcow2_create(const char *filename, const QDict *options, Error **errp);
 
 int qcow2_measure(const QDict *options, BlockDriverState *from, BlockMeasureInfo *info,
                   Error **errp);
+
+/* ---- refcount-width.c ---- */
+
+/* All refcounts with 1 << order bits each; on failure they are what they were. */
+int coroutine_fn qcow2_change_refcount_width(BlockDriverState *bs, uint32_t order,
+                                             BdrvProgressFunc *progress, void *opaque,
+                                             Error **errp);
+
+/* ---- expand-zero.c ---- */
+
+/* No L2 table has marks of zeroes any more. */
+int coroutine_fn qcow2_expand_zero_clusters(BlockDriverState *bs, BdrvProgressFunc *progress,
+                                            void *opaque);
+
+/* ---- version.c ---- */
+
+int coroutine_fn qcow2_upgrade(BlockDriverState *bs, BdrvProgressFunc *progress, void *opaque,
+                               Error **errp);
+/* Whether it can be done, with refcounts of that width. */
+int qcow2_check_downgrade(BlockDriverState *bs, uint32_t refcount_order, Error **errp);
+int coroutine_fn qcow2_downgrade(BlockDriverState *bs, BdrvProgressFunc *progress, void *opaque,
+                                 Error **errp);
+
+/* ---- amend.c ---- */
+
+extern const BdrvOption qcow2_amend_options[];
+int coroutine_fn qcow2_co_amend(BlockDriverState *bs, const QDict *options, bool force,
+                                BdrvProgressFunc *progress, void *opaque, Error **errp);
 
 static inline bool qcow2_has_subclusters(const Qcow2State *s)
 {

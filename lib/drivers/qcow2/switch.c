@@ -264,7 +264,7 @@ static int coroutine_fn drop_old(BlockDriverState *bs, Qcow2Switch *sw)
 int coroutine_fn qcow2_switch_header(BlockDriverState *bs, const Qcow2Header *hdr)
 {
     Qcow2State *s = bdrv_state(bs);
-    uint8_t fields[HDR_SWITCHED] = { 0 }, *base = fields - QCOW2_HDR_SIZE;
+    uint8_t base[QCOW2_HDR_SIZE + HDR_SWITCHED] = { 0 };
     int ret;
 
     store_be64(base + QCOW2_HDR_SIZE, hdr->size);
@@ -274,7 +274,7 @@ int coroutine_fn qcow2_switch_header(BlockDriverState *bs, const Qcow2Header *hd
     store_be32(base + QCOW2_HDR_REFTABLE + 8, hdr->reftable_clusters);
     store_be32(base + QCOW2_HDR_SNAPSHOTS, hdr->nb_snapshots);
     store_be64(base + QCOW2_HDR_SNAPSHOTS + 4, hdr->snapshots_offset);
-    ret = qcow2_update_header(bs, QCOW2_HDR_SIZE, fields, sizeof(fields));
+    ret = qcow2_update_header(bs, QCOW2_HDR_SIZE, base + QCOW2_HDR_SIZE, HDR_SWITCHED);
     if (ret < 0) {
         /* Nobody knows which of the two states the disk now has. */
         atomic_store(&s->broken, true);
