@@ -126,6 +126,7 @@ libblkbackend_la_SOURCES = \
 	lib/graph/options.c \
 	lib/graph/registry.c \
 	lib/graph/reopen.c \
+	lib/graph/snapshot-overlay.c \
 	lib/graph/stored-bitmaps.c \
 	lib/graph/sync.c \
 	lib/graph/tracker.c \

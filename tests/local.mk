@@ -53,6 +53,7 @@ unit_tests = \
 	tests/unit/test-qcow2 \
 	tests/unit/test-qcow2-bitmaps \
 	tests/unit/test-qcow2-check \
+	tests/unit/test-qcow2-data-file \
 	tests/unit/test-qcow2-empty \
 	tests/unit/test-qcow2-failures \
 	tests/unit/test-qcow2-header \
@@ -62,6 +63,7 @@ unit_tests = \
 	tests/unit/test-root-state \
 	tests/unit/test-serialising \
 	tests/unit/test-size \
+	tests/unit/test-snapshot-overlay \
 	tests/unit/test-thread-pool \
 	tests/unit/test-throttle \
 	tests/unit/test-throttle-group \

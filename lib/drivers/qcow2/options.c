@@ -292,6 +292,8 @@ static int open_data_file(BlockDriverState *bs, QDict *options, const char *refe
     QDECREF(own);
     if (ret < 0) {
         s->data_file = NULL;
+    } else {
+        bdrv_attach_child(bs, s->data_file);
     }
     return ret;
 }
@@ -318,14 +320,4 @@ int qcow2_open_data_file(BlockDriverState *bs, QDict *options, int flags, Error 
     ret = open_data_file(bs, options, reference, flags, errp);
     free(reference);
     return ret;
-}
-
-void qcow2_close_data_file(BlockDriverState *bs)
-{
-    Qcow2State *s = bdrv_state(bs);
-
-    if (s->external) {
-        bdrv_unref(s->data_file);
-    }
-    s->data_file = NULL;
 }

@@ -139,7 +139,6 @@ static void free_state(BlockDriverState *bs)
 {
     Qcow2State *s = bdrv_state(bs);
 
-    qcow2_close_data_file(bs);
     qcow2_free_snapshots(s->snapshots, s->hdr.nb_snapshots);
     qcow2_cache_destroy(&s->l2_cache);
     qcow2_cache_destroy(&s->refcount_cache);

@@ -488,7 +488,6 @@ int coroutine_fn qcow2_co_pwritev_compressed(BlockDriverState *bs, int64_t offse
 int qcow2_take_options(BlockDriverState *bs, QDict *options, int flags, Error **errp);
 int qcow2_open_caches(BlockDriverState *bs, QDict *options, Error **errp);
 int qcow2_open_data_file(BlockDriverState *bs, QDict *options, int flags, Error **errp);
-void qcow2_close_data_file(BlockDriverState *bs);
 
 /* ---- cache-clean.c ---- */
 
