@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <blkbackend/block-backend.h>
+#include <blkbackend/dirty-bitmap.h>
 
 static int64_t round_up(int64_t n, int64_t unit)
 {
@@ -38,12 +39,22 @@ static int64_t stored_bytes(BlockDriverState *from, int64_t size, int64_t cluste
     return bytes;
 }
 
-static bool has_bitmaps(const Qcow2Header *hdr, BlockDriverState *from)
+/* All clusters of each bitmap, its table and its share of the directory. */
+static int64_t bitmap_bytes(BlockDriverState *from, int64_t cluster)
 {
-    const char *format = from ? bdrv_get_format_name(from) : NULL;
-    const Qcow2State *s = format && strcmp(format, "qcow2") == 0 ? bdrv_state(from) : NULL;
+    int64_t bytes = 0, directory = 0;
 
-    return hdr->version >= 3 && s && s->hdr.version >= 3;
+    for (BdrvDirtyBitmap *b = bdrv_dirty_bitmap_first(from); b; b = bdrv_dirty_bitmap_next(b)) {
+        if (bdrv_dirty_bitmap_get_persistence(b) && !bdrv_dirty_bitmap_inconsistent(b)) {
+            int64_t bits = round_up(bdrv_dirty_bitmap_size(b), bdrv_dirty_bitmap_granularity(b)) /
+                           bdrv_dirty_bitmap_granularity(b);
+            int64_t data = round_up((bits + 7) / 8, cluster);
+
+            bytes += data + round_up(data / cluster * (int64_t)sizeof(uint64_t), cluster);
+            directory += (int64_t)qcow2_bitmap_entry_bytes(strlen(bdrv_dirty_bitmap_name(b)));
+        }
+    }
+    return bytes + round_up(directory, cluster);
 }
 
 static int too_large(Error **errp)
@@ -94,6 +105,7 @@ int qcow2_measure(const QDict *options, BlockDriverState *from, BlockMeasureInfo
     }
     info->fully_allocated = (int64_t)(layout.total << hdr.cluster_bits);
     info->required = info->fully_allocated - (int64_t)hdr.size + data;
-    info->bitmaps = has_bitmaps(&hdr, from) ? 0 : -1;
+    info->bitmaps = hdr.version >= 3 && from && bdrv_supports_persistent_dirty_bitmap(from)
+                    ? bitmap_bytes(from, INT64_C(1) << hdr.cluster_bits) : -1;
     return 0;
 }
