@@ -65,6 +65,7 @@ libblkbackend_la_SOURCES = \
 	lib/drivers/qcow2/compress.c \
 	lib/drivers/qcow2/create-options.c \
 	lib/drivers/qcow2/create.c \
+	lib/drivers/qcow2/empty.c \
 	lib/drivers/qcow2/expand-zero.c \
 	lib/drivers/qcow2/header-write.c \
 	lib/drivers/qcow2/header.c \

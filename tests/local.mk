@@ -52,6 +52,7 @@ unit_tests = \
 	tests/unit/test-properties \
 	tests/unit/test-qcow2 \
 	tests/unit/test-qcow2-bitmaps \
+	tests/unit/test-qcow2-empty \
 	tests/unit/test-qcow2-failures \
 	tests/unit/test-qcow2-header \
 	tests/unit/test-qcow2-snapshots \
@@ -70,10 +71,19 @@ unit_tests = \
 # The library as a stranger's program sees it: each links with libblkbackend.la alone.
 lib_tests = \
 	tests/lib/api-check \
+	tests/lib/qcow2-bitmaps-survive-power-cuts \
 	tests/lib/qcow2-survives-power-cuts \
 	tests/lib/storm \
 	tests/lib/straight-path
 tests_lib_api_check_LDADD = libblkbackend.la $(JANSSON_LIBS)
+tests_lib_qcow2_bitmaps_survive_power_cuts_SOURCES = \
+	tests/choose-engine.c \
+	tests/cut-log.c \
+	tests/cut-log.h \
+	tests/lib/qcow2-bitmaps-survive-power-cuts.c \
+	tests/ram-file.c \
+	tests/ram-file.h
+tests_lib_qcow2_bitmaps_survive_power_cuts_LDADD = libblkbackend.la $(JANSSON_LIBS)
 tests_lib_qcow2_survives_power_cuts_SOURCES = \
 	tests/choose-engine.c \
 	tests/cut-log.c \
@@ -262,15 +272,26 @@ server_tests = \
 
 # The tools, held against QEMU's.
 tools_tests = \
+	tests/tools/img-amend-as-qemu-img.sh \
 	tests/tools/img-bench-as-qemu-img.sh \
+	tests/tools/img-bitmap-as-qemu-img.sh \
+	tests/tools/img-check-as-qemu-img.sh \
+	tests/tools/img-command-lines-as-qemu-img.sh \
 	tests/tools/img-commit-as-qemu-img.sh \
+	tests/tools/img-compare-as-qemu-img.sh \
 	tests/tools/img-convert-as-qemu-img.sh \
 	tests/tools/img-convert-compresses-as-qemu-img.sh \
 	tests/tools/img-convert-copies-bitmaps.sh \
 	tests/tools/img-convert-fails-safely.sh \
 	tests/tools/img-convert-salvages.sh \
+	tests/tools/img-create-as-qemu-img.sh \
 	tests/tools/img-dd-as-qemu-img.sh \
+	tests/tools/img-info-as-qemu-img.sh \
+	tests/tools/img-map-as-qemu-img.sh \
+	tests/tools/img-measure-as-qemu-img.sh \
 	tests/tools/img-rebase-as-qemu-img.sh \
+	tests/tools/img-resize-as-qemu-img.sh \
+	tests/tools/img-snapshot-as-qemu-img.sh \
 	tests/tools/io-alloc-and-map-as-qemu-io.sh \
 	tests/tools/io-help-and-reports-as-qemu-io.sh \
 	tests/tools/io-opens-and-reopens-as-qemu-io.sh \
@@ -290,6 +311,7 @@ code_tests = \
 	tests/code/includes.sh \
 	tests/code/install.sh \
 	tests/code/listed.sh \
+	tests/code/manual-lists-every-img-command.sh \
 	tests/code/manual-lists-every-io-command.sh \
 	tests/code/manual-lists-every-option.sh \
 	tests/code/manual-names-every-function.sh \

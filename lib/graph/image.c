@@ -277,7 +277,12 @@ static int no_such_snapshot(int err, const char *id, const char *name, Error **e
 
 static int coroutine_fn do_snapshot_goto(ImageCall *call)
 {
-    return call->bs->drv->bdrv_co_snapshot_goto(call->bs, call->name, call->errp);
+    int ret = call->bs->drv->bdrv_co_snapshot_goto(call->bs, call->name, call->errp);
+
+    if (ret < 0 && !*call->errp) {
+        error_setg_errno(call->errp, -ret, "Failed to load snapshot");
+    }
+    return ret;
 }
 
 int bdrv_snapshot_goto(BlockDriverState *bs, const char *id_or_name, Error **errp)
@@ -296,7 +301,8 @@ int bdrv_snapshot_goto(BlockDriverState *bs, const char *id_or_name, Error **err
     }
     ret = bdrv_snapshot_find(bs, &sn, id_or_name);
     if (ret < 0) {
-        return no_such_snapshot(ret, NULL, id_or_name, errp);
+        error_setg_errno(errp, -ret, "Failed to load snapshot");
+        return ret;
     }
     ret = run_drained(&call);
     return ret < 0 ? ret : (int)(bdrv_refresh_length(bs) < 0 ? -EIO : 0);

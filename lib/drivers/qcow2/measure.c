@@ -39,22 +39,33 @@ static int64_t stored_bytes(BlockDriverState *from, int64_t size, int64_t cluste
     return bytes;
 }
 
-/* All clusters of each bitmap, its table and its share of the directory. */
-static int64_t bitmap_bytes(BlockDriverState *from, int64_t cluster)
+static bool has_bitmaps(const Qcow2Header *hdr, BlockDriverState *from)
 {
-    int64_t bytes = 0, directory = 0;
+    const char *format = from ? bdrv_get_format_name(from) : NULL;
+    const Qcow2State *s = format && strcmp(format, "qcow2") == 0 ? bdrv_state(from) : NULL;
 
-    for (BdrvDirtyBitmap *b = bdrv_dirty_bitmap_first(from); b; b = bdrv_dirty_bitmap_next(b)) {
-        if (bdrv_dirty_bitmap_get_persistence(b) && !bdrv_dirty_bitmap_inconsistent(b)) {
-            int64_t bits = round_up(bdrv_dirty_bitmap_size(b), bdrv_dirty_bitmap_granularity(b)) /
-                           bdrv_dirty_bitmap_granularity(b);
-            int64_t data = round_up((bits + 7) / 8, cluster);
+    return hdr->version >= 3 && s && s->hdr.version >= 3;
+}
 
-            bytes += data + round_up(data / cluster * (int64_t)sizeof(uint64_t), cluster);
-            directory += (int64_t)qcow2_bitmap_entry_bytes(strlen(bdrv_dirty_bitmap_name(b)));
+/* For each bitmap its bits and their table, and the directory; -1: there cannot be any. */
+static int64_t bitmaps_bytes(const Qcow2Header *hdr, BlockDriverState *from)
+{
+    int64_t cluster = INT64_C(1) << hdr->cluster_bits, bytes = 0, directory = 0;
+    BdrvDirtyBitmap *bitmap = has_bitmaps(hdr, from) ? bdrv_dirty_bitmap_first(from) : NULL;
+
+    for (; bitmap; bitmap = bdrv_dirty_bitmap_next(bitmap)) {
+        int64_t granularity = bdrv_dirty_bitmap_granularity(bitmap), bits, clusters;
+
+        if (!bdrv_dirty_bitmap_get_persistence(bitmap) || bdrv_dirty_bitmap_inconsistent(bitmap)) {
+            continue;
         }
+        bits = round_up(bdrv_dirty_bitmap_size(bitmap), granularity) / granularity;
+        clusters = round_up(round_up(bits, 8) / 8, cluster) / cluster;
+        bytes += clusters * cluster + round_up(clusters * (int64_t)sizeof(uint64_t), cluster);
+        directory += round_up(QCOW2_BITMAP_ENTRY +
+                              (int64_t)strlen(bdrv_dirty_bitmap_name(bitmap)), 8);
     }
-    return bytes + round_up(directory, cluster);
+    return has_bitmaps(hdr, from) ? bytes + round_up(directory, cluster) : -1;
 }
 
 static int too_large(Error **errp)
@@ -105,7 +116,6 @@ int qcow2_measure(const QDict *options, BlockDriverState *from, BlockMeasureInfo
     }
     info->fully_allocated = (int64_t)(layout.total << hdr.cluster_bits);
     info->required = info->fully_allocated - (int64_t)hdr.size + data;
-    info->bitmaps = hdr.version >= 3 && from && bdrv_supports_persistent_dirty_bitmap(from)
-                    ? bitmap_bytes(from, INT64_C(1) << hdr.cluster_bits) : -1;
+    info->bitmaps = bitmaps_bytes(&hdr, from);
     return 0;
 }
