@@ -52,6 +52,7 @@ unit_tests = \
 	tests/unit/test-properties \
 	tests/unit/test-qcow2 \
 	tests/unit/test-qcow2-bitmaps \
+	tests/unit/test-qcow2-empty \
 	tests/unit/test-qcow2-failures \
 	tests/unit/test-qcow2-header \
 	tests/unit/test-qcow2-snapshots \
@@ -70,10 +71,19 @@ unit_tests = \
 # The library as a stranger's program sees it: each links with libblkbackend.la alone.
 lib_tests = \
 	tests/lib/api-check \
+	tests/lib/qcow2-bitmaps-survive-power-cuts \
 	tests/lib/qcow2-survives-power-cuts \
 	tests/lib/storm \
 	tests/lib/straight-path
 tests_lib_api_check_LDADD = libblkbackend.la $(JANSSON_LIBS)
+tests_lib_qcow2_bitmaps_survive_power_cuts_SOURCES = \
+	tests/choose-engine.c \
+	tests/cut-log.c \
+	tests/cut-log.h \
+	tests/lib/qcow2-bitmaps-survive-power-cuts.c \
+	tests/ram-file.c \
+	tests/ram-file.h
+tests_lib_qcow2_bitmaps_survive_power_cuts_LDADD = libblkbackend.la $(JANSSON_LIBS)
 tests_lib_qcow2_survives_power_cuts_SOURCES = \
 	tests/choose-engine.c \
 	tests/cut-log.c \
@@ -91,6 +101,7 @@ tests_lib_straight_path_LDADD = libblkbackend.la $(JANSSON_LIBS)
 
 # Whole images, compared with what qemu-img makes of the same arguments.
 image_tests = \
+	tests/lib/amend-as-qemu-img-does.py \
 	tests/lib/create-as-qemu-img-does.py \
 	tests/lib/measure-as-qemu-img-does.py \
 	tests/lib/resize-preallocates.py

@@ -64,15 +64,15 @@ static const Subcommand subcommands[] = {
     { "measure", img_measure,
       "[--output=ofmt] [-O output_fmt] [-o options] [--size N | [--object objectdef] "
       "[--image-opts] [-f fmt] [-l snapshot_param] filename]" },
+    { "snapshot", img_snapshot,
+      "[--object objectdef] [--image-opts] [-U] [-q] [-l | -a snapshot | -c snapshot | "
+      "-d snapshot] filename" },
     { "rebase", img_rebase,
       "[--object objectdef] [--image-opts] [-U] [-q] [-f fmt] [-t cache] [-T src_cache] [-p] "
       "[-u] -b backing_file [-F backing_fmt] filename" },
     { "resize", img_resize,
       "[--object objectdef] [--image-opts] [-f fmt] [--preallocation=prealloc] [-q] [--shrink] "
       "filename [+ | -]size" },
-    { "snapshot", img_snapshot,
-      "[--object objectdef] [--image-opts] [-U] [-q] [-l | -a snapshot | -c snapshot | "
-      "-d snapshot] filename" },
 };
 
 #define N_SUBCOMMANDS (sizeof(subcommands) / sizeof(subcommands[0]))

@@ -178,56 +178,6 @@ const char *cvtstr(double value, char buf[CVTSTR_LEN])
     return buf;
 }
 
-/* ---- what a format says ---- */
-
-static bool is_nested(const QObject *value)
-{
-    return json_is_object(value) || json_is_array(value);
-}
-
-static void print_key(const char *key, int level)
-{
-    printf("%*s", 4 * level, "");
-    for (; *key; key++) {
-        putchar(*key == '-' ? ' ' : *key);
-    }
-}
-
-static void print_value(const QObject *value, int level)
-{
-    putchar(is_nested(value) ? '\n' : ' ');
-    tool_print_nested(value, level + 1);
-    if (!is_nested(value)) {
-        putchar('\n');
-    }
-}
-
-void tool_print_nested(const QObject *value, int level)
-{
-    const char *key;
-    QObject *member;
-    size_t i;
-
-    if (json_is_object(value)) {
-        json_object_foreach((QObject *)value, key, member) {
-            print_key(key, level);
-            putchar(':');
-            print_value(member, level);
-        }
-    } else if (json_is_array(value)) {
-        json_array_foreach((QObject *)value, i, member) {
-            printf("%*s[%zu]:", 4 * level, "", i);
-            print_value(member, level);
-        }
-    } else if (json_is_string(value)) {
-        fputs(json_string_value(value), stdout);
-    } else if (json_is_integer(value)) {
-        printf("%" JSON_INTEGER_FORMAT, json_integer_value(value));
-    } else {
-        fputs(json_is_true(value) ? "true" : "false", stdout);
-    }
-}
-
 /* ---- options ---- */
 
 /* Everything up to a single comma or the end, with doubled commas undone. */

@@ -40,6 +40,15 @@ const char *cvtstr(double value, char buf[CVTSTR_LEN]);
 
 /* ---- what a format says ---- */
 
+/* The pairs of an object in the order of QEMU's output; as many as it has.  free() them. */
+typedef struct ToolPair {
+    const char *key;
+    const json_t *value;
+    unsigned bucket;
+    size_t index;
+} ToolPair;
+ToolPair *tool_pairs(const json_t *object);
+
 /* A value with all that is in it, a line each, `level` times four blanks from the margin. */
 void tool_print_nested(const QObject *value, int level);
 

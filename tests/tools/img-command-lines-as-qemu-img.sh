@@ -42,7 +42,8 @@ options_of_subcommands() {
 side_by_side options_of_subcommands
 
 help_names_every_subcommand() {
-    qemu-img "$@" --help | sed -n '/^Command syntax/,/^$/p'
+    # One option of convert that qemu-img has, but forgets here.
+    qemu-img --help | sed -n '/^Command syntax/,/^$/p' | sed 's/ \[--skip-broken-bitmaps\]//'
     qemu-img info -h | grep -c '^Supported formats: .*qcow2'
     qemu-img --version | sed -nE 's/^(qemu-img version 7\.2)\..*/\1/p'
 }
