@@ -86,7 +86,7 @@ static int coroutine_fn get_block(BlockDriverState *bs, uint64_t cluster, Qcow2T
 
 void qcow2_refblock_set(const Qcow2State *s, uint8_t *block, uint64_t cluster, uint64_t count)
 {
-    entry_set(block, in_block(s, cluster), s->hdr.refcount_order, count);
+    qcow2_count_set(block, in_block(s, cluster), s->hdr.refcount_order, count);
 }
 
 static void set_reftable(BlockDriverState *bs, uint64_t index, uint64_t offset)
