@@ -256,6 +256,7 @@ server_tests = \
 	tests/server/option-errors.sh \
 	tests/server/out-of-descriptors.sh \
 	tests/server/pid-file-and-socket-removed.sh \
+	tests/server/qcow2-chain-of-three.sh \
 	tests/server/qcow2-check-agrees-with-qemu.py \
 	tests/server/qcow2-check-random-damage.py \
 	tests/server/qcow2-differential.py \
@@ -305,7 +306,8 @@ tools_tests = \
 	tests/tools/io-reads-and-writes-as-qemu-io.sh \
 	tests/tools/io-refuses-what-qemu-io-refuses.sh \
 	tests/tools/io-requests-run-side-by-side.sh \
-	tests/tools/io-sizes-as-qemu-io.sh
+	tests/tools/io-sizes-as-qemu-io.sh \
+	tests/tools/qcow2-in-turns-with-qemu.py
 
 # The source itself, and what `make install` makes of it.
 code_tests = \
@@ -365,7 +367,10 @@ EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_test
 	tests/server/qcow2-common.sh \
 	tests/server/qcow2damage.py \
 	tests/tools/common.sh \
+	tests/tools/imageactions.py \
 	tests/tools/img-side-by-side.sh \
+	tests/tools/shadowedimage.py \
+	tests/tools/twotools.py \
 	tests/run tests/tsan.supp tests/unit/blk-test.h tests/unit/blkdebug-test.h tests/unit/driver-test.h \
 	tests/unit/graph-test.h tests/unit/qcow2-test.h tests/unit/testfmt.h tests/unit/unit.h
 
