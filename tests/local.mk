@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Tests.  Each is named once, in the list of its kind; HACKING.md says how to add one.
-# tests/run runs them all; those of lib, protocol, server and tools run once with each event engine.
+# tests/run runs them all; those of lib, protocol, server, tools and plugin run once with each event
+# engine.
 
 # The library from the inside (cmocka): linked with its objects, exported or not.
 unit_tests = \
@@ -307,6 +308,44 @@ tools_tests = \
 	tests/tools/io-requests-run-side-by-side.sh \
 	tests/tools/io-sizes-as-qemu-io.sh
 
+# nbdkit with our plugin, by itself and under nbdkit's filters.
+plugin_tests = \
+	tests/plugin/dir-exports.sh \
+	tests/plugin/dump-plugin.sh \
+	tests/plugin/errors-have-errno-and-text.sh \
+	tests/plugin/extents-as-nbd-export-tells-them.sh \
+	tests/plugin/filter-blocksize.sh \
+	tests/plugin/filter-cache.sh \
+	tests/plugin/filter-cow.sh \
+	tests/plugin/filter-delay.sh \
+	tests/plugin/filter-error.sh \
+	tests/plugin/filter-exitlast.sh \
+	tests/plugin/filter-fua.sh \
+	tests/plugin/filter-log.sh \
+	tests/plugin/filter-noextents.sh \
+	tests/plugin/filter-offset.sh \
+	tests/plugin/filter-partition.sh \
+	tests/plugin/filter-rate.sh \
+	tests/plugin/filter-readahead.sh \
+	tests/plugin/filter-retry.sh \
+	tests/plugin/filter-stats.sh \
+	tests/plugin/filter-truncate.sh \
+	tests/plugin/fio-verify.sh \
+	tests/plugin/fua-is-native.sh \
+	tests/plugin/install.sh \
+	tests/plugin/key-errors.sh \
+	tests/plugin/keys.sh \
+	tests/plugin/locked-image.sh \
+	tests/plugin/magic-key-and-relative-names.sh \
+	tests/plugin/multi-conn-is-honest.sh \
+	tests/plugin/read-only.sh \
+	tests/plugin/socket-activation.sh \
+	tests/plugin/throttle-limits-hold.sh \
+	tests/plugin/tls.sh \
+	tests/plugin/unload-leaves-threads-their-code.sh \
+	tests/plugin/ways-to-run.sh \
+	tests/plugin/zero-is-fast-and-may-trim.sh
+
 # The source itself, and what `make install` makes of it.
 code_tests = \
 	tests/code/arrows.sh \
@@ -319,13 +358,14 @@ code_tests = \
 	tests/code/manual-lists-every-img-command.sh \
 	tests/code/manual-lists-every-io-command.sh \
 	tests/code/manual-lists-every-option.sh \
+	tests/code/manual-lists-every-plugin-key.sh \
 	tests/code/manual-names-every-function.sh \
 	tests/code/shell.sh \
 	tests/code/spelling.sh \
 	tests/code/style.sh
 
 TESTS += $(lib_tests) $(image_tests) $(example_tests) $(fuzz_tests) $(protocol_tests) \
-	$(server_tests) $(tools_tests) $(code_tests)
+	$(server_tests) $(tools_tests) $(plugin_tests) $(code_tests)
 check_PROGRAMS += $(lib_tests)
 
 # tests/run asks it what this machine can do.
@@ -359,8 +399,9 @@ soak:
 .PHONY: soak
 
 EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_tests) \
-	$(protocol_tests) $(server_tests) $(tools_tests) $(code_tests) $(contract_test) \
+	$(protocol_tests) $(server_tests) $(tools_tests) $(plugin_tests) $(code_tests) $(contract_test) \
 	tests/code/header-symbols tests/functions.sh tests/nbdtest.py tests/protocol/rawnbd.py \
+	tests/plugin/common.sh \
 	tests/server/common.sh \
 	tests/server/qcow2-common.sh \
 	tests/server/qcow2damage.py \
