@@ -168,7 +168,7 @@ static int check_place(BlockDriverState *bs, Error **errp)
     bool hits;
 
     s->hdr.bitmap_directory_bytes = 0;   /* anything but itself; no request is in flight */
-    hits = bytes > 0 && !qcow2_is_data_area(s, s->hdr.bitmap_directory_offset, bytes);
+    hits = bytes > 0 && qcow2_hits_metadata(bs, s->hdr.bitmap_directory_offset, bytes);
     s->hdr.bitmap_directory_bytes = bytes;
     if (hits) {
         error_setg(errp, "bitmaps_ext: the bitmap directory overlaps other metadata");

@@ -374,6 +374,8 @@ int coroutine_fn qcow2_reclaim(BlockDriverState *bs);
 /* Whether `bytes` bytes at `offset` of the file are surely free of metadata; quick.  false: not,
  * or it takes a closer look.  map_lock or lock */
 bool qcow2_is_data_area(const Qcow2State *s, uint64_t offset, uint64_t bytes);
+/* Whether an active table, or what the header names, is there.  lock */
+bool qcow2_hits_metadata(BlockDriverState *bs, uint64_t offset, uint64_t bytes);
 /* Whether they are; -EIO after marking the image as corrupt.  lock */
 int coroutine_fn qcow2_check_new_area(BlockDriverState *bs, uint64_t offset, uint64_t bytes);
 /* The image contradicts itself: says so, marks it, and stops all requests if it is writable. */
