@@ -57,6 +57,7 @@ libblkbackend_la_SOURCES = \
 	lib/drivers/memory.c \
 	lib/drivers/null.c \
 	lib/drivers/qcow2/alloc.c \
+	lib/drivers/qcow2/amend.c \
 	lib/drivers/qcow2/bitmap-directory.c \
 	lib/drivers/qcow2/bitmap.c \
 	lib/drivers/qcow2/cache.c \
@@ -64,6 +65,8 @@ libblkbackend_la_SOURCES = \
 	lib/drivers/qcow2/compress.c \
 	lib/drivers/qcow2/create-options.c \
 	lib/drivers/qcow2/create.c \
+	lib/drivers/qcow2/empty.c \
+	lib/drivers/qcow2/expand-zero.c \
 	lib/drivers/qcow2/header-write.c \
 	lib/drivers/qcow2/header.c \
 	lib/drivers/qcow2/io.c \
@@ -75,6 +78,7 @@ libblkbackend_la_SOURCES = \
 	lib/drivers/qcow2/qcow2.c \
 	lib/drivers/qcow2/qcow2.h \
 	lib/drivers/qcow2/reclaim.c \
+	lib/drivers/qcow2/refcount-width.c \
 	lib/drivers/qcow2/refcount.c \
 	lib/drivers/qcow2/resize.c \
 	lib/drivers/qcow2/snapshot-create.c \
@@ -84,6 +88,7 @@ libblkbackend_la_SOURCES = \
 	lib/drivers/qcow2/table-filter.c \
 	lib/drivers/qcow2/switch.c \
 	lib/drivers/qcow2/tree.c \
+	lib/drivers/qcow2/version.c \
 	lib/drivers/qcow2/vmstate.c \
 	lib/drivers/qcow2/write-back.c \
 	lib/drivers/qcow2/write.c \

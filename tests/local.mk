@@ -52,6 +52,7 @@ unit_tests = \
 	tests/unit/test-properties \
 	tests/unit/test-qcow2 \
 	tests/unit/test-qcow2-bitmaps \
+	tests/unit/test-qcow2-empty \
 	tests/unit/test-qcow2-failures \
 	tests/unit/test-qcow2-header \
 	tests/unit/test-qcow2-snapshots \
@@ -100,6 +101,7 @@ tests_lib_straight_path_LDADD = libblkbackend.la $(JANSSON_LIBS)
 
 # Whole images, compared with what qemu-img makes of the same arguments.
 image_tests = \
+	tests/lib/amend-as-qemu-img-does.py \
 	tests/lib/create-as-qemu-img-does.py \
 	tests/lib/measure-as-qemu-img-does.py \
 	tests/lib/resize-preallocates.py
@@ -270,15 +272,26 @@ server_tests = \
 
 # The tools, held against QEMU's.
 tools_tests = \
+	tests/tools/img-amend-as-qemu-img.sh \
 	tests/tools/img-bench-as-qemu-img.sh \
+	tests/tools/img-bitmap-as-qemu-img.sh \
+	tests/tools/img-check-as-qemu-img.sh \
+	tests/tools/img-command-lines-as-qemu-img.sh \
 	tests/tools/img-commit-as-qemu-img.sh \
+	tests/tools/img-compare-as-qemu-img.sh \
 	tests/tools/img-convert-as-qemu-img.sh \
 	tests/tools/img-convert-compresses-as-qemu-img.sh \
 	tests/tools/img-convert-copies-bitmaps.sh \
 	tests/tools/img-convert-fails-safely.sh \
 	tests/tools/img-convert-salvages.sh \
+	tests/tools/img-create-as-qemu-img.sh \
 	tests/tools/img-dd-as-qemu-img.sh \
+	tests/tools/img-info-as-qemu-img.sh \
+	tests/tools/img-map-as-qemu-img.sh \
+	tests/tools/img-measure-as-qemu-img.sh \
 	tests/tools/img-rebase-as-qemu-img.sh \
+	tests/tools/img-resize-as-qemu-img.sh \
+	tests/tools/img-snapshot-as-qemu-img.sh \
 	tests/tools/io-alloc-and-map-as-qemu-io.sh \
 	tests/tools/io-help-and-reports-as-qemu-io.sh \
 	tests/tools/io-opens-and-reopens-as-qemu-io.sh \
@@ -298,6 +311,7 @@ code_tests = \
 	tests/code/includes.sh \
 	tests/code/install.sh \
 	tests/code/listed.sh \
+	tests/code/manual-lists-every-img-command.sh \
 	tests/code/manual-lists-every-io-command.sh \
 	tests/code/manual-lists-every-option.sh \
 	tests/code/manual-names-every-function.sh \

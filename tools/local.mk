@@ -5,6 +5,7 @@
 tool_sources = \
 	common/cleanup.h \
 	common/xalloc.h \
+	tools/tool-nested.c \
 	tools/tool.c \
 	tools/tool.h
 

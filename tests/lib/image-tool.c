@@ -128,6 +128,10 @@ int main(int argc, char **argv)
     };
     Error *err = NULL;
 
+    if (qemu_init_main_loop(&err) < 0) {
+        fprintf(stderr, "image-tool: %s\n", error_get_pretty(err));
+        return 2;
+    }
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
         if (argc >= all[i].args + 2 && strcmp(argv[1], all[i].verb) == 0) {
             int ret = all[i].fn(argv + 2, &err);

@@ -9,7 +9,8 @@
 
 #include <blkbackend/image.h>
 
-#define FIRST IMAGE ".first"            /* before the change */
+#define FIRST IMAGE ".first"            /* before the change: with two snapshots */
+#define PLAIN IMAGE ".plain"            /* or without */
 
 /* ---- a filter whose changes fail ---- */
 
@@ -139,16 +140,27 @@ static int change_backing_file(BlockBackend *blk)
     return bdrv_change_backing_file(blk_bs(blk), "/dev/null", "raw", NULL);
 }
 
+static int make_empty(BlockBackend *blk)
+{
+    int ret = bdrv_make_empty(blk_bs(blk), NULL);
+
+    return ret < 0 ? ret : blk_flush(blk);
+}
+
 typedef struct Change {
     int (*fn)(BlockBackend *blk);
-    int after;                          /* what the disk holds then, if that changes */
+    const char *image;
+    const char *after;                  /* what the disk holds then, if that changes */
+    bool part_by_part;                  /* a part of the disk may have changed */
     bool repeatable;
 } Change;
 
 static const Change changes[] = {
-    { take, 0, false }, { go_back, 1, true }, { delete_first, 0, false },
-    { delete_last, 0, false }, { save_vmstate, 0, true }, { grow, 0, true },
-    { change_backing_file, 0, true },
+    { take, FIRST, NULL, false, false }, { take, PLAIN, NULL, false, false },
+    { go_back, FIRST, "1111", false, true }, { delete_first, FIRST, NULL, false, false },
+    { delete_last, FIRST, NULL, false, false }, { save_vmstate, FIRST, NULL, false, true },
+    { grow, FIRST, NULL, false, true }, { change_backing_file, FIRST, NULL, false, true },
+    { make_empty, FIRST, "0000", true, true }, { make_empty, PLAIN, "0000", false, true },
 };
 
 /* ---- an image before and after ---- */
@@ -170,7 +182,8 @@ static void make_first(const char *kind)
     assert_int_equal(bdrv_snapshot_create(blk_bs(blk), &two, &error_abort), 0);
     write_byte(blk, 2 * PART, 2 * PART, 3);
     blk_unref(blk);
-    assert_int_equal(shell("cp " IMAGE " " FIRST), 0);
+    assert_int_equal(shell("cp " IMAGE " " FIRST " && qemu-img snapshot -d one " IMAGE " && "
+                           "qemu-img snapshot -d two " IMAGE " && mv " IMAGE " " PLAIN), 0);
 }
 
 static bool holds(BlockBackend *blk, const char *parts)
@@ -188,7 +201,8 @@ static bool holds(BlockBackend *blk, const char *parts)
 
 static void assert_disk(BlockBackend *blk, const Change *change)
 {
-    if (!holds(blk, "1233") && !(change->after && holds(blk, "1111"))) {
+    if (!change->part_by_part && !holds(blk, "1233") &&
+        !(change->after && holds(blk, change->after))) {
         fail_msg("the disk has another content");
     }
 }
@@ -225,7 +239,7 @@ static bool change_failing_at(const Change *change, int n)
     BlockBackend *blk;
     int ret;
 
-    assert_int_equal(shell("cp " FIRST " " IMAGE), 0);
+    assert_int_equal(shell("cp %s " IMAGE, change->image), 0);
     armed = false;
     blk = open_failing();
     countdown = n;
@@ -239,6 +253,9 @@ static bool change_failing_at(const Change *change, int n)
     }
     if (ret < 0 && mode == ONCE && change->repeatable) {
         change->fn(blk);
+    }
+    if (ret >= 0 && change->after) {
+        assert_true(holds(blk, change->after));
     }
     blk_unref(blk);
     assert_image(change);
@@ -280,6 +297,7 @@ static void image_survives_each_failure(void **state)
         }
     }
     unlink(FIRST);
+    unlink(PLAIN);
 }
 
 int main(void)

@@ -15,7 +15,6 @@
 
 #include "byte-order.h"
 
-#define ENTRY_LEN 24u                   /* what every entry begins with */
 #define TYPE_DIRTY_TRACKING 1
 #define FLAGS_KNOWN (QCOW2_BITMAP_IN_USE | QCOW2_BITMAP_AUTO)
 
@@ -69,7 +68,7 @@ void qcow2_free_bitmaps(Qcow2Bitmap *bitmaps, uint32_t count)
 
 uint64_t qcow2_bitmap_entry_bytes(uint64_t name_len)
 {
-    return (ENTRY_LEN + name_len + 7) & ~UINT64_C(7);
+    return (QCOW2_BITMAP_ENTRY + name_len + 7) & ~UINT64_C(7);
 }
 
 /* Entries that the table of a bitmap of the whole disk has. */
@@ -107,11 +106,11 @@ typedef struct DirectoryReader {
 
 static int read_entry(DirectoryReader *r, Qcow2Bitmap *b)
 {
-    const uint8_t *entry = r->buf + r->pos, *name = entry + ENTRY_LEN;
+    const uint8_t *entry = r->buf + r->pos, *name = entry + QCOW2_BITMAP_ENTRY;
     uint64_t room = r->size - r->pos, bytes;
     uint32_t name_len, extra_len;
 
-    if (room < ENTRY_LEN) {
+    if (room < QCOW2_BITMAP_ENTRY) {
         error_setg(r->errp, "Broken bitmap directory");
         return -EINVAL;
     }
@@ -168,7 +167,7 @@ static int check_place(BlockDriverState *bs, Error **errp)
     bool hits;
 
     s->hdr.bitmap_directory_bytes = 0;   /* anything but itself; no request is in flight */
-    hits = bytes > 0 && qcow2_hits_metadata(bs, s->hdr.bitmap_directory_offset, bytes);
+    hits = bytes > 0 && qcow2_hits_metadata(s, s->hdr.bitmap_directory_offset, bytes);
     s->hdr.bitmap_directory_bytes = bytes;
     if (hits) {
         error_setg(errp, "bitmaps_ext: the bitmap directory overlaps other metadata");
@@ -233,7 +232,7 @@ static void put_entries(uint8_t *at, const Qcow2Bitmap *bitmaps, uint32_t count)
         at[16] = TYPE_DIRTY_TRACKING;
         at[17] = b->granularity_bits;
         store_be16(at + 18, (uint16_t)name_len);
-        memcpy(at + ENTRY_LEN, b->name, name_len);
+        memcpy(at + QCOW2_BITMAP_ENTRY, b->name, name_len);
         at += qcow2_bitmap_entry_bytes(name_len);
     }
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <blkbackend/block-backend.h>
+#include <blkbackend/dirty-bitmap.h>
 
 static int64_t round_up(int64_t n, int64_t unit)
 {
@@ -44,6 +45,27 @@ static bool has_bitmaps(const Qcow2Header *hdr, BlockDriverState *from)
     const Qcow2State *s = format && strcmp(format, "qcow2") == 0 ? bdrv_state(from) : NULL;
 
     return hdr->version >= 3 && s && s->hdr.version >= 3;
+}
+
+/* For each bitmap its bits and their table, and the directory; -1: there cannot be any. */
+static int64_t bitmaps_bytes(const Qcow2Header *hdr, BlockDriverState *from)
+{
+    int64_t cluster = INT64_C(1) << hdr->cluster_bits, bytes = 0, directory = 0;
+    BdrvDirtyBitmap *bitmap = has_bitmaps(hdr, from) ? bdrv_dirty_bitmap_first(from) : NULL;
+
+    for (; bitmap; bitmap = bdrv_dirty_bitmap_next(bitmap)) {
+        int64_t granularity = bdrv_dirty_bitmap_granularity(bitmap), bits, clusters;
+
+        if (!bdrv_dirty_bitmap_get_persistence(bitmap) || bdrv_dirty_bitmap_inconsistent(bitmap)) {
+            continue;
+        }
+        bits = round_up(bdrv_dirty_bitmap_size(bitmap), granularity) / granularity;
+        clusters = round_up(round_up(bits, 8) / 8, cluster) / cluster;
+        bytes += clusters * cluster + round_up(clusters * (int64_t)sizeof(uint64_t), cluster);
+        directory += round_up(QCOW2_BITMAP_ENTRY +
+                              (int64_t)strlen(bdrv_dirty_bitmap_name(bitmap)), 8);
+    }
+    return has_bitmaps(hdr, from) ? bytes + round_up(directory, cluster) : -1;
 }
 
 static int too_large(Error **errp)
@@ -94,6 +116,6 @@ int qcow2_measure(const QDict *options, BlockDriverState *from, BlockMeasureInfo
     }
     info->fully_allocated = (int64_t)(layout.total << hdr.cluster_bits);
     info->required = info->fully_allocated - (int64_t)hdr.size + data;
-    info->bitmaps = has_bitmaps(&hdr, from) ? 0 : -1;
+    info->bitmaps = bitmaps_bytes(&hdr, from);
     return 0;
 }

@@ -59,16 +59,14 @@ static bool hits_a_table(Qcow2State *s, uint64_t offset, uint64_t bytes)
             hits_one_of(s, s->reftable, s->reftable_size, QCOW2_REFTABLE_MASK, offset, bytes));
 }
 
-bool qcow2_hits_metadata(BlockDriverState *bs, uint64_t offset, uint64_t bytes)
+bool qcow2_hits_metadata(Qcow2State *s, uint64_t offset, uint64_t bytes)
 {
-    Qcow2State *s = bdrv_state(bs);
-
     return hits_header(s, offset, bytes) || hits_a_table(s, offset, bytes);
 }
 
 int coroutine_fn qcow2_check_new_area(BlockDriverState *bs, uint64_t offset, uint64_t bytes)
 {
-    if (!qcow2_hits_metadata(bs, offset, bytes)) {
+    if (!qcow2_hits_metadata(bdrv_state(bs), offset, bytes)) {
         return 0;
     }
     return qcow2_corrupt(bs, "preventing invalid write on metadata at %#" PRIx64, offset);

@@ -108,9 +108,10 @@ static int check_writable(BlockDriverState *bs, int flags, Error **errp)
 {
     const Qcow2State *s = bdrv_state(bs);
     bool corrupt = s->hdr.incompatible & QCOW2_INCOMPAT_CORRUPT;
+    bool dirty = s->hdr.incompatible & QCOW2_INCOMPAT_DIRTY;
 
-    if (!(flags & BDRV_O_RDWR) ||
-        !(s->hdr.incompatible & (QCOW2_INCOMPAT_CORRUPT | QCOW2_INCOMPAT_DIRTY))) {
+    /* Who owns it until we do has it open still: no wonder that it is dirty. */
+    if (!(flags & BDRV_O_RDWR) || (!corrupt && (!dirty || (flags & BDRV_O_INACTIVE)))) {
         return 0;
     }
     if (flags & BDRV_O_AUTO_RDONLY) {
@@ -132,7 +133,7 @@ static void free_state(BlockDriverState *bs)
     Qcow2State *s = bdrv_state(bs);
 
     qcow2_close_data_file(bs);
-    qcow2_free_snapshots(bs);
+    qcow2_free_snapshots(s->snapshots, s->hdr.nb_snapshots);
     qcow2_cache_destroy(&s->l2_cache);
     qcow2_cache_destroy(&s->refcount_cache);
     free(s->l1);
@@ -169,6 +170,11 @@ static int open_image(BlockDriverState *bs, QDict *options, int flags, Error **e
     return ret < 0 ? ret : qcow2_open_data_file(bs, options, flags, errp);
 }
 
+static bool must_prepare(const Qcow2State *s)
+{
+    return (s->hdr.autoclear & ~QCOW2_AUTOCLEAR_DATA_FILE_RAW) && s->hdr.version >= 3;
+}
+
 static int qcow2_open(BlockDriverState *bs, QDict *options, int flags, Error **errp)
 {
     Qcow2State *s = bdrv_state(bs);
@@ -183,10 +189,107 @@ static int qcow2_open(BlockDriverState *bs, QDict *options, int flags, Error **e
         return ret;
     }
     atomic_store(&s->sparse, -1);
-    atomic_store(&s->must_prepare,
-                 (s->hdr.autoclear & ~QCOW2_AUTOCLEAR_DATA_FILE_RAW) && s->hdr.version >= 3);
+    atomic_store(&s->must_prepare, must_prepare(s));
     bdrv_set_backing_file(bs, s->hdr.backing_file, s->hdr.backing_format);
     return 0;
+}
+
+/* ---- another process may have changed it ---- */
+
+/* What is read from the disk when an image is opened. */
+typedef struct Tables {
+    Qcow2Header hdr;
+    uint64_t *l1, *reftable;
+    uint32_t reftable_size;
+    Qcow2Snapshot *snapshots;
+    uint64_t snapshots_bytes;
+} Tables;
+
+static Tables take_tables(Qcow2State *s)
+{
+    Tables t = { s->hdr, s->l1, s->reftable, s->reftable_size, s->snapshots, s->snapshots_bytes };
+
+    s->l1 = s->reftable = NULL;
+    s->snapshots = NULL;
+    return t;
+}
+
+static void give_tables(Qcow2State *s, const Tables *t)
+{
+    s->hdr = t->hdr;
+    s->l1 = t->l1;
+    s->reftable = t->reftable;
+    s->reftable_size = t->reftable_size;
+    s->snapshots = t->snapshots;
+    s->snapshots_bytes = t->snapshots_bytes;
+}
+
+static void free_tables(Tables *t)
+{
+    qcow2_free_snapshots(t->snapshots, t->hdr.nb_snapshots);
+    qcow2_free_header(&t->hdr);
+    free(t->l1);
+    free(t->reftable);
+}
+
+/* The caches have tables of one size, and the data file stays what it is. */
+static int check_same_kind(const Qcow2Header *old, const Qcow2Header *hdr, Error **errp)
+{
+    uint64_t fixed = QCOW2_INCOMPAT_EXTL2 | QCOW2_INCOMPAT_DATA_FILE;
+
+    if (old->cluster_bits != hdr->cluster_bits ||
+        (old->incompatible & fixed) != (hdr->incompatible & fixed)) {
+        error_setg(errp, "It is another image now: its clusters or its data file are of another "
+                   "kind");
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static int reread_tables(BlockDriverState *bs, const Qcow2Header *old, Error **errp)
+{
+    Qcow2State *s = bdrv_state(bs);
+    int ret = qcow2_read_header(bs, &s->hdr, errp);
+
+    if (ret == 0) {
+        ret = check_same_kind(old, &s->hdr, errp);
+    }
+    if (ret < 0) {
+        return ret;
+    }
+    set_geometry(s);
+    ret = qcow2_check_bitmaps_extension(bs, errp);
+    if (ret == 0) {
+        ret = check_writable(bs, bdrv_get_flags(bs) & ~BDRV_O_AUTO_RDONLY, errp);
+    }
+    if (ret == 0) {
+        ret = read_tables(bs, errp);
+    }
+    return ret < 0 ? ret : find_fresh_area(bs, errp);
+}
+
+static void coroutine_fn qcow2_co_invalidate_cache(BlockDriverState *bs, Error **errp)
+{
+    Qcow2State *s = bdrv_state(bs);
+    Tables old, new;
+
+    qemu_co_mutex_lock(&s->lock);
+    qcow2_cache_forget_all(&s->l2_cache);
+    qcow2_cache_forget_all(&s->refcount_cache);
+    old = take_tables(s);
+    if (reread_tables(bs, &old.hdr, errp) < 0) {
+        new = take_tables(s);
+        give_tables(s, &old);
+        set_geometry(s);
+        free_tables(&new);
+    } else {
+        free_tables(&old);
+        s->free_hint = s->compressed_tail = 0;
+        s->reftable_checked = false;
+        atomic_store(&s->must_prepare, must_prepare(s));
+    }
+    qcow2_forget_metadata_places(s);
+    qemu_co_mutex_unlock(&s->lock);
 }
 
 /* The graph has flushed: nothing is left to be written. */
@@ -266,6 +369,8 @@ static BlockDriver qcow2_driver = {
     .create_options = qcow2_create_options,
     .bdrv_create = qcow2_create,
     .bdrv_measure = qcow2_measure,
+    .amend_options = qcow2_amend_options,
+    .bdrv_co_amend = qcow2_co_amend,
     .bdrv_close = qcow2_close,
     .bdrv_reopen = qcow2_reopen,
     .bdrv_refresh_limits = qcow2_refresh_limits,
@@ -290,6 +395,7 @@ static BlockDriver qcow2_driver = {
     .bdrv_co_remove_persistent_dirty_bitmap = qcow2_co_remove_persistent_dirty_bitmap,
     .bdrv_load_dirty_bitmaps = qcow2_load_dirty_bitmaps,
     .bdrv_co_store_dirty_bitmaps = qcow2_co_store_dirty_bitmaps,
+    .bdrv_co_invalidate_cache = qcow2_co_invalidate_cache,
     .bdrv_co_make_empty = qcow2_co_make_empty,
     .bdrv_co_change_backing_file = qcow2_co_change_backing_file,
     .bdrv_co_snapshot_create = qcow2_co_snapshot_create,

@@ -165,6 +165,7 @@ typedef struct Qcow2Freed {
 /* ---- bitmaps ---- */
 
 #define QCOW2_MAX_BITMAPS 65535u
+#define QCOW2_BITMAP_ENTRY 24u          /* bytes that every entry of the directory begins with */
 #define QCOW2_MAX_BITMAP_DIRECTORY (1024u * QCOW2_MAX_BITMAPS)   /* bytes */
 #define QCOW2_MAX_BITMAP_TABLE (UINT32_C(1) << 27)              /* entries */
 #define QCOW2_MAX_BITMAP_BYTES (UINT64_C(1) << 29)
@@ -329,12 +330,18 @@ void qcow2_compressed_place(const Qcow2State *s, uint64_t entry, uint64_t *offse
 
 /* ---- refcount.c; lock ---- */
 
+/* Entry i of a refcount block, or of anything kept like one. */
+uint64_t qcow2_count_get(const uint8_t *block, uint64_t i, uint32_t order);
+void qcow2_count_set(uint8_t *block, uint64_t i, uint32_t order, uint64_t value);
+
 int coroutine_fn qcow2_get_refcount(BlockDriverState *bs, uint64_t cluster, uint64_t *count);
 int coroutine_fn qcow2_change_refcount(BlockDriverState *bs, uint64_t first, uint64_t count,
                                        int change);
 /* Before the first search for free clusters: every block is listed but once.  Otherwise a small
  * file could make the search as long as it likes; so its length is that of the file. */
 int coroutine_fn qcow2_check_reftable(BlockDriverState *bs);
+/* In a block that is not cached. */
+void qcow2_refblock_set(const Qcow2State *s, uint8_t *block, uint64_t cluster, uint64_t count);
 /* Sees to it that there is a refcount block for the host cluster. */
 int coroutine_fn qcow2_ensure_refblock(BlockDriverState *bs, uint64_t cluster);
 /* Makes the block that entry `index` of the refcount table lacks, in a free cluster. */
@@ -374,8 +381,8 @@ int coroutine_fn qcow2_reclaim(BlockDriverState *bs);
 /* Whether `bytes` bytes at `offset` of the file are surely free of metadata; quick.  false: not,
  * or it takes a closer look.  map_lock or lock */
 bool qcow2_is_data_area(const Qcow2State *s, uint64_t offset, uint64_t bytes);
-/* Whether an active table, or what the header names, is there.  lock */
-bool qcow2_hits_metadata(BlockDriverState *bs, uint64_t offset, uint64_t bytes);
+/* Whether one of them surely is metadata; a closer look.  lock, or no request in flight */
+bool qcow2_hits_metadata(Qcow2State *s, uint64_t offset, uint64_t bytes);
 /* Whether they are; -EIO after marking the image as corrupt.  lock */
 int coroutine_fn qcow2_check_new_area(BlockDriverState *bs, uint64_t offset, uint64_t bytes);
 /* The image contradicts itself: says so, marks it, and stops all requests if it is writable. */
@@ -418,7 +425,6 @@ int coroutine_fn qcow2_co_pwrite_zeroes(BlockDriverState *bs, int64_t offset, in
 int coroutine_fn qcow2_co_pdiscard(BlockDriverState *bs, int64_t offset, int64_t bytes);
 int coroutine_fn qcow2_co_block_status(BlockDriverState *bs, int64_t offset, int64_t bytes,
                                        int64_t *pnum, int64_t *map, BlockDriverState **file);
-int coroutine_fn qcow2_co_make_empty(BlockDriverState *bs, Error **errp);
 /* Guest clusters [first, end) as if they had never been written; or reading as zeroes. */
 int coroutine_fn qcow2_drop_clusters(BlockDriverState *bs, uint64_t first, uint64_t end);
 int coroutine_fn qcow2_zero_clusters(BlockDriverState *bs, uint64_t first, uint64_t end);
@@ -435,6 +441,9 @@ int coroutine_fn qcow2_co_pwritev_compressed(BlockDriverState *bs, int64_t offse
 int qcow2_open_caches(BlockDriverState *bs, QDict *options, Error **errp);
 int qcow2_open_data_file(BlockDriverState *bs, QDict *options, int flags, Error **errp);
 void qcow2_close_data_file(BlockDriverState *bs);
+
+/* Tables are in other places than before, all at once. */
+void qcow2_forget_metadata_places(Qcow2State *s);
 
 /* ---- switch.c: from one state of the image to another in one step; lock, drained ---- */
 
@@ -477,6 +486,14 @@ int coroutine_fn qcow2_switch_drop(BlockDriverState *bs, Qcow2Switch *sw, uint64
 int coroutine_fn qcow2_switch_write_table(BlockDriverState *bs, const uint64_t *table,
                                           uint32_t entries, uint64_t *offset);
 
+/* Writes what of the header differs between two states of the image: size, L1 table, refcount table,
+ * snapshots; after a failure the image is not written to any more. */
+int coroutine_fn qcow2_switch_header(BlockDriverState *bs, const Qcow2Header *hdr);
+
+/* ---- empty.c ---- */
+
+int coroutine_fn qcow2_co_make_empty(BlockDriverState *bs, Error **errp);
+
 /* ---- tree.c: an L1 table with all that it refers to; lock ---- */
 
 /* One L2 table in memory. */
@@ -509,7 +526,7 @@ int coroutine_fn qcow2_tree_write_l2(BlockDriverState *bs, const Qcow2Tree *t, u
 /* ---- snapshot.c: their table ---- */
 
 int qcow2_read_snapshots(BlockDriverState *bs, Error **errp);
-void qcow2_free_snapshots(BlockDriverState *bs);
+void qcow2_free_snapshots(Qcow2Snapshot *list, uint32_t count);
 /* All of them in new clusters; bytes: how long the table is. */
 int coroutine_fn qcow2_write_snapshots(BlockDriverState *bs, const Qcow2Snapshot *list,
                                        uint32_t count, uint64_t *offset, uint64_t *bytes);
@@ -615,9 +632,43 @@ int qcow2_create(const char *filename, const QDict *options, Error **errp);
 int qcow2_measure(const QDict *options, BlockDriverState *from, BlockMeasureInfo *info,
                   Error **errp);
 
+/* ---- refcount-width.c ---- */
+
+/* All refcounts with 1 << order bits each; on failure they are what they were. */
+int coroutine_fn qcow2_change_refcount_width(BlockDriverState *bs, uint32_t order,
+                                             BdrvProgressFunc *progress, void *opaque,
+                                             Error **errp);
+
+/* ---- expand-zero.c ---- */
+
+/* No L2 table has marks of zeroes any more. */
+int coroutine_fn qcow2_expand_zero_clusters(BlockDriverState *bs, BdrvProgressFunc *progress,
+                                            void *opaque);
+
+/* ---- version.c ---- */
+
+int coroutine_fn qcow2_upgrade(BlockDriverState *bs, BdrvProgressFunc *progress, void *opaque,
+                               Error **errp);
+/* Whether it can be done, with refcounts of that width. */
+int qcow2_check_downgrade(BlockDriverState *bs, uint32_t refcount_order, Error **errp);
+int coroutine_fn qcow2_downgrade(BlockDriverState *bs, BdrvProgressFunc *progress, void *opaque,
+                                 Error **errp);
+
+/* ---- amend.c ---- */
+
+extern const BdrvOption qcow2_amend_options[];
+int coroutine_fn qcow2_co_amend(BlockDriverState *bs, const QDict *options, bool force,
+                                BdrvProgressFunc *progress, void *opaque, Error **errp);
+
 static inline bool qcow2_has_subclusters(const Qcow2State *s)
 {
     return s->subclusters > 1;
+}
+
+/* The data file by itself is the disk. */
+static inline bool qcow2_is_data_file_raw(const Qcow2State *s)
+{
+    return s->hdr.autoclear & QCOW2_AUTOCLEAR_DATA_FILE_RAW;
 }
 
 static inline uint64_t qcow2_cluster_of(const Qcow2State *s, uint64_t offset)

@@ -98,15 +98,12 @@ int qcow2_read_snapshots(BlockDriverState *bs, Error **errp)
     return 0;
 }
 
-void qcow2_free_snapshots(BlockDriverState *bs)
+void qcow2_free_snapshots(Qcow2Snapshot *list, uint32_t count)
 {
-    Qcow2State *s = bdrv_state(bs);
-
-    for (uint32_t i = 0; s->snapshots && i < s->hdr.nb_snapshots; i++) {
-        free(s->snapshots[i].raw);
+    for (uint32_t i = 0; list && i < count; i++) {
+        free(list[i].raw);
     }
-    free(s->snapshots);
-    s->snapshots = NULL;
+    free(list);
 }
 
 /* ---- writing ---- */

@@ -93,6 +93,17 @@ int qcow2_filter_build(Qcow2State *s)
     return 0;
 }
 
+void qcow2_forget_metadata_places(Qcow2State *s)
+{
+    uint64_t *old;
+
+    pthread_mutex_lock(&s->map_lock);
+    old = s->table_filter.bits;
+    s->table_filter.bits = NULL;
+    pthread_mutex_unlock(&s->map_lock);
+    free(old);
+}
+
 /* Other arrays than those that it was built from have been filled elsewhere. */
 static bool is_current(const Qcow2State *s)
 {

@@ -221,11 +221,6 @@ static int coroutine_fn zero_part(BlockDriverState *bs, int64_t offset, int64_t 
     return ret < 0 ? ret : -ENOTSUP;
 }
 
-static bool is_data_file_raw(const Qcow2State *s)
-{
-    return s->hdr.autoclear & QCOW2_AUTOCLEAR_DATA_FILE_RAW;
-}
-
 /* What is behind the end of the disk may be zeroed as well. */
 static int64_t round_up_at_end(const Qcow2State *s, int64_t end)
 {
@@ -251,7 +246,7 @@ int coroutine_fn qcow2_co_pwrite_zeroes(BlockDriverState *bs, int64_t offset, in
         /* There is no mark for zeroes; but nothing at all reads as zeroes, too. */
         return !unmap || bdrv_backing(bs) ? -ENOTSUP : zero_range(bs, CHANGE_DROP, offset, end);
     }
-    if (is_data_file_raw(s)) {
+    if (qcow2_is_data_file_raw(s)) {
         ret = bdrv_co_pwrite_zeroes(s->data_file, offset, bytes, flags & BDRV_REQ_MAY_UNMAP);
         unmap = false;
     }
@@ -264,7 +259,7 @@ static int coroutine_fn discard_data_file(BlockDriverState *bs, int64_t offset, 
 {
     Qcow2State *s = bdrv_state(bs);
 
-    if (is_data_file_raw(s)) {
+    if (qcow2_is_data_file_raw(s)) {
         return bdrv_co_pwrite_zeroes(s->data_file, offset, bytes, BDRV_REQ_MAY_UNMAP);
     }
     return bdrv_co_pdiscard(s->data_file, offset, bytes);
@@ -296,27 +291,6 @@ int coroutine_fn qcow2_drop_clusters(BlockDriverState *bs, uint64_t first, uint6
                       .mask = ALL_SUBCLUSTERS, .discard = true };
 
     return change_clusters(bs, &job);
-}
-
-int coroutine_fn qcow2_co_make_empty(BlockDriverState *bs, Error **errp)
-{
-    Qcow2State *s = bdrv_state(bs);
-    int ret = qcow2_prepare_write(bs);
-
-    if (is_data_file_raw(s)) {
-        error_setg(errp, "The disk is its data file, which cannot be without content");
-        return -ENOTSUP;
-    }
-    if (ret == 0) {
-        ret = qcow2_drop_clusters(bs, 0, qcow2_clusters_up(s, s->hdr.size));
-    }
-    if (ret == 0 && s->external) {
-        ret = bdrv_co_pdiscard(s->data_file, 0, (int64_t)s->hdr.size);
-    }
-    if (ret < 0) {
-        error_setg_errno(errp, -ret, "Could not empty the image");
-    }
-    return ret;
 }
 
 int coroutine_fn qcow2_zero_clusters(BlockDriverState *bs, uint64_t first, uint64_t end)
