@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Options, words and files that blk-img refuses, it refuses in the words and with the status of qemu-img.
+# What blk-img refuses of options, words and files, it refuses in the words of qemu-img.
 
 source "$(dirname "$0")/img-side-by-side.sh"
 

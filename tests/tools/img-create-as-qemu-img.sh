@@ -55,8 +55,8 @@ options() {
 side_by_side options
 
 refused_options() {
-    for option in cluster_size=3 cluster_size=1x cluster_size=4M lazy_refcounts=maybe size=1x foo=1 \
-        refcount_bits=3 refcount_bits=65 compat=9 compression_type=foo preallocation=foo , \
+    for option in cluster_size=3 cluster_size=1x cluster_size=4M lazy_refcounts=maybe size=1x \
+        refcount_bits=3 refcount_bits=65 compat=9 compression_type=foo preallocation=foo foo=1 "," \
         compat=0.10,lazy_refcounts=on compat=0.10,refcount_bits=8 compat=0.10,extended_l2=on; do
         t create -f qcow2 -o $option x 1M
     done

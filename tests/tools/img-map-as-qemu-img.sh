@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# map: which parts of images and chains are data and zero, and where they lie, as qemu-img sees them.
+# map: which parts of images and chains are data and zero, and where, as qemu-img sees them.
 
 source "$(dirname "$0")/img-side-by-side.sh"
 
