@@ -52,6 +52,8 @@ unit_tests = \
 	tests/unit/test-properties \
 	tests/unit/test-qcow2 \
 	tests/unit/test-qcow2-bitmaps \
+	tests/unit/test-qcow2-check \
+	tests/unit/test-qcow2-data-file \
 	tests/unit/test-qcow2-empty \
 	tests/unit/test-qcow2-failures \
 	tests/unit/test-qcow2-header \
@@ -61,6 +63,7 @@ unit_tests = \
 	tests/unit/test-root-state \
 	tests/unit/test-serialising \
 	tests/unit/test-size \
+	tests/unit/test-snapshot-overlay \
 	tests/unit/test-thread-pool \
 	tests/unit/test-throttle \
 	tests/unit/test-throttle-group \
@@ -253,6 +256,8 @@ server_tests = \
 	tests/server/option-errors.sh \
 	tests/server/out-of-descriptors.sh \
 	tests/server/pid-file-and-socket-removed.sh \
+	tests/server/qcow2-check-agrees-with-qemu.py \
+	tests/server/qcow2-check-random-damage.py \
 	tests/server/qcow2-differential.py \
 	tests/server/qcow2-fio-verify.sh \
 	tests/server/qcow2-reads-what-qemu-wrote.sh \
@@ -328,6 +333,11 @@ check_PROGRAMS += tests/has-engine
 tests_has_engine_LDADD = libblkbackend.la
 tests_has_engine_LDFLAGS = $(AM_LDFLAGS) -no-install
 
+# Tests ask it to check an image.
+check_PROGRAMS += tests/check-image
+tests_check_image_LDADD = libblkbackend.la $(JANSSON_LIBS)
+tests_check_image_LDFLAGS = $(AM_LDFLAGS) -no-install
+
 # docs/contract.md names the test that proves each item; this one looks whether they ran.
 contract_test = tests/code/contract-is-proven.py
 
@@ -353,6 +363,7 @@ EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_test
 	tests/code/header-symbols tests/functions.sh tests/nbdtest.py tests/protocol/rawnbd.py \
 	tests/server/common.sh \
 	tests/server/qcow2-common.sh \
+	tests/server/qcow2damage.py \
 	tests/tools/common.sh \
 	tests/tools/img-side-by-side.sh \
 	tests/run tests/tsan.supp tests/unit/blk-test.h tests/unit/blkdebug-test.h tests/unit/driver-test.h \

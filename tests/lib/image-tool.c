@@ -122,7 +122,11 @@ static int do_resize(char **args, Error **errp)
 
 int main(int argc, char **argv)
 {
-    static const struct { const char *verb; int args; int (*fn)(char **args, Error **errp); } all[] = {
+    static const struct {
+        const char *verb;
+        int args;
+        int (*fn)(char **args, Error **errp);
+    } all[] = {
         { "create", 4, do_create }, { "amend", 3, do_amend }, { "measure", 3, do_measure },
         { "resize", 4, do_resize },
     };

@@ -40,6 +40,9 @@ def make_sources(folder):
              "-c", "write -c 5M 64k", "-c", "discard 64k 64k", name)
         must(folder, "qemu-img", "snapshot", "-c", "s", name)
     must(folder, "qemu-img", "convert", "-O", "raw", "plain", "disk")
+    must(folder, "qemu-img", "create", "-q", "-f", "qcow2", "marked", "10G")
+    must(folder, "qemu-img", "bitmap", "--add", "marked", "first")
+    must(folder, "qemu-img", "bitmap", "--add", "-g", "4k", "marked", "the-second")
 
 
 with Folders() as pair:
@@ -51,7 +54,7 @@ with Folders() as pair:
     for size in 0, 1000, 1 << 40:
         compare(pair.ours, "raw", "", ["--size", str(size)], ["-", "raw", f"size={size}"])
     make_sources(pair.ours)
-    for name_, fmt_ in ("plain", "qcow2"), ("old", "qcow2"), ("disk", "raw"):
+    for name_, fmt_ in ("plain", "qcow2"), ("old", "qcow2"), ("marked", "qcow2"), ("disk", "raw"):
         compare(pair.ours, "raw", "", ["-f", fmt_, name_], [name_, fmt_])
         for words_ in OPTIONS:
             compare(pair.ours, "qcow2", words_, ["-f", fmt_, name_], [name_, fmt_])

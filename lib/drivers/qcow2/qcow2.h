@@ -66,12 +66,30 @@
 #define QCOW2_EXT_DATA_FILE 0x44415441u
 #define QCOW2_EXT_BITMAPS_LEN 24u
 
-/* Entries of the L1 and L2 tables. */
+/* Entries of the L1 and L2 tables, and of the refcount table. */
 #define QCOW2_COPIED (UINT64_C(1) << 63)
 #define QCOW2_COMPRESSED (UINT64_C(1) << 62)
 #define QCOW2_ZERO UINT64_C(1)
 #define QCOW2_OFFSET_MASK UINT64_C(0x00fffffffffffe00)
 #define QCOW2_REFTABLE_MASK UINT64_C(0xfffffffffffffe00)
+#define QCOW2_L1_RESERVED UINT64_C(0x7f000000000001ff)
+#define QCOW2_L2_RESERVED UINT64_C(0x3f000000000001fe)     /* not of compressed clusters */
+
+/* Metadata that writes are kept off, as bits of overlap_check. */
+#define QCOW2_OL_MAIN_HEADER 0x001u
+#define QCOW2_OL_ACTIVE_L1 0x002u
+#define QCOW2_OL_ACTIVE_L2 0x004u
+#define QCOW2_OL_REFCOUNT_TABLE 0x008u
+#define QCOW2_OL_REFCOUNT_BLOCK 0x010u
+#define QCOW2_OL_SNAPSHOT_TABLE 0x020u
+#define QCOW2_OL_INACTIVE_L1 0x040u
+#define QCOW2_OL_INACTIVE_L2 0x080u
+#define QCOW2_OL_BITMAP_DIRECTORY 0x100u
+#define QCOW2_OL_CONSTANT (QCOW2_OL_MAIN_HEADER | QCOW2_OL_ACTIVE_L1 | QCOW2_OL_REFCOUNT_TABLE | \
+                           QCOW2_OL_SNAPSHOT_TABLE | QCOW2_OL_BITMAP_DIRECTORY)
+#define QCOW2_OL_CACHED (QCOW2_OL_CONSTANT | QCOW2_OL_ACTIVE_L2 | QCOW2_OL_REFCOUNT_BLOCK | \
+                         QCOW2_OL_INACTIVE_L1)
+#define QCOW2_OL_ALL (QCOW2_OL_CACHED | QCOW2_OL_INACTIVE_L2)
 
 enum { QCOW2_COMPRESSION_ZLIB, QCOW2_COMPRESSION_ZSTD };
 
@@ -123,6 +141,7 @@ typedef struct Qcow2Cache {
     Qcow2Table *tables;
     uint32_t dirty;                     /* how many are */
     pthread_mutex_t *map_lock;          /* held to change it; NULL: nobody looks without `lock` */
+    unsigned area;                      /* QCOW2_OL_*: what these are a part of */
 } Qcow2Cache;
 
 /* ---- mapping ---- */
@@ -155,12 +174,33 @@ typedef struct Qcow2Allocation {
     LIST_ENTRY(Qcow2Allocation) link;
 } Qcow2Allocation;
 
+/* Why clusters become free: options say in which cases their space goes back to the file. */
+typedef enum {
+    QCOW2_DISCARD_NEVER,                /* they will soon be used again */
+    QCOW2_DISCARD_REQUEST,              /* the guest wants it */
+    QCOW2_DISCARD_SNAPSHOT,             /* a snapshot goes */
+    QCOW2_DISCARD_OTHER,
+    QCOW2_DISCARD_ALWAYS,
+    QCOW2_DISCARD__MAX,
+} Qcow2Discard;
+
 /* Host clusters that are out of use, but not yet to be used again. */
 typedef struct Qcow2Freed {
     uint64_t first, count;              /* host clusters */
     unsigned epoch;
-    bool discard;                       /* and give their space back to the file */
+    Qcow2Discard discard;
 } Qcow2Freed;
+
+/* Where tables are, in a hash table of host clusters. */
+typedef struct Qcow2Guard {
+    uint64_t *entries;                  /* cluster, and QCOW2_OL_* bits; 0: none */
+    uint32_t bits, count;
+    bool built, overfull;
+    /* When it was built; others: it has to be built anew. */
+    const uint64_t *l1, *reftable;
+    uint64_t snapshots_offset;
+    uint32_t nb_snapshots;
+} Qcow2Guard;
 
 /* ---- bitmaps ---- */
 
@@ -183,14 +223,6 @@ typedef struct Qcow2Bitmap {
     uint32_t flags;
     uint8_t granularity_bits;
 } Qcow2Bitmap;
-
-/* Where L2 tables and refcount blocks may be, see table-filter.c. */
-typedef struct Qcow2TableFilter {
-    uint64_t *bits;                     /* NULL: not built yet */
-    uint32_t bits_log2;
-    uint64_t tables;                    /* that it knows */
-    const uint64_t *l1, *reftable;      /* of which these are the ones */
-} Qcow2TableFilter;
 
 /* An entry of the snapshot table, kept as it is on disk. */
 typedef struct Qcow2Snapshot {
@@ -216,11 +248,18 @@ typedef struct Qcow2State {
     pthread_mutex_t map_lock;
     atomic_bool reported;               /* found corrupt, and said so */
     atomic_bool broken;                 /* and must not be written to any more */
+    atomic_bool refused;                /* nor be read from: it is marked as corrupt */
     atomic_bool dirty;                  /* a flush has work to do */
     atomic_bool must_prepare;           /* the first write has to clear autoclear bits, and mark
                                            bitmaps as in use */
     atomic_int sparse;                  /* whether clusters in use are holes of the file: 1 yes,
                                            0 no, -1 nobody has asked yet */
+
+    unsigned overlap_check;             /* QCOW2_OL_*; fixed */
+    bool pass_discard[QCOW2_DISCARD__MAX];  /* fixed */
+    Qcow2Guard guard;                   /* lock and map_lock */
+    QEMUTimer *clean_timer;      /* cache-clean.c; NULL: never */
+    int64_t clean_interval;             /* s */
 
     uint64_t *l1;                       /* hdr.l1_size entries; lock and map_lock */
     uint32_t l1_dirty_from, l1_dirty_to;
@@ -232,7 +271,6 @@ typedef struct Qcow2State {
     bool reftable_checked;
     Qcow2Cache refcount_cache;
 
-    Qcow2TableFilter table_filter;      /* lock and map_lock */
     uint64_t free_hint;                 /* no free host cluster below it */
     uint64_t fresh_from;                /* host clusters from here on were never written to */
     uint64_t compressed_tail;           /* where the next compressed data may go; 0: nowhere */
@@ -260,6 +298,7 @@ void qcow2_free_header(Qcow2Header *hdr);
 /* Writes `bytes` bytes of the header and flushes. */
 int qcow2_update_header(BlockDriverState *bs, uint32_t offset, const void *buf, uint32_t bytes);
 int qcow2_set_incompatible(BlockDriverState *bs, uint64_t bits);
+int qcow2_clear_incompatible(BlockDriverState *bs, uint64_t bits);
 int qcow2_clear_autoclear(BlockDriverState *bs, uint64_t keep);
 
 /* ---- header-write.c ---- */
@@ -274,7 +313,8 @@ int coroutine_fn qcow2_co_change_backing_file(BlockDriverState *bs, const char *
 
 /* ---- cache.c; all but find under lock ---- */
 
-int qcow2_cache_init(Qcow2Cache *c, uint32_t table_size, uint64_t bytes, pthread_mutex_t *map_lock);
+int qcow2_cache_init(Qcow2Cache *c, uint32_t table_size, uint64_t bytes, unsigned area,
+                     pthread_mutex_t *map_lock);
 void qcow2_cache_destroy(Qcow2Cache *c);
 /* The table at `offset` if it is cached; under map_lock or lock. */
 Qcow2Table *qcow2_cache_find(Qcow2Cache *c, uint64_t offset);
@@ -288,6 +328,8 @@ void qcow2_cache_dirty(BlockDriverState *bs, Qcow2Cache *c, Qcow2Table *table);
 /* Forgets what is cached of [offset, offset + bytes), dirty or not; or all of it. */
 void qcow2_cache_forget(Qcow2Cache *c, uint64_t offset, uint64_t bytes);
 void qcow2_cache_forget_all(Qcow2Cache *c);
+/* Gives back the memory of what is as on the disk, and was not used since the last time. */
+void qcow2_cache_clean(Qcow2Cache *c);
 int coroutine_fn qcow2_cache_write(BlockDriverState *bs, Qcow2Cache *c);
 
 /* ---- write-back.c ---- */
@@ -322,8 +364,12 @@ uint64_t qcow2_slice_get(const Qcow2State *s, const Qcow2Table *slice, uint32_t 
 /* lock */
 void qcow2_slice_set(BlockDriverState *bs, Qcow2Table *slice, uint32_t entry, uint64_t value,
                      uint64_t bitmap);
+/* lock */
+void qcow2_set_l1(BlockDriverState *bs, uint64_t index, uint64_t value);
 /* Of a whole cluster without subclusters, or of one subcluster. */
 Qcow2Type qcow2_entry_type(const Qcow2State *s, uint64_t entry, uint64_t bitmap, uint32_t sub);
+/* Whether an entry that is not compressed has a place, used or not. */
+bool qcow2_entry_has_place(const Qcow2State *s, uint64_t entry);
 /* Where the compressed data of an entry are. */
 void qcow2_compressed_place(const Qcow2State *s, uint64_t entry, uint64_t *offset,
                             uint32_t *bytes);
@@ -368,9 +414,9 @@ void qcow2_end_allocation(Qcow2Allocation *a);
 
 void qcow2_unpin(Qcow2State *s, Qcow2Pin pin);
 /* Host clusters that nothing in memory points to any more.  lock */
-void qcow2_free_later(Qcow2State *s, uint64_t first, uint64_t count, bool discard);
+void qcow2_free_later(Qcow2State *s, uint64_t first, uint64_t count, Qcow2Discard discard);
 /* What the L2 entry of a guest cluster pointed to.  lock */
-void qcow2_free_entry_later(Qcow2State *s, uint64_t entry, bool discard);
+void qcow2_free_entry_later(Qcow2State *s, uint64_t entry, Qcow2Discard discard);
 /* So much is out of use that it should not wait for the next flush.  lock */
 bool qcow2_reclaim_is_due(const Qcow2State *s);
 /* Gives back what may be; all of it was unmapped on disk.  lock */
@@ -381,24 +427,24 @@ int coroutine_fn qcow2_reclaim(BlockDriverState *bs);
 /* Whether `bytes` bytes at `offset` of the file are surely free of metadata; quick.  false: not,
  * or it takes a closer look.  map_lock or lock */
 bool qcow2_is_data_area(const Qcow2State *s, uint64_t offset, uint64_t bytes);
-/* Whether one of them surely is metadata; a closer look.  lock, or no request in flight */
+/* What metadata there is, except for the areas to ignore; NULL: none.  lock */
+const char *qcow2_find_overlap(BlockDriverState *bs, unsigned ignore, uint64_t offset,
+                               uint64_t bytes);
+/* Whether one of them surely is metadata, whatever writes are kept off; lock, or no request in
+ * flight. */
 bool qcow2_hits_metadata(Qcow2State *s, uint64_t offset, uint64_t bytes);
-/* Whether they are; -EIO after marking the image as corrupt.  lock */
+/* These two: -EIO, after marking the image as corrupt, where metadata would be overwritten: by
+ * data or something new, by a table of the kind `area`.  lock */
 int coroutine_fn qcow2_check_new_area(BlockDriverState *bs, uint64_t offset, uint64_t bytes);
+int coroutine_fn qcow2_check_table_write(BlockDriverState *bs, unsigned area, uint64_t offset,
+                                         uint64_t bytes);
+/* There is a table now at offset.  lock */
+void qcow2_note_table(Qcow2State *s, uint64_t offset, unsigned area);
+/* Tables have come or gone that nobody noted.  lock */
+void qcow2_forget_metadata_places(Qcow2State *s);
 /* The image contradicts itself: says so, marks it, and stops all requests if it is writable. */
 int coroutine_fn qcow2_corrupt(BlockDriverState *bs, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
-
-/* ---- table-filter.c; lock, where nothing else is said ---- */
-
-/* From the L1 and the refcount table as they are; 0 or -ENOMEM. */
-int qcow2_filter_build(Qcow2State *s);
-/* An L2 table or refcount block comes to be there. */
-void qcow2_filter_add(Qcow2State *s, uint64_t offset);
-/* Whether there may be one within these bytes; under map_lock or lock. */
-bool qcow2_filter_has(const Qcow2State *s, uint64_t offset, uint64_t bytes);
-/* The same, sure to know all of them. */
-bool qcow2_filter_has_now(Qcow2State *s, uint64_t offset, uint64_t bytes);
 
 /* ---- io.c ---- */
 
@@ -438,12 +484,28 @@ int coroutine_fn qcow2_co_pwritev_compressed(BlockDriverState *bs, int64_t offse
 
 /* ---- options.c ---- */
 
+/* What is checked and passed on, and how often caches are cleaned. */
+int qcow2_take_options(BlockDriverState *bs, QDict *options, int flags, Error **errp);
 int qcow2_open_caches(BlockDriverState *bs, QDict *options, Error **errp);
 int qcow2_open_data_file(BlockDriverState *bs, QDict *options, int flags, Error **errp);
-void qcow2_close_data_file(BlockDriverState *bs);
 
-/* Tables are in other places than before, all at once. */
-void qcow2_forget_metadata_places(Qcow2State *s);
+/* ---- cache-clean.c ---- */
+
+/* From now on gives back the memory of what was not used for clean_interval. */
+void qcow2_start_cleaning(BlockDriverState *bs, AioContext *ctx);
+void qcow2_stop_cleaning(BlockDriverState *bs);
+
+/* ---- check.c ---- */
+
+int coroutine_fn qcow2_co_check(BlockDriverState *bs, BdrvCheckResult *result, int fix,
+                                BdrvReportFunc *report, void *opaque);
+/* Of an image that was not closed properly: mends it as check would, and says that it was. */
+int qcow2_mend_dirty(BlockDriverState *bs, Error **errp);
+
+/* ---- info.c ---- */
+
+int qcow2_get_info(BlockDriverState *bs, BlockDriverInfo *info);
+QDict *qcow2_get_specific_info(BlockDriverState *bs, Error **errp);
 
 /* ---- switch.c: from one state of the image to another in one step; lock, drained ---- */
 
@@ -527,6 +589,8 @@ int coroutine_fn qcow2_tree_write_l2(BlockDriverState *bs, const Qcow2Tree *t, u
 
 int qcow2_read_snapshots(BlockDriverState *bs, Error **errp);
 void qcow2_free_snapshots(Qcow2Snapshot *list, uint32_t count);
+/* After the table has changed on the disk; without the snapshots where it is damaged. */
+int qcow2_reload_snapshots(BlockDriverState *bs);
 /* All of them in new clusters; bytes: how long the table is. */
 int coroutine_fn qcow2_write_snapshots(BlockDriverState *bs, const Qcow2Snapshot *list,
                                        uint32_t count, uint64_t *offset, uint64_t *bytes);

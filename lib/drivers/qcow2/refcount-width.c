@@ -238,7 +238,7 @@ static void adopt(BlockDriverState *bs, NewCounts *new)
     s->refcount_max = UINT64_MAX >> (64 - (1u << new->order));
     for (uint32_t i = 0; i < s->reftable_size; i++) {
         if (s->reftable[i]) {
-            qcow2_filter_add(s, s->reftable[i]);
+            qcow2_note_table(s, s->reftable[i], QCOW2_OL_REFCOUNT_BLOCK);
         }
     }
     s->free_hint = 0;

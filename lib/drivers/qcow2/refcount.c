@@ -94,7 +94,7 @@ static void set_reftable(BlockDriverState *bs, uint64_t index, uint64_t offset)
     Qcow2State *s = bdrv_state(bs);
 
     s->reftable[index] = offset;
-    qcow2_filter_add(s, offset);
+    qcow2_note_table(s, offset, QCOW2_OL_REFCOUNT_BLOCK);
     if (s->reftable_dirty_to == 0 || index < s->reftable_dirty_from) {
         s->reftable_dirty_from = (uint32_t)index;
     }
@@ -281,16 +281,16 @@ static int coroutine_fn switch_tables(BlockDriverState *bs, const Growth *g)
         return ret;
     }
     old_clusters = s->hdr.reftable_clusters;
+    pthread_mutex_lock(&s->map_lock);
     free(s->reftable);
     s->reftable = g->table;
     s->reftable_size = (uint32_t)g->entries;
     s->reftable_dirty_from = s->reftable_dirty_to = 0;
-    pthread_mutex_lock(&s->map_lock);
     s->hdr.reftable_offset = offset;
     s->hdr.reftable_clusters = (uint32_t)g->clusters;
     pthread_mutex_unlock(&s->map_lock);
     raise_fresh(s, g->start + g->blocks + g->clusters);
-    qcow2_change_refcount(bs, old, old_clusters, -1);
+    qcow2_free_later(s, old, old_clusters, QCOW2_DISCARD_OTHER);
     return 0;
 }
 

@@ -106,6 +106,24 @@ void qcow2_free_snapshots(Qcow2Snapshot *list, uint32_t count)
     free(list);
 }
 
+int qcow2_reload_snapshots(BlockDriverState *bs)
+{
+    Qcow2State *s = bdrv_state(bs);
+    Error *ignored = NULL;
+    int ret;
+
+    qcow2_free_snapshots(s->snapshots, s->hdr.nb_snapshots);
+    s->snapshots = NULL;
+    s->snapshots_bytes = 0;
+    ret = s->hdr.nb_snapshots > QCOW2_MAX_SNAPSHOTS ? -EINVAL : qcow2_read_snapshots(bs, &ignored);
+    error_free(ignored);
+    if (ret < 0) {
+        qcow2_free_snapshots(s->snapshots, s->hdr.nb_snapshots);
+        s->snapshots = NULL;
+    }
+    return ret == -ENOMEM ? ret : 0;
+}
+
 /* ---- writing ---- */
 
 int coroutine_fn qcow2_write_snapshots(BlockDriverState *bs, const Qcow2Snapshot *list,
@@ -191,6 +209,9 @@ int qcow2_snapshot_list(BlockDriverState *bs, QEMUSnapshotInfo **list)
     if (s->external) {
         return -ENOTSUP;
     }
+    if (s->hdr.nb_snapshots > 0 && !s->snapshots) {
+        return -EINVAL;   /* opened for a check, and damaged */
+    }
     *list = calloc((size_t)s->hdr.nb_snapshots + 1, sizeof((*list)[0]));
     if (!*list) {
         return -ENOMEM;
@@ -208,6 +229,10 @@ int qcow2_check_can_snapshot(BlockDriverState *bs, Error **errp)
     if (s->external) {
         error_setg(errp, "An image with an external data file cannot have internal snapshots");
         return -ENOTSUP;
+    }
+    if (s->hdr.nb_snapshots > 0 && !s->snapshots) {
+        error_setg(errp, "The snapshot table is damaged");
+        return -EINVAL;
     }
     return 0;
 }

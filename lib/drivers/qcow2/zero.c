@@ -26,7 +26,7 @@ typedef struct ChangeJob {
     uint64_t first, end;
     uint64_t mask;          /* the subclusters of each that it is about */
     bool has_backing;
-    bool discard;           /* what becomes free is given back to the file */
+    Qcow2Discard discard;
 } ChangeJob;
 
 typedef struct Entry {
@@ -180,7 +180,7 @@ static int coroutine_fn zero_range(BlockDriverState *bs, Change change, int64_t 
     int64_t tail_start = (int64_t)(qcow2_cluster_of(s, (uint64_t)to) << s->cluster_bits);
     ChangeJob job = { .change = change, .first = qcow2_clusters_up(s, (uint64_t)from),
                       .end = qcow2_cluster_of(s, (uint64_t)to), .mask = ALL_SUBCLUSTERS,
-                      .discard = true };
+                      .discard = QCOW2_DISCARD_REQUEST };
     int ret = 0;
 
     if (head_end > tail_start) {
@@ -271,7 +271,7 @@ int coroutine_fn qcow2_co_pdiscard(BlockDriverState *bs, int64_t offset, int64_t
     int64_t end = round_up_at_end(s, offset + bytes);
     ChangeJob job = { .change = CHANGE_DISCARD, .first = qcow2_cluster_of(s, (uint64_t)offset),
                       .end = qcow2_cluster_of(s, (uint64_t)end), .mask = ALL_SUBCLUSTERS,
-                      .discard = true };
+                      .discard = QCOW2_DISCARD_REQUEST };
     int ret;
 
     if (((offset | end) & (s->cluster_size - 1)) ||
@@ -288,7 +288,7 @@ int coroutine_fn qcow2_co_pdiscard(BlockDriverState *bs, int64_t offset, int64_t
 int coroutine_fn qcow2_drop_clusters(BlockDriverState *bs, uint64_t first, uint64_t end)
 {
     ChangeJob job = { .change = CHANGE_DROP, .first = first, .end = end,
-                      .mask = ALL_SUBCLUSTERS, .discard = true };
+                      .mask = ALL_SUBCLUSTERS, .discard = QCOW2_DISCARD_ALWAYS };
 
     return change_clusters(bs, &job);
 }
@@ -296,7 +296,7 @@ int coroutine_fn qcow2_drop_clusters(BlockDriverState *bs, uint64_t first, uint6
 int coroutine_fn qcow2_zero_clusters(BlockDriverState *bs, uint64_t first, uint64_t end)
 {
     ChangeJob job = { .change = CHANGE_UNMAP, .first = first, .end = end,
-                      .mask = ALL_SUBCLUSTERS, .discard = true };
+                      .mask = ALL_SUBCLUSTERS, .discard = QCOW2_DISCARD_REQUEST };
 
     return change_clusters(bs, &job);
 }
