@@ -64,7 +64,7 @@ static void add_request(Reader *r, uint64_t seq, int64_t offset, int64_t bytes, 
     add_moment(log, r->at);
 }
 
-/* What is cut off reads as zeroes from then on; or, as far as it does not come to that, as before. */
+/* What is cut off reads as zeroes from then on; where it does not come to that, as before. */
 static void cut_off(Reader *r, uint64_t seq, int64_t size)
 {
     int64_t end = r->log->size;
