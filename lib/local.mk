@@ -59,31 +59,48 @@ libblkbackend_la_SOURCES = \
 	lib/drivers/memory.c \
 	lib/drivers/null.c \
 	lib/drivers/qcow2/alloc.c \
+	lib/drivers/qcow2/amend.c \
 	lib/drivers/qcow2/bitmap-directory.c \
 	lib/drivers/qcow2/bitmap.c \
+	lib/drivers/qcow2/cache-clean.c \
 	lib/drivers/qcow2/cache.c \
+	lib/drivers/qcow2/check-bitmaps.c \
+	lib/drivers/qcow2/check-copied.c \
+	lib/drivers/qcow2/check-counts.c \
+	lib/drivers/qcow2/check-rebuild.c \
+	lib/drivers/qcow2/check-refcounts.c \
+	lib/drivers/qcow2/check-snapshots.c \
+	lib/drivers/qcow2/check-tables.c \
+	lib/drivers/qcow2/check.c \
+	lib/drivers/qcow2/check.h \
 	lib/drivers/qcow2/cluster.c \
 	lib/drivers/qcow2/compress.c \
 	lib/drivers/qcow2/create-options.c \
 	lib/drivers/qcow2/create.c \
+	lib/drivers/qcow2/empty.c \
+	lib/drivers/qcow2/expand-zero.c \
 	lib/drivers/qcow2/header-write.c \
 	lib/drivers/qcow2/header.c \
+	lib/drivers/qcow2/info.c \
 	lib/drivers/qcow2/io.c \
 	lib/drivers/qcow2/layout.c \
+	lib/drivers/qcow2/measure.c \
 	lib/drivers/qcow2/options.c \
 	lib/drivers/qcow2/overlap.c \
+	lib/drivers/qcow2/preallocate.c \
 	lib/drivers/qcow2/qcow2.c \
 	lib/drivers/qcow2/qcow2.h \
 	lib/drivers/qcow2/reclaim.c \
+	lib/drivers/qcow2/refcount-width.c \
 	lib/drivers/qcow2/refcount.c \
 	lib/drivers/qcow2/resize.c \
 	lib/drivers/qcow2/snapshot-create.c \
 	lib/drivers/qcow2/snapshot-delete.c \
 	lib/drivers/qcow2/snapshot-goto.c \
 	lib/drivers/qcow2/snapshot.c \
-	lib/drivers/qcow2/table-filter.c \
 	lib/drivers/qcow2/switch.c \
 	lib/drivers/qcow2/tree.c \
+	lib/drivers/qcow2/version.c \
 	lib/drivers/qcow2/vmstate.c \
 	lib/drivers/qcow2/write-back.c \
 	lib/drivers/qcow2/write.c \
@@ -111,6 +128,7 @@ libblkbackend_la_SOURCES = \
 	lib/graph/options.c \
 	lib/graph/registry.c \
 	lib/graph/reopen.c \
+	lib/graph/snapshot-overlay.c \
 	lib/graph/stored-bitmaps.c \
 	lib/graph/sync.c \
 	lib/graph/tracker.c \

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Tests.  Each is named once, in the list of its kind; HACKING.md says how to add one.
-# tests/run runs them all; those of lib, protocol and server run once with each event engine.
+# tests/run runs them all; those of lib, protocol, server and tools run once with each event engine.
 
 # The library from the inside (cmocka): linked with its objects, exported or not.
 unit_tests = \
@@ -52,6 +52,10 @@ unit_tests = \
 	tests/unit/test-properties \
 	tests/unit/test-qcow2 \
 	tests/unit/test-qcow2-bitmaps \
+	tests/unit/test-qcow2-check \
+	tests/unit/test-qcow2-data-file \
+	tests/unit/test-qcow2-empty \
+	tests/unit/test-qcow2-failures \
 	tests/unit/test-qcow2-header \
 	tests/unit/test-qcow2-snapshots \
 	tests/unit/test-qdict \
@@ -59,6 +63,7 @@ unit_tests = \
 	tests/unit/test-root-state \
 	tests/unit/test-serialising \
 	tests/unit/test-size \
+	tests/unit/test-snapshot-overlay \
 	tests/unit/test-thread-pool \
 	tests/unit/test-throttle \
 	tests/unit/test-throttle-group \
@@ -69,10 +74,19 @@ unit_tests = \
 # The library as a stranger's program sees it: each links with libblkbackend.la alone.
 lib_tests = \
 	tests/lib/api-check \
+	tests/lib/qcow2-bitmaps-survive-power-cuts \
 	tests/lib/qcow2-survives-power-cuts \
 	tests/lib/storm \
 	tests/lib/straight-path
 tests_lib_api_check_LDADD = libblkbackend.la $(JANSSON_LIBS)
+tests_lib_qcow2_bitmaps_survive_power_cuts_SOURCES = \
+	tests/choose-engine.c \
+	tests/cut-log.c \
+	tests/cut-log.h \
+	tests/lib/qcow2-bitmaps-survive-power-cuts.c \
+	tests/ram-file.c \
+	tests/ram-file.h
+tests_lib_qcow2_bitmaps_survive_power_cuts_LDADD = libblkbackend.la $(JANSSON_LIBS)
 tests_lib_qcow2_survives_power_cuts_SOURCES = \
 	tests/choose-engine.c \
 	tests/cut-log.c \
@@ -90,7 +104,10 @@ tests_lib_straight_path_LDADD = libblkbackend.la $(JANSSON_LIBS)
 
 # Whole images, compared with what qemu-img makes of the same arguments.
 image_tests = \
-	tests/lib/create-as-qemu-img-does.py
+	tests/lib/amend-as-qemu-img-does.py \
+	tests/lib/create-as-qemu-img-does.py \
+	tests/lib/measure-as-qemu-img-does.py \
+	tests/lib/resize-preallocates.py
 check_PROGRAMS += tests/lib/image-tool
 tests_lib_image_tool_LDADD = libblkbackend.la $(JANSSON_LIBS)
 tests_lib_image_tool_LDFLAGS = $(AM_LDFLAGS) -no-install
@@ -239,6 +256,8 @@ server_tests = \
 	tests/server/option-errors.sh \
 	tests/server/out-of-descriptors.sh \
 	tests/server/pid-file-and-socket-removed.sh \
+	tests/server/qcow2-check-agrees-with-qemu.py \
+	tests/server/qcow2-check-random-damage.py \
 	tests/server/qcow2-differential.py \
 	tests/server/qcow2-fio-verify.sh \
 	tests/server/qcow2-reads-what-qemu-wrote.sh \
@@ -256,6 +275,38 @@ server_tests = \
 	tests/server/throttle-options.sh \
 	tests/server/two-servers-one-image.sh
 
+# The tools, held against QEMU's.
+tools_tests = \
+	tests/tools/img-amend-as-qemu-img.sh \
+	tests/tools/img-bench-as-qemu-img.sh \
+	tests/tools/img-bitmap-as-qemu-img.sh \
+	tests/tools/img-check-as-qemu-img.sh \
+	tests/tools/img-command-lines-as-qemu-img.sh \
+	tests/tools/img-commit-as-qemu-img.sh \
+	tests/tools/img-compare-as-qemu-img.sh \
+	tests/tools/img-convert-as-qemu-img.sh \
+	tests/tools/img-convert-compresses-as-qemu-img.sh \
+	tests/tools/img-convert-copies-bitmaps.sh \
+	tests/tools/img-convert-fails-safely.sh \
+	tests/tools/img-convert-salvages.sh \
+	tests/tools/img-create-as-qemu-img.sh \
+	tests/tools/img-dd-as-qemu-img.sh \
+	tests/tools/img-info-as-qemu-img.sh \
+	tests/tools/img-map-as-qemu-img.sh \
+	tests/tools/img-measure-as-qemu-img.sh \
+	tests/tools/img-rebase-as-qemu-img.sh \
+	tests/tools/img-resize-as-qemu-img.sh \
+	tests/tools/img-snapshot-as-qemu-img.sh \
+	tests/tools/io-alloc-and-map-as-qemu-io.sh \
+	tests/tools/io-help-and-reports-as-qemu-io.sh \
+	tests/tools/io-opens-and-reopens-as-qemu-io.sh \
+	tests/tools/io-options-as-qemu-io.sh \
+	tests/tools/io-prompt-as-qemu-io.sh \
+	tests/tools/io-reads-and-writes-as-qemu-io.sh \
+	tests/tools/io-refuses-what-qemu-io-refuses.sh \
+	tests/tools/io-requests-run-side-by-side.sh \
+	tests/tools/io-sizes-as-qemu-io.sh
+
 # The source itself, and what `make install` makes of it.
 code_tests = \
 	tests/code/arrows.sh \
@@ -265,6 +316,8 @@ code_tests = \
 	tests/code/includes.sh \
 	tests/code/install.sh \
 	tests/code/listed.sh \
+	tests/code/manual-lists-every-img-command.sh \
+	tests/code/manual-lists-every-io-command.sh \
 	tests/code/manual-lists-every-option.sh \
 	tests/code/manual-names-every-function.sh \
 	tests/code/shell.sh \
@@ -272,13 +325,18 @@ code_tests = \
 	tests/code/style.sh
 
 TESTS += $(lib_tests) $(image_tests) $(example_tests) $(fuzz_tests) $(protocol_tests) \
-	$(server_tests) $(code_tests)
+	$(server_tests) $(tools_tests) $(code_tests)
 check_PROGRAMS += $(lib_tests)
 
 # tests/run asks it what this machine can do.
 check_PROGRAMS += tests/has-engine
 tests_has_engine_LDADD = libblkbackend.la
 tests_has_engine_LDFLAGS = $(AM_LDFLAGS) -no-install
+
+# Tests ask it to check an image.
+check_PROGRAMS += tests/check-image
+tests_check_image_LDADD = libblkbackend.la $(JANSSON_LIBS)
+tests_check_image_LDFLAGS = $(AM_LDFLAGS) -no-install
 
 # docs/contract.md names the test that proves each item; this one looks whether they ran.
 contract_test = tests/code/contract-is-proven.py
@@ -300,10 +358,14 @@ soak:
 	STORM_SECONDS=60 $(MAKE) check TESTS=tests/lib/storm
 .PHONY: soak
 
-EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_tests) $(protocol_tests) $(server_tests) $(code_tests) $(contract_test) \
+EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_tests) \
+	$(protocol_tests) $(server_tests) $(tools_tests) $(code_tests) $(contract_test) \
 	tests/code/header-symbols tests/functions.sh tests/nbdtest.py tests/protocol/rawnbd.py \
 	tests/server/common.sh \
 	tests/server/qcow2-common.sh \
+	tests/server/qcow2damage.py \
+	tests/tools/common.sh \
+	tests/tools/img-side-by-side.sh \
 	tests/run tests/tsan.supp tests/unit/blk-test.h tests/unit/blkdebug-test.h tests/unit/driver-test.h \
 	tests/unit/graph-test.h tests/unit/qcow2-test.h tests/unit/testfmt.h tests/unit/unit.h
 

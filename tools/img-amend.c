@@ -58,7 +58,7 @@ static int amend(BlockDriverState *bs, const Amend *a)
 
     if (!bdrv_amend_options(drv)) {
         error_report("Format driver '%s' does not support option amendment", format);
-    } else if (tool_parse_options(options, a->text) && check_options(drv, options)) {
+    } else if (tool_parse_image_options(options, a->text) && check_options(drv, options)) {
         img_progress_set(0);
         ret = bdrv_amend(bs, options, a->force, img_progress_report, NULL, &err);
         img_progress_set(100);

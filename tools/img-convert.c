@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/cleanup.h"
+#include <blkbackend/dirty-bitmap.h>
+
 #include "common/xalloc.h"
 #include "tools/img-copy.h"
 
@@ -27,6 +28,7 @@ typedef struct Convert {
     bool no_create, target_image_opts, target_is_zero;
     QDict *create;
 
+    bool bitmaps, skip_broken_bitmaps;
     bool sparse_given, out_of_order, progress;
     int64_t rate;                      /* bytes a second; 0: as fast as it can be */
     ImgCopy copy;
@@ -103,6 +105,8 @@ static bool parse_words(Convert *c, int argc, char **argv, int *first)
         { .letter = 'r', .fn = parse_rate, .opaque = c },
         { .name = "target-image-opts", .flag = &c->target_image_opts },
         { .name = "target-is-zero", .flag = &c->target_is_zero },
+        { .name = "bitmaps", .flag = &c->bitmaps },
+        { .name = "skip-broken-bitmaps", .flag = &c->skip_broken_bitmaps },
         { .name = "salvage", .flag = &c->copy.salvage },
         { 0 },
     };
@@ -121,6 +125,9 @@ static const char *contradiction(const Convert *c)
     }
     if (c->copy.offload && c->copy.salvage) {
         return "Cannot use copy offloading in salvaging mode";
+    }
+    if (c->skip_broken_bitmaps && !c->bitmaps) {
+        return "Use of --skip-broken-bitmaps requires --bitmaps";
     }
     if (c->target_image_opts && !c->no_create) {
         return "--target-image-opts requires use of -n flag";
@@ -270,6 +277,15 @@ static bool check_compression(Convert *c)
     return true;
 }
 
+static bool check_bitmaps(Convert *c)
+{
+    if (c->bitmaps && c->copy.src_num > 1) {
+        error_report("Copying bitmaps only possible with single source");
+        return false;
+    }
+    return !c->bitmaps || img_check_bitmaps(blk_bs(c->copy.src[0].blk), c->skip_broken_bitmaps);
+}
+
 static bool create_target(Convert *c)
 {
     Error *err = NULL;
@@ -293,6 +309,12 @@ static bool open_target(Convert *c)
         return false;
     }
     c->copy.target = img_open(&target, c->target, flags);
+    if (c->copy.target && c->bitmaps &&
+        !bdrv_supports_persistent_dirty_bitmap(blk_bs(c->copy.target))) {
+        error_report("Format driver '%s' does not support bitmaps",
+                     bdrv_get_format_name(blk_bs(c->copy.target)));
+        return false;
+    }
     return c->copy.target != NULL;
 }
 
@@ -391,8 +413,10 @@ static bool copy(Convert *c)
     if (c->rate) {
         limit_rate(c);
     }
-    ret = img_copy(&c->copy);
-    if (ret < 0) {
+    if (img_copy(&c->copy) < 0) {
+        return false;
+    }
+    if (c->bitmaps && !img_copy_bitmaps(blk_bs(c->copy.src[0].blk), blk_bs(c->copy.target))) {
         return false;
     }
     ret = blk_flush(c->copy.target);
@@ -407,7 +431,8 @@ static bool copy(Convert *c)
 static bool convert(Convert *c)
 {
     if (!open_sources(c) || (!c->no_create && !plan_target(c)) || !check_backing(c) ||
-        !check_compression(c) || (!c->no_create && !create_target(c)) || !open_target(c)) {
+        !check_compression(c) || !check_bitmaps(c) ||
+        (!c->no_create && !create_target(c)) || !open_target(c)) {
         return false;
     }
     choose_sizes(c);

@@ -41,4 +41,9 @@ typedef struct ImgCopy {
 /* 0, or -errno after it has reported what failed, and at which offset.  Shows the progress. */
 int img_copy(const ImgCopy *job);
 
+/* img-copy-bitmaps.c; false: reported.  Whether bs has bitmaps that can be copied; then copies
+ * them, without the inconsistent ones, into an image that can keep them. */
+bool img_check_bitmaps(BlockDriverState *bs, bool skip_broken);
+bool img_copy_bitmaps(BlockDriverState *from, BlockDriverState *to);
+
 #endif

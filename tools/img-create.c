@@ -26,7 +26,7 @@ static int create(const Create *c, const char *filename, int64_t size)
     Error *err = NULL;
     int status = EXIT_FAILURE;
 
-    if (c->text && !tool_parse_options(options, c->text)) {
+    if (c->text && !tool_parse_image_options(options, c->text)) {
         QDECREF(options);
         return EXIT_FAILURE;
     }

@@ -149,45 +149,6 @@ static void print_snapshots(const json_t *snapshots)
     }
 }
 
-static void print_nested(const json_t *value, int level);
-
-/* The name of a value ends with the line if the value has lines of its own. */
-static void print_member(const json_t *value, int level)
-{
-    if (json_is_object(value) || json_is_array(value)) {
-        putchar('\n');
-        print_nested(value, level + 1);
-    } else if (json_is_string(value)) {
-        printf(" %s\n", json_string_value(value));
-    } else if (json_is_integer(value)) {
-        printf(" %" PRId64 "\n", (int64_t)json_integer_value(value));
-    } else {
-        printf(" %s\n", json_is_true(value) ? "true" : "false");
-    }
-}
-
-static void print_nested(const json_t *value, int level)
-{
-    auto_free ImgPair *pairs = NULL;
-
-    if (json_is_array(value)) {
-        for (size_t i = 0; i < json_array_size(value); i++) {
-            printf("%*s[%zu]:", 4 * level, "", i);
-            print_member(json_array_get(value, i), level);
-        }
-        return;
-    }
-    pairs = img_pairs(value);
-    for (size_t i = 0; i < json_object_size(value); i++) {
-        printf("%*s", 4 * level, "");
-        for (const char *c = pairs[i].key; *c; c++) {
-            putchar(*c == '-' ? ' ' : *c);
-        }
-        putchar(':');
-        print_member(pairs[i].value, level);
-    }
-}
-
 static void print_backing_file(const QDict *info)
 {
     const char *name = qdict_get_try_str(info, "backing-filename");
@@ -236,7 +197,7 @@ static void print_info(const QDict *info)
     }
     if (specific) {
         printf("Format specific information:\n");
-        print_nested(json_object_get(specific, "data"), 1);
+        tool_print_nested(json_object_get(specific, "data"), 1);
     }
 }
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * JSON as QEMU's tools print it, to the byte: scripts compare it with what they
- * expect.  The pairs of an object come in the order of QEMU's hash table: by
- * bucket, and in one bucket the newest first.
+ * expect.
  */
 #include "tools/img.h"
 
@@ -12,45 +11,6 @@
 
 #include "common/cleanup.h"
 #include "common/xalloc.h"
-
-#define BUCKETS 512
-
-/* The hash of tdb (Bob Jenkins's seed, and a linear congruence at the end). */
-static unsigned bucket_of(const char *key)
-{
-    size_t len = strlen(key);
-    uint32_t hash = 0x238f13af * (uint32_t)len;
-
-    for (size_t i = 0; i < len; i++) {
-        hash += (uint32_t)(unsigned char)key[i] << (i * 5 % 24);
-    }
-    return (1103515243 * hash + 12345) % BUCKETS;
-}
-
-static int compare_pairs(const void *a, const void *b)
-{
-    const ImgPair *x = a, *y = b;
-
-    if (x->bucket != y->bucket) {
-        return x->bucket < y->bucket ? -1 : 1;
-    }
-    return x->index > y->index ? -1 : 1;
-}
-
-ImgPair *img_pairs(const json_t *object)
-{
-    ImgPair *pairs = xcalloc(json_object_size(object) + 1, sizeof(*pairs));
-    const char *key;
-    json_t *value;
-    size_t n = 0;
-
-    json_object_foreach((json_t *)object, key, value) {
-        pairs[n] = (ImgPair){ .key = key, .value = value, .bucket = bucket_of(key), .index = n };
-        n++;
-    }
-    qsort(pairs, n, sizeof(*pairs), compare_pairs);
-    return pairs;
-}
 
 /* The next character of a string and its length in bytes; U+FFFD for what is no UTF-8. */
 static uint32_t next_char(const char *text, size_t *len)
@@ -106,7 +66,7 @@ static void print_value(const json_t *value, int level, FILE *out);
 
 static void print_object(const json_t *object, int level, FILE *out)
 {
-    auto_free ImgPair *pairs = img_pairs(object);
+    auto_free ToolPair *pairs = tool_pairs(object);
 
     fputc('{', out);
     for (size_t i = 0; i < json_object_size(object); i++) {

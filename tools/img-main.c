@@ -44,11 +44,11 @@ static const Subcommand subcommands[] = {
       "[--object objectdef] [--image-opts] [-f fmt] [-F fmt] [-T src_cache] [-p] [-q] [-s] [-U] "
       "filename1 filename2" },
     { "convert", img_convert,
-      "[--object objectdef] [--image-opts] [--target-image-opts] [--target-is-zero] [-U] [-C] "
-      "[-c] [-p] [-q] [-n] [-f fmt] [-t cache] [-T src_cache] [-O output_fmt] "
-      "[-B backing_file [-F backing_fmt]] [-o options] [-l snapshot_param] [-S sparse_size] "
-      "[-r rate_limit] [-m num_coroutines] [-W] [--salvage] filename [filename2 [...]] "
-      "output_filename" },
+      "[--object objectdef] [--image-opts] [--target-image-opts] [--target-is-zero] [--bitmaps "
+      "[--skip-broken-bitmaps]] [-U] [-C] [-c] [-p] [-q] [-n] [-f fmt] [-t cache] "
+      "[-T src_cache] [-O output_fmt] [-B backing_file [-F backing_fmt]] [-o options] "
+      "[-l snapshot_param] [-S sparse_size] [-r rate_limit] [-m num_coroutines] [-W] [--salvage] "
+      "filename [filename2 [...]] output_filename" },
     { "create", img_create,
       "[--object objectdef] [-q] [-f fmt] [-b backing_file [-F backing_fmt]] [-u] [-o options] "
       "filename [size]" },
@@ -64,15 +64,15 @@ static const Subcommand subcommands[] = {
     { "measure", img_measure,
       "[--output=ofmt] [-O output_fmt] [-o options] [--size N | [--object objectdef] "
       "[--image-opts] [-f fmt] [-l snapshot_param] filename]" },
+    { "snapshot", img_snapshot,
+      "[--object objectdef] [--image-opts] [-U] [-q] [-l | -a snapshot | -c snapshot | "
+      "-d snapshot] filename" },
     { "rebase", img_rebase,
       "[--object objectdef] [--image-opts] [-U] [-q] [-f fmt] [-t cache] [-T src_cache] [-p] "
       "[-u] -b backing_file [-F backing_fmt] filename" },
     { "resize", img_resize,
       "[--object objectdef] [--image-opts] [-f fmt] [--preallocation=prealloc] [-q] [--shrink] "
       "filename [+ | -]size" },
-    { "snapshot", img_snapshot,
-      "[--object objectdef] [--image-opts] [-U] [-q] [-l | -a snapshot | -c snapshot | "
-      "-d snapshot] filename" },
 };
 
 #define N_SUBCOMMANDS (sizeof(subcommands) / sizeof(subcommands[0]))

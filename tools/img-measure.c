@@ -66,7 +66,7 @@ static QDict *parse_options(const Measure *m, const BdrvOption *table)
     bool good = true;
 
     if (m->options) {
-        good = tool_parse_options(options, m->options);
+        good = tool_parse_image_options(options, m->options);
         if (good && bdrv_check_options(table, more, options, &err) < 0) {
             error_reportf_err(err, "%s", "");
             good = false;

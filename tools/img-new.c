@@ -38,7 +38,7 @@ QDict *img_new_options(const char *format, const char *filename, const char *lis
         return NULL;
     }
     options = qdict_new();
-    if (list && (!tool_parse_options(options, list) ||
+    if (list && (!tool_parse_image_options(options, list) ||
                  bdrv_check_options(table, more, options, &err) < 0)) {
         if (err) {
             error_reportf_err(err, "%s", "");

@@ -59,17 +59,30 @@ static int apply(BlockDriverState *bs, const char *name)
     return ret;
 }
 
+static bool has_name(BlockDriverState *bs, const char *name)
+{
+    QEMUSnapshotInfo *table;
+    int n = bdrv_snapshot_list(bs, &table);
+    bool found = false;
+
+    for (int i = 0; i < n; i++) {
+        found = found || strcmp(table[i].name, name) == 0;
+    }
+    free(table);
+    return found;
+}
+
+/* By its name alone: a number that is an ID as well could take the wrong one. */
 static int delete(BlockDriverState *bs, const char *name)
 {
-    QEMUSnapshotInfo sn;
     Error *err = NULL;
-    int ret = bdrv_snapshot_find(bs, &sn, name);
+    int ret;
 
-    if (ret < 0) {
+    if (!has_name(bs, name)) {
         error_report("Could not delete snapshot '%s': snapshot not found", name);
-        return ret;
+        return -ENOENT;
     }
-    ret = bdrv_snapshot_delete(bs, sn.id_str, sn.name, &err);
+    ret = bdrv_snapshot_delete(bs, NULL, name, &err);
     if (ret < 0) {
         error_reportf_err(err, "Could not delete snapshot '%s': ", name);
     }

@@ -140,14 +140,6 @@ const char *img_size_str(uint64_t bytes, char buf[IMG_SIZE_LEN]);
 /* A line of the table of snapshots; NULL: its head. */
 void img_print_snapshot(const QEMUSnapshotInfo *sn);
 
-/* The pairs of an object in the order of QEMU's output; as many as it has.  free() them. */
-typedef struct ImgPair {
-    const char *key;
-    const json_t *value;
-    unsigned bucket;
-    size_t index;
-} ImgPair;
-ImgPair *img_pairs(const json_t *object);
 
 /* One JSON value in QEMU's form: pairs of an object in the order of QEMU's hash table, four
  * spaces a level, ASCII only, and a newline. */

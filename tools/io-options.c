@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "tools/tool.h"
@@ -25,15 +26,17 @@ int io_take_size(const char *arg, int64_t *value)
     return (int)*value;
 }
 
-int io_take_range(char **argv, int64_t *offset, int64_t *bytes)
+int io_take_range(const IoCommand *command, const IoOptions *o, char **argv, int64_t *offset,
+                  int64_t *bytes)
 {
     int ret = io_take_size(argv[0], offset);
 
     if (ret == 0) {
         ret = io_take_size(argv[1], bytes);
     }
-    if (ret == 0 && *bytes > BDRV_REQUEST_MAX_BYTES) {
-        printf("length cannot exceed %" PRId64 ", given %s\n", BDRV_REQUEST_MAX_BYTES, argv[1]);
+    if (ret == 0 && *bytes > BDRV_REQUEST_MAX_BYTES && !o->given['n']) {
+        printf("length cannot exceed %" PRId64 "%s, given %s\n", BDRV_REQUEST_MAX_BYTES,
+               strchr(command->letters, 'n') ? " without -n" : "", argv[1]);
         ret = -EINVAL;
     }
     return ret;

@@ -52,6 +52,7 @@ static void wait_for_input(Input *input)
     }
     while (!input->readable) {
         main_loop_wait(false);
+        fflush(stdout);   /* a request may have reported */
     }
 }
 

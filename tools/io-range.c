@@ -120,7 +120,7 @@ int io_discard(Io *io, const IoCommand *command, int argc, char **argv)
         return -EINVAL;
     }
     if (ret == 0) {
-        ret = io_take_range(argv + o.next, &offset, &bytes);
+        ret = io_take_range(command, &o, argv + o.next, &offset, &bytes);
     }
     if (ret < 0) {
         return ret;

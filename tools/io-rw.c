@@ -119,7 +119,7 @@ int io_read(Io *io, const IoCommand *command, int argc, char **argv)
         return -EINVAL;
     }
     if (ret == 0) {
-        ret = io_take_range(argv + o.next, &offset, &bytes);
+        ret = io_take_range(command, &o, argv + o.next, &offset, &bytes);
     }
     if (ret == 0) {
         ret = take_part(command, &o, bytes);
@@ -199,7 +199,7 @@ static int take_write(const IoCommand *command, IoOptions *o, int argc, char **a
         return -EINVAL;
     }
     if (ret == 0) {
-        ret = io_take_range(argv + o->next, offset, bytes);
+        ret = io_take_range(command, o, argv + o->next, offset, bytes);
     }
     if (ret == 0 && (o->given['b'] || o->given['c'])) {
         ret = check_sectors(*offset, *bytes);

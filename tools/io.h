@@ -79,8 +79,9 @@ typedef struct IoOptions {
 int io_take_options(const IoCommand *command, int argc, char **argv, IoOptions *o);
 /* 0 or -errno; has reported. */
 int io_take_size(const char *arg, int64_t *value);
-/* An offset and a length of at most BDRV_REQUEST_MAX_BYTES. */
-int io_take_range(char **argv, int64_t *offset, int64_t *bytes);
+/* An offset and a length of at most BDRV_REQUEST_MAX_BYTES, unless -n says that no data is sent. */
+int io_take_range(const IoCommand *command, const IoOptions *o, char **argv, int64_t *offset,
+                  int64_t *bytes);
 /* -errno printed as "what failed: ..." */
 void io_print_failure(const char *what, int error);
 

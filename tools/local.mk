@@ -5,6 +5,7 @@
 tool_sources = \
 	common/cleanup.h \
 	common/xalloc.h \
+	tools/tool-nested.c \
 	tools/tool.c \
 	tools/tool.h
 
@@ -18,6 +19,7 @@ tools_blk_img_SOURCES = \
 	tools/img-commit.c \
 	tools/img-compare.c \
 	tools/img-convert.c \
+	tools/img-copy-bitmaps.c \
 	tools/img-copy.c \
 	tools/img-copy.h \
 	tools/img-create.c \

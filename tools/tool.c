@@ -142,6 +142,9 @@ int64_t cvtnum(const char *text)
     }
     unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
     if (unit) {
+        if (memchr(text, 'x', end - text) || memchr(text, 'X', end - text)) {
+            warn_report("Using a multiplier suffix on hex numbers is deprecated: %s", text);
+        }
         power = 10 * (unit - units);
         end++;
     }
@@ -175,56 +178,6 @@ const char *cvtstr(double value, char buf[CVTSTR_LEN])
     return buf;
 }
 
-/* ---- what a format says ---- */
-
-static bool is_nested(const QObject *value)
-{
-    return json_is_object(value) || json_is_array(value);
-}
-
-static void print_key(const char *key, int level)
-{
-    printf("%*s", 4 * level, "");
-    for (; *key; key++) {
-        putchar(*key == '-' ? ' ' : *key);
-    }
-}
-
-static void print_value(const QObject *value, int level)
-{
-    putchar(is_nested(value) ? '\n' : ' ');
-    tool_print_nested(value, level + 1);
-    if (!is_nested(value)) {
-        putchar('\n');
-    }
-}
-
-void tool_print_nested(const QObject *value, int level)
-{
-    const char *key;
-    QObject *member;
-    size_t i;
-
-    if (json_is_object(value)) {
-        json_object_foreach((QObject *)value, key, member) {
-            print_key(key, level);
-            putchar(':');
-            print_value(member, level);
-        }
-    } else if (json_is_array(value)) {
-        json_array_foreach((QObject *)value, i, member) {
-            printf("%*s[%zu]:", 4 * level, "", i);
-            print_value(member, level);
-        }
-    } else if (json_is_string(value)) {
-        fputs(json_string_value(value), stdout);
-    } else if (json_is_integer(value)) {
-        printf("%" JSON_INTEGER_FORMAT, json_integer_value(value));
-    } else {
-        fputs(json_is_true(value) ? "true" : "false", stdout);
-    }
-}
-
 /* ---- options ---- */
 
 /* Everything up to a single comma or the end, with doubled commas undone. */
@@ -245,7 +198,7 @@ static char *next_value(const char **cursor)
 }
 
 /* A key without a value. */
-static const char *switch_value(char *key)
+static const char *switch_value(char *key, bool warn)
 {
     bool off = strncmp(key, "no", 2) == 0;
     const char *value = off ? "off" : "on";
@@ -253,7 +206,7 @@ static const char *switch_value(char *key)
     if (off) {
         memmove(key, key + 2, strlen(key + 2) + 1);
     }
-    if (off || (strcmp(key, "help") != 0 && strcmp(key, "?") != 0)) {
+    if (warn && (off || (strcmp(key, "help") != 0 && strcmp(key, "?") != 0))) {
         warn_report("short-form boolean option '%s%s' deprecated", off ? "no" : "", key);
         error_printf("Please use %s=%s instead\n", key, value);
     }
@@ -282,7 +235,7 @@ static bool check_option(const char *key, const char *value)
     return false;
 }
 
-bool tool_parse_options(QDict *options, const char *text)
+static bool parse_options(QDict *options, const char *text, bool warn)
 {
     bool good = true;
 
@@ -297,7 +250,7 @@ bool tool_parse_options(QDict *options, const char *text)
             word = value = next_value(&text);
         } else {
             text += text[len] ? len + 1 : len;
-            word = switch_value(key);
+            word = switch_value(key, warn);
         }
         good = check_option(key, word);
         if (good) {
@@ -305,6 +258,16 @@ bool tool_parse_options(QDict *options, const char *text)
         }
     }
     return good;
+}
+
+bool tool_parse_options(QDict *options, const char *text)
+{
+    return parse_options(options, text, true);
+}
+
+bool tool_parse_image_options(QDict *options, const char *text)
+{
+    return parse_options(options, text, false);
 }
 
 int tool_parse_aio(const char *mode, int *flags)

@@ -40,6 +40,15 @@ const char *cvtstr(double value, char buf[CVTSTR_LEN]);
 
 /* ---- what a format says ---- */
 
+/* The pairs of an object in the order of QEMU's output; as many as it has.  free() them. */
+typedef struct ToolPair {
+    const char *key;
+    const json_t *value;
+    unsigned bucket;
+    size_t index;
+} ToolPair;
+ToolPair *tool_pairs(const json_t *object);
+
 /* A value with all that is in it, a line each, `level` times four blanks from the margin. */
 void tool_print_nested(const QObject *value, int level);
 
@@ -48,6 +57,8 @@ void tool_print_nested(const QObject *value, int level);
 /* Adds "KEY=VALUE,KEY=VALUE..." (a comma in a value is written twice) as strings; what is there
  * is replaced.  KEY alone means KEY=on, noKEY KEY=off, with a warning.  False: reported. */
 bool tool_parse_options(QDict *options, const char *text);
+/* The same for options of images to be made or amended: KEY alone is no reason to warn. */
+bool tool_parse_image_options(QDict *options, const char *text);
 
 /* An AIO mode into *flags, and, before the main loop is made, into the choice of the event
  * engine: "threads", "native" or "io_uring"; 0, or -EINVAL for another word.  -ENOTSUP where the

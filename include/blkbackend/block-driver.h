@@ -262,6 +262,9 @@ void bdrv_set_read_only(BlockDriverState *bs);
  * unless the options name another.  A relative name starts at the image's directory; format may
  * be NULL: guessed. */
 void bdrv_set_backing_file(BlockDriverState *bs, const char *filename, const char *format);
+/* Takes over the reference to a node that bs has beside its file and its backing file (open time
+ * only): it is drained, moved and reopened with bs, and dropped when bs has been closed. */
+void bdrv_attach_child(BlockDriverState *bs, BlockDriverState *child);
 /* For a driver whose nodes differ in it (open time only); otherwise its native_fua holds. */
 void bdrv_set_native_fua(BlockDriverState *bs, bool native_fua);
 

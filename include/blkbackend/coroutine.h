@@ -51,6 +51,7 @@ typedef struct CoMutex {
 
 void qemu_co_mutex_init(CoMutex *mutex);   /* not recursive */
 void coroutine_fn qemu_co_mutex_lock(CoMutex *mutex);
+bool qemu_co_mutex_trylock(CoMutex *mutex);  /* any thread, in a coroutine or not; never waits */
 void coroutine_fn qemu_co_mutex_unlock(CoMutex *mutex);
 
 /*

@@ -133,6 +133,17 @@ void coroutine_fn qemu_co_mutex_lock(CoMutex *mutex)
     guard_unlock(&mutex->guard);
 }
 
+bool qemu_co_mutex_trylock(CoMutex *mutex)
+{
+    bool was_locked;
+
+    guard_lock(&mutex->guard);
+    was_locked = mutex->locked;
+    mutex->locked = true;
+    guard_unlock(&mutex->guard);
+    return !was_locked;
+}
+
 void coroutine_fn qemu_co_mutex_unlock(CoMutex *mutex)
 {
     CoWaiter *waiter;

@@ -88,7 +88,8 @@ static void advise(int fd, const QDict *options)
     struct fsxattr extent;
     int flags;
 
-    if (json_is_true(json_object_get(options, "nocow")) && ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0) {
+    if (json_is_true(json_object_get(options, "nocow")) &&
+        ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0) {
         flags |= FS_NOCOW_FL;
         (void)ioctl(fd, FS_IOC_SETFLAGS, &flags);
     }

@@ -279,6 +279,21 @@ static int raw_create(const char *filename, const QDict *options, Error **errp)
     return protocol ? bdrv_create(protocol, filename, options, errp) : -EINVAL;
 }
 
+static int raw_measure(const QDict *options, BlockDriverState *from, BlockMeasureInfo *info,
+                       Error **errp)
+{
+    int64_t size = from ? bdrv_getlength(from)
+                        : json_integer_value(json_object_get(options, "size"));
+
+    if (size < 0) {
+        error_setg_errno(errp, (int)-size, "Unable to get image size");
+        return (int)size;
+    }
+    info->required = size > INT64_MAX - RAW_UNIT ? INT64_MAX : (size + RAW_UNIT - 1) & -RAW_UNIT;
+    info->fully_allocated = info->required;
+    return 0;
+}
+
 static int raw_reopen(BlockDriverState *bs, int flags, Error **errp)
 {
     (void)bs;
@@ -299,6 +314,7 @@ static BlockDriver raw_driver = {
     .bdrv_open = raw_open,
     .create_options = raw_create_options,
     .bdrv_create = raw_create,
+    .bdrv_measure = raw_measure,
     .bdrv_reopen = raw_reopen,
     .bdrv_refresh_limits = raw_refresh_limits,
     .bdrv_co_getlength = raw_co_getlength,

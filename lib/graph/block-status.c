@@ -62,13 +62,14 @@ static int coroutine_fn add_zero_of_file(BlockDriverState *file, int64_t map, in
     int64_t n, where;
     int ret = bdrv_co_block_status(file, map, *pnum, &n, &where, &below);
 
-    if (ret < 0 || (n > 0 && !(ret & BDRV_BLOCK_ZERO))) {
+    if (ret < 0) {
         return 0;   /* only a refinement: an error here hurts nobody */
     }
-    if (n > 0) {
-        *pnum = n;
+    if (n == 0) {   /* past its end */
+        return BDRV_BLOCK_ZERO;
     }
-    return BDRV_BLOCK_ZERO;
+    *pnum = n;
+    return ret & BDRV_BLOCK_ZERO;
 }
 
 /* bytes > 0, all of them before the node's end. */

@@ -16,6 +16,7 @@
 
 typedef struct Commit {
     BlockDriverState *top, *base;
+    bool empties;                      /* the overlay, once its data are safe */
     int64_t bytes_per_second;          /* 0: as fast as it can be */
     BdrvProgressFunc *progress;
     void *opaque;
@@ -90,6 +91,17 @@ static int make_room(Commit *c, Error **errp)
     return length > below ? bdrv_truncate(c->base, length, PREALLOC_MODE_OFF, errp) : 0;
 }
 
+static int empty_overlay(BlockDriverState *bs)
+{
+    int ret;
+
+    if (!bs->drv->bdrv_co_make_empty) {
+        return 0;
+    }
+    ret = bdrv_make_empty(bs, NULL);
+    return ret < 0 ? ret : bdrv_flush(bs);
+}
+
 static int commit_writable(Commit *c, Error **errp)
 {
     int ret = make_room(c, errp);
@@ -100,6 +112,9 @@ static int commit_writable(Commit *c, Error **errp)
     ret = (int)bdrv_run_sync(copy_allocated, c);
     if (ret == 0) {
         ret = bdrv_flush(c->base);
+    }
+    if (ret == 0 && c->empties) {
+        ret = empty_overlay(c->top);
     }
     if (ret < 0) {
         error_setg_errno(errp, -ret, "Could not commit '%s' to '%s'", bdrv_filename(c->top),
@@ -147,41 +162,30 @@ static int check_commit(BlockDriverState *top, BlockDriverState *base, Error **e
            bdrv_op_is_blocked(base, BLOCK_OP_TYPE_COMMIT_TARGET, errp) ? -EBUSY : 0;
 }
 
+static int run_commit(Commit *c, Error **errp)
+{
+    int ret = check_commit(c->top, c->base, errp);
+
+    if (ret == 0) {
+        bdrv_drained_begin(c->top);
+        ret = commit_drained(c, errp);
+        bdrv_drained_end(c->top);
+    }
+    return ret;
+}
+
 int bdrv_commit_to(BlockDriverState *top, BlockDriverState *base, int64_t bytes_per_second,
                    BdrvProgressFunc *progress, void *opaque, Error **errp)
 {
     Commit commit = { .top = top, .base = base, .bytes_per_second = bytes_per_second,
                       .progress = progress, .opaque = opaque };
-    int ret = check_commit(top, base, errp);
 
-    if (ret == 0) {
-        bdrv_drained_begin(top);
-        ret = commit_drained(&commit, errp);
-        bdrv_drained_end(top);
-    }
-    return ret;
-}
-
-static int empty_overlay(BlockDriverState *bs)
-{
-    int ret;
-
-    if (!bs->drv->bdrv_co_make_empty) {
-        return 0;
-    }
-    ret = bdrv_make_empty(bs, NULL);
-    return ret < 0 ? ret : bdrv_flush(bs);
+    return run_commit(&commit, errp);
 }
 
 int bdrv_commit(BlockDriverState *bs)
 {
-    int ret;
+    Commit commit = { .top = bs, .base = bs->backing, .empties = true };
 
-    bdrv_drained_begin(bs);
-    ret = bdrv_commit_to(bs, bs->backing, 0, NULL, NULL, NULL);
-    if (ret == 0) {
-        ret = empty_overlay(bs);
-    }
-    bdrv_drained_end(bs);
-    return ret;
+    return run_commit(&commit, NULL);
 }

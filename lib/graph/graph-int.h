@@ -33,6 +33,10 @@ void bdrv_detach_driver(BlockDriverState *bs);    /* after its close, or its fai
 int bdrv_open_backing(BlockDriverState *bs, QDict *options, int flags, Error **errp);
 void bdrv_detach_backing(BlockDriverState *bs);
 
+/* snapshot-overlay.c: as bdrv_open(), with a temporary overlay that takes the writes */
+int bdrv_open_snapshot(BlockDriverState **pbs, const char *filename, QDict *options, int flags,
+                       Error **errp);
+
 /* registry.c */
 const BlockDriver *bdrv_find_protocol(const char *filename, bool allow_prefix, Error **errp);
 /* The format that the first `size` bytes of an image show; raw if they show none. */

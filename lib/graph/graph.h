@@ -31,6 +31,14 @@ typedef struct BdrvParent {
     LIST_ENTRY(BdrvParent) link;
 } BdrvParent;
 
+/* A node that another one has beside its file and its backing file. */
+typedef struct BdrvChild {
+    BlockDriverState *bs;
+    BdrvParent parent;
+    int old_flags, new_flags;           /* while it is being reopened */
+    LIST_ENTRY(BdrvChild) link;
+} BdrvChild;
+
 /*
  * Requests in flight on a node, for serialisation (rule R8).  Kept in shards,
  * so that threads that do not overlap do not meet on a cache line: a request
@@ -87,6 +95,7 @@ struct BlockDriverState {
     int quiesce;                       /* drained sections of this node and of its children */
     int external_off;                  /* times we switched off external events of ctx */
     LIST_HEAD(, BdrvParent) parents;
+    LIST_HEAD(, BdrvChild) children;   /* beside file and backing */
     LIST_HEAD(, OpBlocker) op_blockers[BLOCK_OP_TYPE_MAX];
     void *dirty_bitmap_names;          /* those with a name, for tfind() */
     uint64_t dirty_bitmap_bytes;       /* that they may take of memory */

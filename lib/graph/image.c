@@ -164,6 +164,10 @@ int bdrv_amend(BlockDriverState *bs, const QDict *options, bool force, BdrvProgr
     }
     checked = json_copy((QDict *)options);
     ret = bdrv_check_options(bs->drv->amend_options, NULL, checked, errp);
+    if (ret < 0 && bdrv_check_options(bs->drv->amend_options, bs->drv->create_options, checked,
+                                      NULL) == 0) {
+        error_append_hint(errp, "This option is only supported for image creation\n");
+    }
     if (ret == 0) {
         call.options = checked;
         ret = run_drained(&call);
@@ -273,7 +277,12 @@ static int no_such_snapshot(int err, const char *id, const char *name, Error **e
 
 static int coroutine_fn do_snapshot_goto(ImageCall *call)
 {
-    return call->bs->drv->bdrv_co_snapshot_goto(call->bs, call->name, call->errp);
+    int ret = call->bs->drv->bdrv_co_snapshot_goto(call->bs, call->name, call->errp);
+
+    if (ret < 0 && !*call->errp) {
+        error_setg_errno(call->errp, -ret, "Failed to load snapshot");
+    }
+    return ret;
 }
 
 int bdrv_snapshot_goto(BlockDriverState *bs, const char *id_or_name, Error **errp)
@@ -292,7 +301,8 @@ int bdrv_snapshot_goto(BlockDriverState *bs, const char *id_or_name, Error **err
     }
     ret = bdrv_snapshot_find(bs, &sn, id_or_name);
     if (ret < 0) {
-        return no_such_snapshot(ret, NULL, id_or_name, errp);
+        error_setg_errno(errp, -ret, "Failed to load snapshot");
+        return ret;
     }
     ret = run_drained(&call);
     return ret < 0 ? ret : (int)(bdrv_refresh_length(bs) < 0 ? -EIO : 0);

@@ -28,21 +28,32 @@ static int coroutine_fn reread(BlockDriverState *bs, Error **errp)
     return bdrv_load_dirty_bitmaps(bs, errp);
 }
 
+static int coroutine_fn invalidate_children(BlockDriverState *bs, Error **errp)
+{
+    BdrvChild *child;
+    int ret = bs->file ? bdrv_co_invalidate_cache(bs->file, errp) : 0;
+
+    if (ret == 0 && bs->backing) {
+        ret = bdrv_co_invalidate_cache(bs->backing, errp);
+    }
+    LIST_FOREACH(child, &bs->children, link) {
+        if (ret == 0) {
+            ret = bdrv_co_invalidate_cache(child->bs, errp);
+        }
+    }
+    return ret;
+}
+
 /* Children first: the metadata of this node lie in its file. */
 int coroutine_fn bdrv_co_invalidate_cache(BlockDriverState *bs, Error **errp)
 {
-    int ret = 0;
+    int ret;
 
     if (!bs->drv || !(bdrv_get_flags(bs) & BDRV_O_INACTIVE)) {
         return 0;
     }
     atomic_fetch_and(&bs->open_flags, ~BDRV_O_INACTIVE);
-    if (bs->file) {
-        ret = bdrv_co_invalidate_cache(bs->file, errp);
-    }
-    if (ret == 0 && bs->backing) {
-        ret = bdrv_co_invalidate_cache(bs->backing, errp);
-    }
+    ret = invalidate_children(bs, errp);
     if (ret == 0) {
         ret = reread(bs, errp);
     }

@@ -55,12 +55,25 @@ BlockDriverState *bdrv_new(void)
         LIST_INIT(&bs->tracker[i].requests);
     }
     LIST_INIT(&bs->parents);
+    LIST_INIT(&bs->children);
     for (int i = 0; i < BLOCK_OP_TYPE_MAX; i++) {
         LIST_INIT(&bs->op_blockers[i]);
     }
     bdrv_refresh_limits(bs, NULL);
     TAILQ_INSERT_TAIL(&nodes, bs, link);
     return bs;
+}
+
+static void detach_children(BlockDriverState *bs)
+{
+    BdrvChild *child;
+
+    while ((child = LIST_FIRST(&bs->children)) != NULL) {
+        LIST_REMOVE(child, link);
+        bdrv_remove_parent(child->bs, &child->parent);
+        bdrv_unref(child->bs);
+        free(child);
+    }
 }
 
 void bdrv_detach_driver(BlockDriverState *bs)
@@ -85,6 +98,7 @@ void bdrv_detach_driver(BlockDriverState *bs)
         bdrv_unref(file);
     }
     bdrv_detach_backing(bs);
+    detach_children(bs);
 }
 
 static void store_bitmaps(BlockDriverState *bs)
@@ -176,6 +190,17 @@ void bdrv_attach_file(BlockDriverState *bs, BlockDriverState *file)
     bs->file_link.ops = &bdrv_node_parent_ops;
     bs->file_link.opaque = bs;
     bdrv_add_parent(file, &bs->file_link);
+}
+
+void bdrv_attach_child(BlockDriverState *bs, BlockDriverState *child)
+{
+    BdrvChild *link = bdrv_alloc(sizeof(*link));
+
+    link->bs = child;
+    link->parent.ops = &bdrv_node_parent_ops;
+    link->parent.opaque = bs;
+    LIST_INSERT_HEAD(&bs->children, link, link);
+    bdrv_add_parent(child, &link->parent);
 }
 
 bool bdrv_has_blk_parent(BlockDriverState *bs)
@@ -323,6 +348,18 @@ void bdrv_set_enable_write_cache(BlockDriverState *bs, bool wce)
     }
 }
 
+static bool children_are_inserted(BlockDriverState *bs)
+{
+    BdrvChild *child;
+
+    LIST_FOREACH(child, &bs->children, link) {
+        if (!bdrv_is_inserted(child->bs)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool bdrv_is_inserted(BlockDriverState *bs)
 {
     if (!bs->drv) {
@@ -332,7 +369,7 @@ bool bdrv_is_inserted(BlockDriverState *bs)
         return bs->drv->bdrv_is_inserted(bs);
     }
     return (!bs->file || bdrv_is_inserted(bs->file)) &&
-           (!bs->backing || bdrv_is_inserted(bs->backing));
+           (!bs->backing || bdrv_is_inserted(bs->backing)) && children_are_inserted(bs);
 }
 
 /* ---- limits ---- */
@@ -447,6 +484,8 @@ AioContext *bdrv_get_aio_context(BlockDriverState *bs)
 
 void bdrv_detach_aio_context(BlockDriverState *bs)
 {
+    BdrvChild *child;
+
     if (bs->drv && bs->drv->bdrv_detach_aio_context) {
         bs->drv->bdrv_detach_aio_context(bs);
     }
@@ -456,6 +495,9 @@ void bdrv_detach_aio_context(BlockDriverState *bs)
     if (bs->backing) {
         bdrv_detach_aio_context(bs->backing);
     }
+    LIST_FOREACH(child, &bs->children, link) {
+        bdrv_detach_aio_context(child->bs);
+    }
     /* A drained section follows the node into its new loop. */
     for (int i = 0; i < bs->external_off; i++) {
         aio_enable_external(bs->ctx);
@@ -464,6 +506,11 @@ void bdrv_detach_aio_context(BlockDriverState *bs)
 
 void bdrv_attach_aio_context(BlockDriverState *bs, AioContext *new_context)
 {
+    BdrvChild *child;
+
+    LIST_FOREACH(child, &bs->children, link) {
+        bdrv_attach_aio_context(child->bs, new_context);
+    }
     if (bs->backing) {
         bdrv_attach_aio_context(bs->backing, new_context);
     }

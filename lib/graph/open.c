@@ -166,10 +166,6 @@ static int check_flags(OpenJob *job, Error **errp)
         error_setg(errp, "Can't use copy-on-read on read-only device");
         return -EINVAL;
     }
-    if (job->flags & BDRV_O_SNAPSHOT) {
-        error_setg(errp, "A temporary snapshot is not supported");
-        return -ENOTSUP;
-    }
     if ((job->flags & BDRV_O_NATIVE_AIO) && !(job->flags & BDRV_O_NOCACHE)) {
         error_setg(errp, "aio=native was specified, but it requires cache.direct=on, which was "
                    "not specified.");
@@ -513,6 +509,9 @@ int bdrv_open(BlockDriverState **pbs, const char *filename, const char *referenc
     int ret;
 
     BDRV_PRECONDITION(!*pbs || !(*pbs)->drv, "the node is open already");
+    if (!reference && (flags & BDRV_O_SNAPSHOT)) {
+        return bdrv_open_snapshot(pbs, filename, options, flags, errp);
+    }
     if (!reference) {
         return open_new(pbs, filename, options, flags, errp);
     }

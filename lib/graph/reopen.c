@@ -64,16 +64,16 @@ static int reopen_driver(BlockDriverState *bs, int flags, Error **errp)
     return 0;
 }
 
-/* What the file gets of a change of the node above it; its write cache is its own affair. */
-static int flags_for_file(BlockDriverState *bs, int flags)
+/* What a child gets of a change of the node above it; its write cache is its own affair. */
+static int flags_for_child(BlockDriverState *bs, BlockDriverState *child, int flags)
 {
     int changed = (flags ^ bdrv_get_flags(bs)) & REOPEN_FLAGS & ~BDRV_O_CACHE_WB;
-    bool shared = LIST_NEXT(LIST_FIRST(&bs->file->parents), link) != NULL;
+    bool shared = LIST_NEXT(LIST_FIRST(&child->parents), link) != NULL;
 
     if (shared && !(flags & BDRV_O_RDWR)) {
         changed &= ~BDRV_O_RDWR;       /* another may need it writable */
     }
-    return (bdrv_get_flags(bs->file) & ~changed) | (flags & changed);
+    return (bdrv_get_flags(child) & ~changed) | (flags & changed);
 }
 
 static int reopen_node(BlockDriverState *bs, int flags, Error **errp);
@@ -83,30 +83,51 @@ static int reopen_file(BlockDriverState *file, int flags, Error **errp)
     return file && flags != bdrv_get_flags(file) ? reopen_node(file, flags, errp) : 0;
 }
 
-/* Both of them, in the order that the new mode asks for. */
+static int reopen_files(BlockDriverState *bs, int flags_of_file, Error **errp)
+{
+    int ret = reopen_file(bs->file, flags_of_file, errp);
+    BdrvChild *child;
+
+    LIST_FOREACH(child, &bs->children, link) {
+        if (ret == 0) {
+            ret = reopen_file(child->bs, child->new_flags, errp);
+        }
+    }
+    return ret;
+}
+
+/* The node and its files, in the order that the new mode asks for. */
 static int reopen_both(BlockDriverState *bs, int flags, int flags_of_file, Error **errp)
 {
     int ret;
 
     if (flags & BDRV_O_RDWR) {
-        ret = reopen_file(bs->file, flags_of_file, errp);
+        ret = reopen_files(bs, flags_of_file, errp);
         return ret < 0 ? ret : reopen_driver(bs, flags, errp);
     }
     ret = reopen_driver(bs, flags, errp);
-    return ret < 0 ? ret : reopen_file(bs->file, flags_of_file, errp);
+    return ret < 0 ? ret : reopen_files(bs, flags_of_file, errp);
 }
 
-static int reopen_with_file(BlockDriverState *bs, int flags, Error **errp)
+static int reopen_with_files(BlockDriverState *bs, int flags, Error **errp)
 {
-    int old = bdrv_get_flags(bs);
+    int old = bdrv_get_flags(bs), ret;
     int old_of_file = bs->file ? bdrv_get_flags(bs->file) : 0;
-    int ret = reopen_both(bs, flags, bs->file ? flags_for_file(bs, flags) : 0, errp);
+    BdrvChild *child;
 
+    LIST_FOREACH(child, &bs->children, link) {
+        child->old_flags = bdrv_get_flags(child->bs);
+        child->new_flags = flags_for_child(bs, child->bs, flags);
+    }
+    ret = reopen_both(bs, flags, bs->file ? flags_for_child(bs, bs->file, flags) : 0, errp);
     if (ret == 0) {
         ret = bdrv_refresh_limits(bs, errp);
     }
     if (ret < 0) {
         reopen_file(bs->file, old_of_file, NULL);
+        LIST_FOREACH(child, &bs->children, link) {
+            reopen_file(child->bs, child->old_flags, NULL);
+        }
         if (bdrv_get_flags(bs) != old) {
             reopen_driver(bs, old, NULL);
         }
@@ -137,7 +158,7 @@ static int reopen_node(BlockDriverState *bs, int flags, Error **errp)
     if (ret == 0 && !bs->read_only && !(flags & BDRV_O_RDWR)) {
         ret = store_and_flush(bs, errp);
     }
-    return ret < 0 ? ret : reopen_with_file(bs, flags, errp);
+    return ret < 0 ? ret : reopen_with_files(bs, flags, errp);
 }
 
 int bdrv_reopen(BlockDriverState *bs, int flags, Error **errp)

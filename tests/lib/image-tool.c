@@ -122,12 +122,20 @@ static int do_resize(char **args, Error **errp)
 
 int main(int argc, char **argv)
 {
-    static const struct { const char *verb; int args; int (*fn)(char **args, Error **errp); } all[] = {
+    static const struct {
+        const char *verb;
+        int args;
+        int (*fn)(char **args, Error **errp);
+    } all[] = {
         { "create", 4, do_create }, { "amend", 3, do_amend }, { "measure", 3, do_measure },
         { "resize", 4, do_resize },
     };
     Error *err = NULL;
 
+    if (qemu_init_main_loop(&err) < 0) {
+        fprintf(stderr, "image-tool: %s\n", error_get_pretty(err));
+        return 2;
+    }
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
         if (argc >= all[i].args + 2 && strcmp(argv[1], all[i].verb) == 0) {
             int ret = all[i].fn(argv + 2, &err);

@@ -81,7 +81,11 @@ side_by_side refusals
 
 full() {
     make_chain qcow2
-    t commit --image-opts driver=qcow2,file.filename=top,backing.driver=qcow2,backing.file.driver=blkdebug,backing.file.image.driver=file,backing.file.image.filename=mid,backing.file.inject-error.0.event=write_aio,backing.file.inject-error.0.errno=28 | grep -v '^qemu-img:'
+    local backing=backing.driver=qcow2,backing.file.driver=blkdebug,backing.file.image.driver=file
+
+    backing+=,backing.file.image.filename=mid,backing.file.inject-error.0.event=write_aio
+    backing+=,backing.file.inject-error.0.errno=28
+    t commit --image-opts "driver=qcow2,file.filename=top,$backing" | grep -v '^qemu-img:'
     sound top
 }
 side_by_side full

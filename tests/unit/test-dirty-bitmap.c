@@ -444,6 +444,50 @@ static void threads_lose_no_bit(void **state)
     bdrv_unref(shared);
 }
 
+#define TURNS 300000
+
+static pthread_barrier_t start;
+
+/* All threads' bits are in one word; each looks at its own alone. */
+static void *turn_on_and_off(void *opaque)
+{
+    int64_t mine = (intptr_t)opaque * 512;
+
+    pthread_barrier_wait(&start);
+    for (int i = 0; i < TURNS; i++) {
+        bdrv_set_dirty_bitmap(shared_bitmap, mine, 512);
+        if (!bdrv_dirty_bitmap_get(shared_bitmap, mine)) {
+            atomic_fetch_add(&missed, 1);
+        }
+        bdrv_reset_dirty_bitmap(shared_bitmap, mine, 512);
+        if (bdrv_dirty_bitmap_get(shared_bitmap, mine)) {
+            atomic_fetch_add(&missed, 1);
+        }
+    }
+    return NULL;
+}
+
+static void threads_share_words(void **state)
+{
+    pthread_t threads[THREADS];
+
+    (void)state;
+    atomic_store(&missed, 0);
+    shared = open_disk();
+    shared_bitmap = bdrv_create_dirty_bitmap(shared, 512, "a", &error_abort);
+    pthread_barrier_init(&start, NULL, THREADS);
+    for (intptr_t i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, turn_on_and_off, (void *)i), 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    pthread_barrier_destroy(&start);
+    assert_int_equal(atomic_load(&missed), 0);
+    assert_dirty(shared_bitmap, "");
+    bdrv_unref(shared);
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup(fn, unit_reset_disk)
@@ -463,6 +507,7 @@ int main(void)
         TEST(merging_takes_any_granularity),
         TEST(random_changes_agree_with_a_model),
         TEST(threads_lose_no_bit),
+        TEST(threads_share_words),
     };
 
     return cmocka_run_group_tests(tests, unit_main_loop, NULL);

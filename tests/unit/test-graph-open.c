@@ -267,8 +267,6 @@ static void flags_that_cannot_be_are_refused(void **state)
     (void)state;
     assert_open_fails("test:x", NULL, BDRV_O_COPY_ON_READ, EINVAL,
                       "Can't use copy-on-read on read-only device");
-    assert_open_fails("test:x", NULL, BDRV_O_SNAPSHOT, ENOTSUP,
-                      "A temporary snapshot is not supported");
     assert_open_fails("test:x", NULL, BDRV_O_NATIVE_AIO, EINVAL,
                       "aio=native was specified, but it requires cache.direct=on, which was not "
                       "specified.");

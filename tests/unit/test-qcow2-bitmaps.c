@@ -594,6 +594,7 @@ static void lies_are_refused_as_by_qemu(void **state)
     refused_with(extension() + 8, "\0\0\0\0\4\0\0\0", 8, "exceeds the maximum supported size");
     refused_with(extension() + 15, "\x18", 1, "Broken bitmap directory");
     refused_with(extension() + 15, "\0", 1, "Requested bitmap directory size is zero");
+    refused_with(extension() + 16, "\0\0\0\0\0\1\0\0", 8, "overlaps other metadata");
     refused_with(ENTRY(7), "\1", 1, "Bitmap 'b0' doesn't satisfy the constraints");
     refused_with(ENTRY(8), "\1", 1, "Bitmap 'b0' doesn't satisfy the constraints");
     refused_with(ENTRY(12), "\1", 1, "Bitmap 'b0' doesn't satisfy the constraints");
@@ -622,6 +623,26 @@ static void without_the_autoclear_bit_they_are_forgotten(void **state)
     blk_unref(blk);
     assert_qemu_lists("[" LISTED("\"auto\"", "b0", 4096) "]");
     assert_int_equal(WEXITSTATUS(shell("qemu-img check -q " IMAGE " >/dev/null")), 3);
+}
+
+static void what_could_not_be_written_is_inconsistent(void **state)
+{
+    BlockBackend *blk;
+
+    (void)state;
+    make_image("compat=1.1", DISK);
+    RUN("qemu-img bitmap --add " IMAGE " b0 && "
+        "qemu-io -f qcow2 -c 'write 0 64k' " IMAGE " >/dev/null");
+    /* The first two writes are the mark "in use" and the guest's. */
+    blk = open_options(RDWR, &error_abort, "'driver':'qcow2','file':{'driver':'blkdebug',"
+                       "'image':{'driver':'file','filename':'" IMAGE "'},'inject-error':[{"
+                       "'iotype':'write','errno':28,'after':2}]}");
+    write_byte(blk, 0, 512, 1);
+    blk_unref(blk);
+    blk = open_image(0);
+    assert_true(bdrv_dirty_bitmap_inconsistent(find(blk, "b0")));
+    blk_unref(blk);
+    assert_clean();
 }
 
 static void all_ones_need_no_clusters(void **state)
@@ -720,6 +741,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_cannot_be_stored_is_refused),
         cmocka_unit_test(lies_are_refused_as_by_qemu),
         cmocka_unit_test(without_the_autoclear_bit_they_are_forgotten),
+        cmocka_unit_test(what_could_not_be_written_is_inconsistent),
         cmocka_unit_test(all_ones_need_no_clusters),
         cmocka_unit_test(changes_in_turn_agree_with_a_model),
     };

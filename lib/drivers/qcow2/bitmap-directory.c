@@ -15,9 +15,8 @@
 
 #include "byte-order.h"
 
-#define ENTRY_LEN 24u                   /* what every entry begins with */
 #define TYPE_DIRTY_TRACKING 1
-#define FLAGS_KNOWN (QCOW2_BITMAP_IN_USE | QCOW2_BITMAP_AUTO | QCOW2_BITMAP_EXTRA_COMPATIBLE)
+#define FLAGS_KNOWN (QCOW2_BITMAP_IN_USE | QCOW2_BITMAP_AUTO)
 
 /* ---- the header's extension ---- */
 
@@ -63,14 +62,13 @@ void qcow2_free_bitmaps(Qcow2Bitmap *bitmaps, uint32_t count)
 {
     for (uint32_t i = 0; bitmaps && i < count; i++) {
         free(bitmaps[i].name);
-        free(bitmaps[i].extra);
     }
     free(bitmaps);
 }
 
-uint64_t qcow2_bitmap_entry_bytes(uint64_t name_len, uint64_t extra_len)
+uint64_t qcow2_bitmap_entry_bytes(uint64_t name_len)
 {
-    return (ENTRY_LEN + name_len + extra_len + 7) & ~UINT64_C(7);
+    return (QCOW2_BITMAP_ENTRY + name_len + 7) & ~UINT64_C(7);
 }
 
 /* Entries that the table of a bitmap of the whole disk has. */
@@ -82,7 +80,7 @@ uint64_t qcow2_bitmap_table_entries(const Qcow2State *s, unsigned granularity_bi
     return qcow2_clusters_up(s, (bits + 7) / 8);
 }
 
-static bool entry_is_valid(const Qcow2State *s, const Qcow2Bitmap *b, uint32_t flags, uint8_t type)
+static bool entry_is_valid(const Qcow2State *s, const Qcow2Bitmap *b, uint8_t type)
 {
     uint64_t bytes = (uint64_t)b->table_entries << s->cluster_bits;
 
@@ -91,9 +89,9 @@ static bool entry_is_valid(const Qcow2State *s, const Qcow2Bitmap *b, uint32_t f
            b->table_offset <= INT64_MAX / 2 &&
            b->granularity_bits >= QCOW2_MIN_BITMAP_GRANULARITY_BITS &&
            b->granularity_bits <= QCOW2_MAX_BITMAP_GRANULARITY_BITS &&
-           !(flags & ~FLAGS_KNOWN) && type == TYPE_DIRTY_TRACKING &&
+           !(b->flags & ~FLAGS_KNOWN) && type == TYPE_DIRTY_TRACKING &&
            bytes <= QCOW2_MAX_BITMAP_BYTES &&
-           ((flags & QCOW2_BITMAP_IN_USE) ||
+           ((b->flags & QCOW2_BITMAP_IN_USE) ||
             b->table_entries >= qcow2_bitmap_table_entries(s, b->granularity_bits));
 }
 
@@ -106,23 +104,13 @@ typedef struct DirectoryReader {
     Error **errp;
 } DirectoryReader;
 
-static uint8_t *copy_bytes(const uint8_t *bytes, size_t len)
-{
-    uint8_t *copy = calloc(1, len + 1);
-
-    if (copy) {
-        memcpy(copy, bytes, len);
-    }
-    return copy;
-}
-
 static int read_entry(DirectoryReader *r, Qcow2Bitmap *b)
 {
-    const uint8_t *entry = r->buf + r->pos, *name;
+    const uint8_t *entry = r->buf + r->pos, *name = entry + QCOW2_BITMAP_ENTRY;
     uint64_t room = r->size - r->pos, bytes;
-    uint32_t name_len;
+    uint32_t name_len, extra_len;
 
-    if (room < ENTRY_LEN) {
+    if (room < QCOW2_BITMAP_ENTRY) {
         error_setg(r->errp, "Broken bitmap directory");
         return -EINVAL;
     }
@@ -131,27 +119,25 @@ static int read_entry(DirectoryReader *r, Qcow2Bitmap *b)
     b->flags = load_be32(entry + 12);
     b->granularity_bits = entry[17];
     name_len = load_be16(entry + 18);
-    b->extra_len = load_be32(entry + 20);
-    bytes = qcow2_bitmap_entry_bytes(name_len, b->extra_len);
+    extra_len = load_be32(entry + 20);
+    bytes = qcow2_bitmap_entry_bytes((uint64_t)name_len + extra_len);
     if (bytes > room) {
         error_setg(r->errp, "Broken bitmap directory");
         return -EINVAL;
     }
-    name = entry + ENTRY_LEN + b->extra_len;
-    if (b->extra_len > 0 && !(b->flags & QCOW2_BITMAP_EXTRA_COMPATIBLE)) {
+    if (extra_len > 0) {
         error_setg(r->errp, "Bitmap extra data is not supported");
         return -ENOTSUP;
     }
     if (name_len == 0 || name_len > BDRV_BITMAP_MAX_NAME_SIZE || memchr(name, '\0', name_len) ||
-        !entry_is_valid(r->s, b, b->flags, entry[16])) {
+        !entry_is_valid(r->s, b, entry[16])) {
         error_setg(r->errp, "Bitmap '%.*s' doesn't satisfy the constraints", (int)name_len,
                    (const char *)name);
         return -EINVAL;
     }
-    b->name = (char *)copy_bytes(name, name_len);
-    b->extra = copy_bytes(entry + ENTRY_LEN, b->extra_len);
+    b->name = strndup((const char *)name, name_len);
     r->pos += bytes;
-    return b->name && b->extra ? 0 : -ENOMEM;
+    return b->name ? 0 : -ENOMEM;
 }
 
 static int read_entries(BlockDriverState *bs, DirectoryReader *r)
@@ -173,6 +159,23 @@ static int read_entries(BlockDriverState *bs, DirectoryReader *r)
     return ret;
 }
 
+/* It is written in place: that must not hit anything else. */
+static int check_place(BlockDriverState *bs, Error **errp)
+{
+    Qcow2State *s = bdrv_state(bs);
+    uint64_t bytes = s->hdr.bitmap_directory_bytes;
+    bool hits;
+
+    s->hdr.bitmap_directory_bytes = 0;   /* anything but itself; no request is in flight */
+    hits = bytes > 0 && qcow2_hits_metadata(s, s->hdr.bitmap_directory_offset, bytes);
+    s->hdr.bitmap_directory_bytes = bytes;
+    if (hits) {
+        error_setg(errp, "bitmaps_ext: the bitmap directory overlaps other metadata");
+        return -EINVAL;
+    }
+    return 0;
+}
+
 int qcow2_read_bitmap_directory(BlockDriverState *bs, Error **errp)
 {
     Qcow2State *s = bdrv_state(bs);
@@ -190,6 +193,9 @@ int qcow2_read_bitmap_directory(BlockDriverState *bs, Error **errp)
         error_setg(errp, "Requested bitmap directory size is zero");
         ret = -EINVAL;
     } else {
+        ret = check_place(bs, errp);
+    }
+    if (ret == 0) {
         ret = bdrv_pread(bdrv_file(bs), (int64_t)s->hdr.bitmap_directory_offset, (int64_t)size, buf);
         if (ret < 0) {
             error_setg_errno(errp, -ret, "Failed to read bitmap directory");
@@ -209,7 +215,7 @@ static uint64_t directory_bytes(const Qcow2Bitmap *bitmaps, uint32_t count)
     uint64_t bytes = 0;
 
     for (uint32_t i = 0; i < count; i++) {
-        bytes += qcow2_bitmap_entry_bytes(strlen(bitmaps[i].name), bitmaps[i].extra_len);
+        bytes += qcow2_bitmap_entry_bytes(strlen(bitmaps[i].name));
     }
     return bytes;
 }
@@ -226,12 +232,8 @@ static void put_entries(uint8_t *at, const Qcow2Bitmap *bitmaps, uint32_t count)
         at[16] = TYPE_DIRTY_TRACKING;
         at[17] = b->granularity_bits;
         store_be16(at + 18, (uint16_t)name_len);
-        store_be32(at + 20, b->extra_len);
-        if (b->extra_len > 0) {
-            memcpy(at + ENTRY_LEN, b->extra, b->extra_len);
-        }
-        memcpy(at + ENTRY_LEN + b->extra_len, b->name, name_len);
-        at += qcow2_bitmap_entry_bytes(name_len, b->extra_len);
+        memcpy(at + QCOW2_BITMAP_ENTRY, b->name, name_len);
+        at += qcow2_bitmap_entry_bytes(name_len);
     }
 }
 

@@ -205,12 +205,12 @@ static bool check_constraints(BlockDriverState *bs, const char *name, uint32_t g
 /* Room for one more beside those that are there or will be. */
 static bool check_directory(BlockDriverState *bs, const char *name, Error **errp)
 {
-    uint64_t bytes = qcow2_bitmap_entry_bytes(strlen(name), 0);
+    uint64_t bytes = qcow2_bitmap_entry_bytes(strlen(name));
     uint32_t count = 1;
 
     for (BdrvDirtyBitmap *b = bdrv_dirty_bitmap_first(bs); b; b = bdrv_dirty_bitmap_next(b)) {
         if (bdrv_dirty_bitmap_get_persistence(b)) {
-            bytes += qcow2_bitmap_entry_bytes(strlen(bdrv_dirty_bitmap_name(b)), 0);
+            bytes += qcow2_bitmap_entry_bytes(strlen(bdrv_dirty_bitmap_name(b)));
             count++;
         }
     }
@@ -353,8 +353,7 @@ static int coroutine_fn store_bitmap(BlockDriverState *bs, const BdrvDirtyBitmap
     }
     free(table);
     b->table_entries = (uint32_t)entries;
-    b->flags &= QCOW2_BITMAP_EXTRA_COMPATIBLE;
-    b->flags |= bdrv_dirty_bitmap_enabled(bitmap) ? QCOW2_BITMAP_AUTO : 0;
+    b->flags = bdrv_dirty_bitmap_enabled(bitmap) ? QCOW2_BITMAP_AUTO : 0;
     return ret;
 }
 
@@ -383,12 +382,7 @@ static int copy_entry(Qcow2Bitmap *to, const Qcow2Bitmap *from)
 {
     *to = *from;
     to->name = strdup(from->name);
-    to->extra = malloc((size_t)from->extra_len + 1);
-    if (!to->name || !to->extra) {
-        return -ENOMEM;
-    }
-    memcpy(to->extra, from->extra, from->extra_len);
-    return 0;
+    return to->name ? 0 : -ENOMEM;
 }
 
 static int compare_pointers(const void *a, const void *b)
@@ -587,7 +581,6 @@ static int coroutine_fn remove_at(BlockDriverState *bs, uint32_t index, Error **
     s->bitmap_count--;
     free_bitmap(bs, &removed);
     free(removed.name);
-    free(removed.extra);
     return 0;
 }
 

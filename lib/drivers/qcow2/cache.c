@@ -24,7 +24,8 @@ static uint32_t log2_up(uint64_t n)
     return bits;
 }
 
-int qcow2_cache_init(Qcow2Cache *c, uint32_t table_size, uint64_t bytes, pthread_mutex_t *map_lock)
+int qcow2_cache_init(Qcow2Cache *c, uint32_t table_size, uint64_t bytes, unsigned area,
+                     pthread_mutex_t *map_lock)
 {
     uint64_t count = bytes / table_size;
 
@@ -33,6 +34,7 @@ int qcow2_cache_init(Qcow2Cache *c, uint32_t table_size, uint64_t bytes, pthread
     c->count = count < 2 ? 2 : count > (1u << 24) ? 1u << 24 : (uint32_t)count;
     c->hash_bits = log2_up(c->count);
     c->map_lock = map_lock;
+    c->area = area;
     c->tables = calloc(c->count, sizeof(c->tables[0]));
     c->hash = calloc((size_t)1 << c->hash_bits, sizeof(c->hash[0]));
     if (!c->tables || !c->hash) {
@@ -230,6 +232,21 @@ void qcow2_cache_forget_all(Qcow2Cache *c)
     }
 }
 
+void qcow2_cache_clean(Qcow2Cache *c)
+{
+    for (uint32_t i = 0; i < c->filled; i++) {
+        Qcow2Table *table = &c->tables[i];
+
+        if (!table->dirty && !atomic_exchange(&table->used, false)) {
+            if (table->offset) {
+                hash_remove(c, table);
+            }
+            qemu_vfree(table->data);
+            table->data = NULL;
+        }
+    }
+}
+
 int coroutine_fn qcow2_cache_write(BlockDriverState *bs, Qcow2Cache *c)
 {
     int ret;
@@ -238,6 +255,10 @@ int coroutine_fn qcow2_cache_write(BlockDriverState *bs, Qcow2Cache *c)
         Qcow2Table *table = &c->tables[i];
 
         if (table->dirty) {
+            ret = qcow2_check_table_write(bs, c->area, table->offset, c->table_size);
+            if (ret < 0) {
+                return ret;
+            }
             ret = bdrv_pwrite(bdrv_file(bs), (int64_t)table->offset, c->table_size, table->data);
             if (ret < 0) {
                 return ret;

@@ -47,6 +47,12 @@ static bool has_host(const Qcow2State *s, uint64_t entry)
     return (entry & QCOW2_OFFSET_MASK) || (s->external && (entry & QCOW2_COPIED));
 }
 
+bool qcow2_entry_has_place(const Qcow2State *s, uint64_t entry)
+{
+    return (entry & QCOW2_OFFSET_MASK) ||
+           (has_host(s, entry) && (qcow2_has_subclusters(s) || !(entry & QCOW2_ZERO)));
+}
+
 static Qcow2Type subcluster_type(const Qcow2State *s, uint64_t entry, uint64_t bitmap,
                                  uint32_t sub)
 {
@@ -289,14 +295,14 @@ int coroutine_fn qcow2_map(BlockDriverState *bs, int64_t offset, int64_t bytes, 
 
 /* ---- L2 tables ---- */
 
-static void set_l1(BlockDriverState *bs, uint64_t index, uint64_t value)
+void qcow2_set_l1(BlockDriverState *bs, uint64_t index, uint64_t value)
 {
     Qcow2State *s = bdrv_state(bs);
 
     pthread_mutex_lock(&s->map_lock);
     s->l1[index] = value;
     pthread_mutex_unlock(&s->map_lock);
-    qcow2_filter_add(s, value & QCOW2_OFFSET_MASK);
+    qcow2_note_table(s, value & QCOW2_OFFSET_MASK, QCOW2_OL_ACTIVE_L2);
     if (s->l1_dirty_to == 0 || index < s->l1_dirty_from) {
         s->l1_dirty_from = (uint32_t)index;
     }
@@ -348,9 +354,9 @@ static int coroutine_fn new_l2_table(BlockDriverState *bs, uint64_t index)
         qcow2_change_refcount(bs, first, 1, -1);
         return ret;
     }
-    set_l1(bs, index, first << s->cluster_bits | QCOW2_COPIED);
+    qcow2_set_l1(bs, index, first << s->cluster_bits | QCOW2_COPIED);
     if (old_offset) {
-        qcow2_free_later(s, old_offset >> s->cluster_bits, 1, false);
+        qcow2_free_later(s, old_offset >> s->cluster_bits, 1, QCOW2_DISCARD_OTHER);
     }
     return 0;
 }

@@ -137,7 +137,7 @@ int coroutine_fn qcow2_read_compressed(BlockDriverState *bs, uint64_t entry, uin
     ret = bdrv_pread(bdrv_file(bs), (int64_t)offset, job.src_size, data);
     if (ret == 0) {
         job.src = data;
-        ret = run_codec(s, &job, false);
+        ret = run_codec(s, &job, QCOW2_DISCARD_NEVER);
     }
     free(data);
     return ret < 0 ? ret : 0;
@@ -171,9 +171,9 @@ static int coroutine_fn link_compressed(BlockDriverState *bs, uint64_t cluster, 
     if (ret == 0) {
         old = qcow2_slice_get(s, slice, i, &bitmap);
         qcow2_slice_set(bs, slice, i, value, 0);
-        qcow2_free_entry_later(s, old, false);
+        qcow2_free_entry_later(s, old, QCOW2_DISCARD_NEVER);
     } else {
-        qcow2_free_entry_later(s, value, false);
+        qcow2_free_entry_later(s, value, QCOW2_DISCARD_NEVER);
     }
     return ret;
 }
@@ -188,7 +188,7 @@ static int coroutine_fn begin_compressed(BlockDriverState *bs, Qcow2Allocation *
     qcow2_wait_allocations(s, cluster, 1);
     ret = atomic_load(&s->broken) ? -EIO : qcow2_alloc_bytes(bs, bytes, offset);
     if (ret == 0 && !fits_in_entry(s, *offset + bytes)) {
-        qcow2_free_entry_later(s, compressed_entry(s, *offset, bytes), false);
+        qcow2_free_entry_later(s, compressed_entry(s, *offset, bytes), QCOW2_DISCARD_NEVER);
         ret = -EFBIG;
     }
     if (ret == 0) {
@@ -217,7 +217,7 @@ static int coroutine_fn store_compressed(BlockDriverState *bs, uint64_t cluster,
     if (ret == 0) {
         ret = link_compressed(bs, cluster, value);
     } else {
-        qcow2_free_entry_later(s, value, false);
+        qcow2_free_entry_later(s, value, QCOW2_DISCARD_NEVER);
     }
     qcow2_end_allocation(&a);
     qemu_co_mutex_unlock(&s->lock);

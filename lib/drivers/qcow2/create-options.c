@@ -119,7 +119,8 @@ static int refuse_encryption(const QDict *options, Error **errp)
 
 /* ---- numbers and combinations ---- */
 
-int qcow2_parse_refcount_bits(const QDict *options, Qcow2Header *hdr, Error **errp)
+static int parse_refcount_bits(const QDict *options, Qcow2Header *hdr, const char *remedy,
+                               Error **errp)
 {
     int64_t bits = number(options, "refcount_bits", 16);
 
@@ -130,7 +131,7 @@ int qcow2_parse_refcount_bits(const QDict *options, Qcow2Header *hdr, Error **er
     hdr->refcount_order = (uint32_t)__builtin_ctzll((uint64_t)bits);
     if (hdr->version < 3 && bits != 16) {
         error_setg(errp, "Different refcount widths than 16 bits require compatibility level 1.1 "
-                   "or above (use version=v3 or greater)");
+                   "or above (use %s or greater)", remedy);
         return -EINVAL;
     }
     return 0;
@@ -247,7 +248,7 @@ static int parse_combinations(const QDict *options, Qcow2Header *hdr, PreallocMo
         ret = parse_lazy_refcounts(options, hdr, errp);
     }
     if (ret == 0) {
-        ret = qcow2_parse_refcount_bits(options, hdr, errp);
+        ret = parse_refcount_bits(options, hdr, "version=v3", errp);
     }
     if (ret == 0) {
         ret = parse_data_file(options, hdr, prealloc, errp);
@@ -272,4 +273,28 @@ int qcow2_parse_create_options(const QDict *options, Qcow2Header *hdr, PreallocM
     }
     hdr->size = ((uint64_t)size + BDRV_SECTOR_SIZE - 1) & BDRV_SECTOR_MASK;
     return ret < 0 ? ret : parse_combinations(options, hdr, prealloc, errp);
+}
+
+int qcow2_parse_measure_options(const QDict *options, Qcow2Header *hdr, PreallocMode *prealloc,
+                                Error **errp)
+{
+    const char *compat = qdict_get_try_str(options, "compat");
+    const char *mode = qdict_get_try_str(options, "preallocation");
+    int ret;
+
+    *hdr = (Qcow2Header){ .version = 3, .size = (uint64_t)number(options, "size", 0) };
+    *prealloc = PREALLOC_MODE_OFF;
+    ret = parse_clusters(options, hdr, errp);
+    if (ret == 0 && compat && qcow2_parse_compat(compat, &hdr->version, NULL) < 0) {
+        error_setg(errp, "Invalid compatibility level: '%s'", compat);
+        ret = -EINVAL;
+    }
+    if (ret == 0) {
+        ret = parse_refcount_bits(options, hdr, "compat=1.1", errp);
+    }
+    if (ret == 0 && mode && prealloc_mode_parse(mode, prealloc) < 0) {
+        error_setg(errp, "invalid parameter value: %s", mode);
+        ret = -EINVAL;
+    }
+    return ret < 0 ? ret : refuse_encryption(options, errp);
 }

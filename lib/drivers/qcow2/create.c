@@ -201,10 +201,11 @@ static int plan_image(NewImage *image, const char *filename, const QDict *option
     ret = qcow2_lay_out(hdr, preallocated, preallocated && !hdr->data_file
                         ? (hdr->size + image->cluster_size - 1) >> hdr->cluster_bits : 0,
                         &image->layout);
-    if (ret < 0) {
+    if (ret < 0 || (image->layout.refblocks - image->layout.reftable) * image->cluster_size >
+        QCOW2_MAX_REFTABLE_BYTES) {
         error_setg(errp, "The image size is too large for clusters of %u bytes",
                    image->cluster_size);
-        return ret;
+        return -EFBIG;
     }
     hdr->l1_size = (uint32_t)image->layout.l1_entries;
     hdr->l1_offset = hdr->l1_size ? image->layout.l1 << hdr->cluster_bits : 0;

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <blkbackend/block-backend.h>
+
 #include "byte-order.h"
 
 #define FEATURE_ENTRY 48                /* bytes: kind, bit, name */
@@ -260,7 +262,8 @@ static bool table_fits(const Qcow2Header *hdr, uint64_t offset, uint64_t bytes)
     return offset % (UINT64_C(1) << hdr->cluster_bits) == 0 && offset <= INT64_MAX - bytes;
 }
 
-static int check_tables(const Qcow2Header *hdr, Error **errp)
+/* for_check: without what a check itself finds, and mends. */
+static int check_tables(const Qcow2Header *hdr, bool for_check, Error **errp)
 {
     uint64_t reftable_bytes = (uint64_t)hdr->reftable_clusters << hdr->cluster_bits;
 
@@ -269,7 +272,7 @@ static int check_tables(const Qcow2Header *hdr, Error **errp)
     } else if ((hdr->incompatible & QCOW2_INCOMPAT_EXTL2) && hdr->cluster_bits < 14) {
         error_setg(errp, "Extended L2 entries are only supported with cluster sizes of at least "
                    "16384 bytes");
-    } else if (hdr->reftable_clusters == 0) {
+    } else if (hdr->reftable_clusters == 0 && !for_check) {
         error_setg(errp, "Image does not contain a reference count table");
     } else if (reftable_bytes > QCOW2_MAX_REFTABLE_BYTES) {
         error_setg(errp, "Reference count table too large");
@@ -279,9 +282,9 @@ static int check_tables(const Qcow2Header *hdr, Error **errp)
         error_setg(errp, "Active L1 table too large");
     } else if (!table_fits(hdr, hdr->l1_offset, hdr->l1_size * sizeof(uint64_t))) {
         error_setg(errp, "Active L1 table offset invalid");
-    } else if (hdr->nb_snapshots > QCOW2_MAX_SNAPSHOTS) {
+    } else if (hdr->nb_snapshots > QCOW2_MAX_SNAPSHOTS && !for_check) {
         error_setg(errp, "Snapshot table too large");
-    } else if (hdr->nb_snapshots && !table_fits(hdr, hdr->snapshots_offset, 0)) {
+    } else if (hdr->nb_snapshots && !table_fits(hdr, hdr->snapshots_offset, 0) && !for_check) {
         error_setg(errp, "Snapshot table offset invalid");
     } else if (hdr->size > INT64_MAX - (UINT64_C(1) << 30)) {
         error_setg(errp, "Image is too big");
@@ -348,7 +351,7 @@ static int read_first_cluster(HeaderReader *r)
         ret = check_compression(r->hdr, r->errp);
     }
     if (ret == 0) {
-        ret = check_tables(r->hdr, r->errp);
+        ret = check_tables(r->hdr, bdrv_get_flags(r->bs) & BDRV_O_CHECK, r->errp);
     }
     return ret < 0 ? ret : check_data_file(r->hdr, r->errp);
 }
@@ -424,6 +427,23 @@ int qcow2_set_incompatible(BlockDriverState *bs, uint64_t bits)
     ret = qcow2_update_header(bs, QCOW2_HDR_INCOMPAT, field, sizeof(field));
     if (ret == 0) {
         s->hdr.incompatible |= bits;
+    }
+    return ret;
+}
+
+int qcow2_clear_incompatible(BlockDriverState *bs, uint64_t bits)
+{
+    Qcow2State *s = bdrv_state(bs);
+    uint8_t field[8];
+    int ret;
+
+    if (s->hdr.version < 3 || !(s->hdr.incompatible & bits)) {
+        return 0;
+    }
+    store_be64(field, s->hdr.incompatible & ~bits);
+    ret = qcow2_update_header(bs, QCOW2_HDR_INCOMPAT, field, sizeof(field));
+    if (ret == 0) {
+        s->hdr.incompatible &= ~bits;
     }
     return ret;
 }

@@ -90,6 +90,9 @@ int coroutine_fn qcow2_co_preadv(BlockDriverState *bs, int64_t offset, int64_t b
     int64_t done = 0;
 
     (void)flags;
+    if (atomic_load_explicit(&s->refused, memory_order_relaxed)) {
+        return -ENOMEDIUM;
+    }
     while (done < bytes) {
         Qcow2Extent ext;
         Qcow2Pin pin;
@@ -134,7 +137,8 @@ int coroutine_fn qcow2_co_map_read(BlockDriverState *bs, int64_t offset, int64_t
     Qcow2Pin pin;
     int ret = -ENOTSUP;
 
-    if (!qcow2_map_quick(s, offset, bytes, &ext, &pin)) {
+    if (atomic_load_explicit(&s->refused, memory_order_relaxed) ||
+        !qcow2_map_quick(s, offset, bytes, &ext, &pin)) {
         return -ENOTSUP;
     }
     if (ext.bytes == bytes && ext.type == QCOW2_NORMAL &&

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The driver's own options: sizes of the caches, and the external data file.
+ * The driver's own options, which docs/qcow2.md describes: what writes are kept
+ * off, which discards are passed on, sizes of the caches, the external data file.
  */
 #include "drivers/qcow2/qcow2.h"
 
@@ -16,6 +17,119 @@
 #define DEFAULT_L2_CACHE (32u << 20)
 #define DEFAULT_SLICE (64u << 10)
 #define MIN_REFCOUNT_BLOCKS 4u
+
+#define DEFAULT_CLEAN_INTERVAL 600      /* s */
+
+/* ---- metadata that writes are kept off ---- */
+
+#define OVERLAP "overlap-check"
+
+static int parse_template(const char *text, unsigned *areas, Error **errp)
+{
+    static const struct { const char *word; unsigned areas; } templates[] = {
+        { "none", 0 }, { "constant", QCOW2_OL_CONSTANT }, { "cached", QCOW2_OL_CACHED },
+        { "all", QCOW2_OL_ALL },
+    };
+
+    for (size_t i = 0; i < sizeof(templates) / sizeof(templates[0]); i++) {
+        if (strcmp(text, templates[i].word) == 0) {
+            *areas = templates[i].areas;
+            return 0;
+        }
+    }
+    error_setg(errp, "Unsupported value '%s' for qcow2 option '" OVERLAP "'. Allowed are any of "
+               "the following: none, constant, cached, all", text);
+    return -EINVAL;
+}
+
+static int take_template(QDict *options, unsigned *areas, Error **errp)
+{
+    const char *template = qdict_get_try_str(options, OVERLAP ".template");
+    const char *text = qdict_get_try_str(options, OVERLAP);
+    int ret;
+
+    if (text && template && strcmp(text, template) != 0) {
+        error_setg(errp, "Conflicting values for qcow2 options '" OVERLAP "' ('%s') and '"
+                   OVERLAP ".template' ('%s')", text, template);
+        return -EINVAL;
+    }
+    ret = parse_template(text ? text : template ? template : "cached", areas, errp);
+    qdict_del(options, OVERLAP);
+    qdict_del(options, OVERLAP ".template");
+    return ret;
+}
+
+static int take_overlap(QDict *options, unsigned *areas, Error **errp)
+{
+    static const char *const names[] = {
+        OVERLAP ".main-header", OVERLAP ".active-l1", OVERLAP ".active-l2",
+        OVERLAP ".refcount-table", OVERLAP ".refcount-block", OVERLAP ".snapshot-table",
+        OVERLAP ".inactive-l1", OVERLAP ".inactive-l2", OVERLAP ".bitmap-directory",
+    };
+    int ret = take_template(options, areas, errp);
+
+    for (unsigned i = 0; ret == 0 && i < sizeof(names) / sizeof(names[0]); i++) {
+        bool on = *areas & (1u << i);
+
+        ret = options_take_bool(options, names[i], &on, errp);
+        *areas = (*areas & ~(1u << i)) | (unsigned)on << i;
+    }
+    return ret;
+}
+
+/* ---- what is passed on, what is put off ---- */
+
+static int take_discard(Qcow2State *s, QDict *options, int flags, Error **errp)
+{
+    bool *pass = s->pass_discard;
+
+    pass[QCOW2_DISCARD_ALWAYS] = true;
+    pass[QCOW2_DISCARD_REQUEST] = flags & BDRV_O_UNMAP;
+    pass[QCOW2_DISCARD_SNAPSHOT] = true;
+    if (options_take_bool(options, "pass-discard-request", &pass[QCOW2_DISCARD_REQUEST],
+                          errp) < 0 ||
+        options_take_bool(options, "pass-discard-snapshot", &pass[QCOW2_DISCARD_SNAPSHOT],
+                          errp) < 0) {
+        return -EINVAL;
+    }
+    return options_take_bool(options, "pass-discard-other", &pass[QCOW2_DISCARD_OTHER], errp);
+}
+
+/* Refcounts are always written before what relies on them: there is nothing to put off. */
+static int take_lazy_refcounts(const Qcow2State *s, QDict *options, Error **errp)
+{
+    bool lazy = false;
+    int ret = options_take_bool(options, "lazy-refcounts", &lazy, errp);
+
+    if (ret == 0 && lazy && s->hdr.version < 3) {
+        error_setg(errp, "Lazy refcounts require a qcow2 image with at least qemu 1.1 "
+                   "compatibility level");
+        ret = -EINVAL;
+    }
+    return ret;
+}
+
+int qcow2_take_options(BlockDriverState *bs, QDict *options, int flags, Error **errp)
+{
+    Qcow2State *s = bdrv_state(bs);
+    int ret = take_overlap(options, &s->overlap_check, errp);
+
+    if (ret == 0) {
+        ret = take_discard(s, options, flags, errp);
+    }
+    if (ret == 0) {
+        ret = take_lazy_refcounts(s, options, errp);
+    }
+    s->clean_interval = DEFAULT_CLEAN_INTERVAL;
+    if (ret == 0) {
+        ret = options_take_size(options, "cache-clean-interval", &s->clean_interval, errp);
+    }
+    if (ret == 0 && s->clean_interval > UINT32_MAX) {
+        error_setg(errp, "Cache clean interval too big");
+        ret = -EINVAL;
+    }
+    return ret;
+}
 
 /* ---- caches ---- */
 
@@ -101,9 +215,11 @@ int qcow2_open_caches(BlockDriverState *bs, QDict *options, Error **errp)
     }
     complete_sizes(s, &sizes);
     s->slice_bits = (uint32_t)__builtin_ctzll((uint64_t)sizes.slice) - s->l2_entry_bits;
-    ret = qcow2_cache_init(&s->l2_cache, (uint32_t)sizes.slice, (uint64_t)sizes.l2, &s->map_lock);
+    ret = qcow2_cache_init(&s->l2_cache, (uint32_t)sizes.slice, (uint64_t)sizes.l2,
+                           QCOW2_OL_ACTIVE_L2, &s->map_lock);
     return ret < 0 ? ret : qcow2_cache_init(&s->refcount_cache, s->cluster_size,
-                                            (uint64_t)sizes.refcount, NULL);
+                                            (uint64_t)sizes.refcount, QCOW2_OL_REFCOUNT_BLOCK,
+                                            NULL);
 }
 
 /* ---- the external data file ---- */
@@ -176,6 +292,8 @@ static int open_data_file(BlockDriverState *bs, QDict *options, const char *refe
     QDECREF(own);
     if (ret < 0) {
         s->data_file = NULL;
+    } else {
+        bdrv_attach_child(bs, s->data_file);
     }
     return ret;
 }
@@ -202,14 +320,4 @@ int qcow2_open_data_file(BlockDriverState *bs, QDict *options, int flags, Error 
     ret = open_data_file(bs, options, reference, flags, errp);
     free(reference);
     return ret;
-}
-
-void qcow2_close_data_file(BlockDriverState *bs)
-{
-    Qcow2State *s = bdrv_state(bs);
-
-    if (s->external) {
-        bdrv_unref(s->data_file);
-    }
-    s->data_file = NULL;
 }

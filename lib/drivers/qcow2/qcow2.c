@@ -3,8 +3,7 @@
  * Format "qcow2": images that grow as they are written to, on top of a backing
  * file if they have one.
  *
- * Options: cache-size, l2-cache-size, l2-cache-entry-size, refcount-cache-size
- * (bytes), data-file, data-file.*.
+ * docs/qcow2.md describes its options.
  */
 #include "drivers/qcow2/qcow2.h"
 
@@ -81,6 +80,9 @@ static int read_tables(BlockDriverState *bs, Error **errp)
         ret = read_table(bs, s->hdr.reftable_offset, &s->reftable, s->reftable_size,
                          "reference count", errp);
     }
+    if (ret == 0 && (bdrv_get_flags(bs) & BDRV_O_CHECK)) {
+        return qcow2_reload_snapshots(bs);   /* a check tells what is wrong with them */
+    }
     return ret < 0 ? ret : qcow2_read_snapshots(bs, errp);
 }
 
@@ -103,43 +105,48 @@ static int find_fresh_area(BlockDriverState *bs, Error **errp)
     return 0;
 }
 
-/* An image that nobody may write to, unless he mends it first. */
+/* An image that nobody may write to, but to mend it. */
 static int check_writable(BlockDriverState *bs, int flags, Error **errp)
 {
     const Qcow2State *s = bdrv_state(bs);
-    bool corrupt = s->hdr.incompatible & QCOW2_INCOMPAT_CORRUPT;
 
-    if (!(flags & BDRV_O_RDWR) ||
-        !(s->hdr.incompatible & (QCOW2_INCOMPAT_CORRUPT | QCOW2_INCOMPAT_DIRTY))) {
+    if (!(flags & BDRV_O_RDWR) || (flags & BDRV_O_CHECK) ||
+        !(s->hdr.incompatible & QCOW2_INCOMPAT_CORRUPT)) {
         return 0;
     }
     if (flags & BDRV_O_AUTO_RDONLY) {
         bdrv_set_read_only(bs);
         return 0;
     }
-    if (corrupt) {
-        error_setg(errp, "Image is corrupt; cannot be opened read/write");
-    } else {
-        error_setg(errp, "Image was not closed properly and its reference counts may be wrong; "
-                   "cannot be opened read/write");
-    }
+    error_setg(errp, "Image is corrupt; cannot be opened read/write");
     error_append_hint(errp, "Repair it first: qemu-img check -r all\n");
     return -EACCES;
+}
+
+/* An image that was not closed properly has refcounts that may be wrong. */
+static int mend_if_dirty(BlockDriverState *bs, int flags, Error **errp)
+{
+    const Qcow2State *s = bdrv_state(bs);
+
+    if (!(flags & BDRV_O_RDWR) || (flags & (BDRV_O_CHECK | BDRV_O_INACTIVE)) ||
+        !(s->hdr.incompatible & QCOW2_INCOMPAT_DIRTY)) {
+        return 0;
+    }
+    return qcow2_mend_dirty(bs, errp);
 }
 
 static void free_state(BlockDriverState *bs)
 {
     Qcow2State *s = bdrv_state(bs);
 
-    qcow2_close_data_file(bs);
-    qcow2_free_snapshots(bs);
+    qcow2_free_snapshots(s->snapshots, s->hdr.nb_snapshots);
     qcow2_cache_destroy(&s->l2_cache);
     qcow2_cache_destroy(&s->refcount_cache);
     free(s->l1);
     free(s->reftable);
     qcow2_free_bitmaps(s->bitmaps, s->bitmap_count);
-    free(s->table_filter.bits);
     free(s->freed);
+    free(s->guard.entries);
     qcow2_free_header(&s->hdr);
     pthread_mutex_destroy(&s->map_lock);
 }
@@ -158,6 +165,9 @@ static int open_image(BlockDriverState *bs, QDict *options, int flags, Error **e
         ret = check_writable(bs, flags, errp);
     }
     if (ret == 0) {
+        ret = qcow2_take_options(bs, options, flags, errp);
+    }
+    if (ret == 0) {
         ret = read_tables(bs, errp);
     }
     if (ret == 0) {
@@ -166,7 +176,15 @@ static int open_image(BlockDriverState *bs, QDict *options, int flags, Error **e
     if (ret == 0) {
         ret = qcow2_open_caches(bs, options, errp);
     }
-    return ret < 0 ? ret : qcow2_open_data_file(bs, options, flags, errp);
+    if (ret == 0) {
+        ret = qcow2_open_data_file(bs, options, flags, errp);
+    }
+    return ret < 0 ? ret : mend_if_dirty(bs, bdrv_get_flags(bs), errp);
+}
+
+static bool must_prepare(const Qcow2State *s)
+{
+    return (s->hdr.autoclear & ~QCOW2_AUTOCLEAR_DATA_FILE_RAW) && s->hdr.version >= 3;
 }
 
 static int qcow2_open(BlockDriverState *bs, QDict *options, int flags, Error **errp)
@@ -183,15 +201,119 @@ static int qcow2_open(BlockDriverState *bs, QDict *options, int flags, Error **e
         return ret;
     }
     atomic_store(&s->sparse, -1);
-    atomic_store(&s->must_prepare,
-                 (s->hdr.autoclear & ~QCOW2_AUTOCLEAR_DATA_FILE_RAW) && s->hdr.version >= 3);
+    atomic_store(&s->must_prepare, must_prepare(s));
     bdrv_set_backing_file(bs, s->hdr.backing_file, s->hdr.backing_format);
+    qcow2_start_cleaning(bs, bdrv_get_aio_context(bs));
     return 0;
+}
+
+/* ---- another process may have changed it ---- */
+
+/* What is read from the disk when an image is opened. */
+typedef struct Tables {
+    Qcow2Header hdr;
+    uint64_t *l1, *reftable;
+    uint32_t reftable_size;
+    Qcow2Snapshot *snapshots;
+    uint64_t snapshots_bytes;
+} Tables;
+
+static Tables take_tables(Qcow2State *s)
+{
+    Tables t = { s->hdr, s->l1, s->reftable, s->reftable_size, s->snapshots, s->snapshots_bytes };
+
+    s->l1 = s->reftable = NULL;
+    s->snapshots = NULL;
+    return t;
+}
+
+static void give_tables(Qcow2State *s, const Tables *t)
+{
+    s->hdr = t->hdr;
+    s->l1 = t->l1;
+    s->reftable = t->reftable;
+    s->reftable_size = t->reftable_size;
+    s->snapshots = t->snapshots;
+    s->snapshots_bytes = t->snapshots_bytes;
+}
+
+static void free_tables(Tables *t)
+{
+    qcow2_free_snapshots(t->snapshots, t->hdr.nb_snapshots);
+    qcow2_free_header(&t->hdr);
+    free(t->l1);
+    free(t->reftable);
+}
+
+/* The caches have tables of one size, and the data file stays what it is. */
+static int check_same_kind(const Qcow2Header *old, const Qcow2Header *hdr, Error **errp)
+{
+    uint64_t fixed = QCOW2_INCOMPAT_EXTL2 | QCOW2_INCOMPAT_DATA_FILE;
+
+    if (old->cluster_bits != hdr->cluster_bits ||
+        (old->incompatible & fixed) != (hdr->incompatible & fixed)) {
+        error_setg(errp, "It is another image now: its clusters or its data file are of another "
+                   "kind");
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static int reread_tables(BlockDriverState *bs, const Qcow2Header *old, Error **errp)
+{
+    Qcow2State *s = bdrv_state(bs);
+    int ret = qcow2_read_header(bs, &s->hdr, errp);
+
+    if (ret == 0) {
+        ret = check_same_kind(old, &s->hdr, errp);
+    }
+    if (ret < 0) {
+        return ret;
+    }
+    set_geometry(s);
+    ret = qcow2_check_bitmaps_extension(bs, errp);
+    if (ret == 0) {
+        ret = check_writable(bs, bdrv_get_flags(bs) & ~BDRV_O_AUTO_RDONLY, errp);
+    }
+    if (ret == 0) {
+        ret = read_tables(bs, errp);
+    }
+    return ret < 0 ? ret : find_fresh_area(bs, errp);
+}
+
+static void coroutine_fn qcow2_co_invalidate_cache(BlockDriverState *bs, Error **errp)
+{
+    Qcow2State *s = bdrv_state(bs);
+    Tables old, new;
+    bool good;
+
+    qemu_co_mutex_lock(&s->lock);
+    qcow2_cache_forget_all(&s->l2_cache);
+    qcow2_cache_forget_all(&s->refcount_cache);
+    old = take_tables(s);
+    good = reread_tables(bs, &old.hdr, errp) == 0;
+    if (!good) {
+        new = take_tables(s);
+        give_tables(s, &old);
+        set_geometry(s);
+        free_tables(&new);
+    } else {
+        free_tables(&old);
+        s->free_hint = s->compressed_tail = 0;
+        s->reftable_checked = false;
+        atomic_store(&s->must_prepare, must_prepare(s));
+    }
+    qcow2_forget_metadata_places(s);
+    qemu_co_mutex_unlock(&s->lock);
+    if (good) {
+        mend_if_dirty(bs, bdrv_get_flags(bs) & ~BDRV_O_INACTIVE, errp);
+    }
 }
 
 /* The graph has flushed: nothing is left to be written. */
 static void qcow2_close(BlockDriverState *bs)
 {
+    qcow2_stop_cleaning(bs);
     free_state(bs);
 }
 
@@ -200,7 +322,8 @@ static int qcow2_reopen(BlockDriverState *bs, int flags, Error **errp)
     int ret;
 
     if (flags & BDRV_O_RDWR) {
-        return check_writable(bs, flags & ~BDRV_O_AUTO_RDONLY, errp);
+        ret = check_writable(bs, flags & ~BDRV_O_AUTO_RDONLY, errp);
+        return ret < 0 ? ret : mend_if_dirty(bs, flags, errp);
     }
     ret = bdrv_is_read_only(bs) ? 0 : bdrv_flush(bs);
     if (ret < 0) {
@@ -265,6 +388,9 @@ static BlockDriver qcow2_driver = {
     .bdrv_open = qcow2_open,
     .create_options = qcow2_create_options,
     .bdrv_create = qcow2_create,
+    .bdrv_measure = qcow2_measure,
+    .amend_options = qcow2_amend_options,
+    .bdrv_co_amend = qcow2_co_amend,
     .bdrv_close = qcow2_close,
     .bdrv_reopen = qcow2_reopen,
     .bdrv_refresh_limits = qcow2_refresh_limits,
@@ -279,7 +405,14 @@ static BlockDriver qcow2_driver = {
     .bdrv_co_block_status = qcow2_co_block_status,
     .bdrv_co_flush_to_os = qcow2_co_flush_to_os,
     .bdrv_co_truncate = qcow2_co_truncate,
+    .prealloc_modes = 1u << PREALLOC_MODE_METADATA | 1u << PREALLOC_MODE_FALLOC |
+                      1u << PREALLOC_MODE_FULL,
     .bdrv_co_pwritev_compressed = qcow2_co_pwritev_compressed,
+    .bdrv_attach_aio_context = qcow2_start_cleaning,
+    .bdrv_detach_aio_context = qcow2_stop_cleaning,
+    .bdrv_get_info = qcow2_get_info,
+    .bdrv_get_specific_info = qcow2_get_specific_info,
+    .bdrv_co_check = qcow2_co_check,
     .bdrv_co_save_vmstate = qcow2_co_save_vmstate,
     .bdrv_co_load_vmstate = qcow2_co_load_vmstate,
     .bdrv_supports_persistent_dirty_bitmap = qcow2_supports_persistent_dirty_bitmap,
@@ -287,6 +420,8 @@ static BlockDriver qcow2_driver = {
     .bdrv_co_remove_persistent_dirty_bitmap = qcow2_co_remove_persistent_dirty_bitmap,
     .bdrv_load_dirty_bitmaps = qcow2_load_dirty_bitmaps,
     .bdrv_co_store_dirty_bitmaps = qcow2_co_store_dirty_bitmaps,
+    .bdrv_co_invalidate_cache = qcow2_co_invalidate_cache,
+    .bdrv_co_make_empty = qcow2_co_make_empty,
     .bdrv_co_change_backing_file = qcow2_co_change_backing_file,
     .bdrv_co_snapshot_create = qcow2_co_snapshot_create,
     .bdrv_co_snapshot_goto = qcow2_co_snapshot_goto,

@@ -66,12 +66,30 @@
 #define QCOW2_EXT_DATA_FILE 0x44415441u
 #define QCOW2_EXT_BITMAPS_LEN 24u
 
-/* Entries of the L1 and L2 tables. */
+/* Entries of the L1 and L2 tables, and of the refcount table. */
 #define QCOW2_COPIED (UINT64_C(1) << 63)
 #define QCOW2_COMPRESSED (UINT64_C(1) << 62)
 #define QCOW2_ZERO UINT64_C(1)
 #define QCOW2_OFFSET_MASK UINT64_C(0x00fffffffffffe00)
 #define QCOW2_REFTABLE_MASK UINT64_C(0xfffffffffffffe00)
+#define QCOW2_L1_RESERVED UINT64_C(0x7f000000000001ff)
+#define QCOW2_L2_RESERVED UINT64_C(0x3f000000000001fe)     /* not of compressed clusters */
+
+/* Metadata that writes are kept off, as bits of overlap_check. */
+#define QCOW2_OL_MAIN_HEADER 0x001u
+#define QCOW2_OL_ACTIVE_L1 0x002u
+#define QCOW2_OL_ACTIVE_L2 0x004u
+#define QCOW2_OL_REFCOUNT_TABLE 0x008u
+#define QCOW2_OL_REFCOUNT_BLOCK 0x010u
+#define QCOW2_OL_SNAPSHOT_TABLE 0x020u
+#define QCOW2_OL_INACTIVE_L1 0x040u
+#define QCOW2_OL_INACTIVE_L2 0x080u
+#define QCOW2_OL_BITMAP_DIRECTORY 0x100u
+#define QCOW2_OL_CONSTANT (QCOW2_OL_MAIN_HEADER | QCOW2_OL_ACTIVE_L1 | QCOW2_OL_REFCOUNT_TABLE | \
+                           QCOW2_OL_SNAPSHOT_TABLE | QCOW2_OL_BITMAP_DIRECTORY)
+#define QCOW2_OL_CACHED (QCOW2_OL_CONSTANT | QCOW2_OL_ACTIVE_L2 | QCOW2_OL_REFCOUNT_BLOCK | \
+                         QCOW2_OL_INACTIVE_L1)
+#define QCOW2_OL_ALL (QCOW2_OL_CACHED | QCOW2_OL_INACTIVE_L2)
 
 enum { QCOW2_COMPRESSION_ZLIB, QCOW2_COMPRESSION_ZSTD };
 
@@ -123,6 +141,7 @@ typedef struct Qcow2Cache {
     Qcow2Table *tables;
     uint32_t dirty;                     /* how many are */
     pthread_mutex_t *map_lock;          /* held to change it; NULL: nobody looks without `lock` */
+    unsigned area;                      /* QCOW2_OL_*: what these are a part of */
 } Qcow2Cache;
 
 /* ---- mapping ---- */
@@ -155,16 +174,38 @@ typedef struct Qcow2Allocation {
     LIST_ENTRY(Qcow2Allocation) link;
 } Qcow2Allocation;
 
+/* Why clusters become free: options say in which cases their space goes back to the file. */
+typedef enum {
+    QCOW2_DISCARD_NEVER,                /* they will soon be used again */
+    QCOW2_DISCARD_REQUEST,              /* the guest wants it */
+    QCOW2_DISCARD_SNAPSHOT,             /* a snapshot goes */
+    QCOW2_DISCARD_OTHER,
+    QCOW2_DISCARD_ALWAYS,
+    QCOW2_DISCARD__MAX,
+} Qcow2Discard;
+
 /* Host clusters that are out of use, but not yet to be used again. */
 typedef struct Qcow2Freed {
     uint64_t first, count;              /* host clusters */
     unsigned epoch;
-    bool discard;                       /* and give their space back to the file */
+    Qcow2Discard discard;
 } Qcow2Freed;
+
+/* Where tables are, in a hash table of host clusters. */
+typedef struct Qcow2Guard {
+    uint64_t *entries;                  /* cluster, and QCOW2_OL_* bits; 0: none */
+    uint32_t bits, count;
+    bool built, overfull;
+    /* When it was built; others: it has to be built anew. */
+    const uint64_t *l1, *reftable;
+    uint64_t snapshots_offset;
+    uint32_t nb_snapshots;
+} Qcow2Guard;
 
 /* ---- bitmaps ---- */
 
 #define QCOW2_MAX_BITMAPS 65535u
+#define QCOW2_BITMAP_ENTRY 24u          /* bytes that every entry of the directory begins with */
 #define QCOW2_MAX_BITMAP_DIRECTORY (1024u * QCOW2_MAX_BITMAPS)   /* bytes */
 #define QCOW2_MAX_BITMAP_TABLE (UINT32_C(1) << 27)              /* entries */
 #define QCOW2_MAX_BITMAP_BYTES (UINT64_C(1) << 29)
@@ -173,7 +214,6 @@ typedef struct Qcow2Freed {
 
 #define QCOW2_BITMAP_IN_USE 1u          /* what is stored is not current */
 #define QCOW2_BITMAP_AUTO 2u            /* enabled */
-#define QCOW2_BITMAP_EXTRA_COMPATIBLE 4u
 
 /* An entry of the bitmap directory. */
 typedef struct Qcow2Bitmap {
@@ -182,17 +222,7 @@ typedef struct Qcow2Bitmap {
     uint32_t table_entries;
     uint32_t flags;
     uint8_t granularity_bits;
-    uint8_t *extra;                     /* not ours, kept */
-    uint32_t extra_len;
 } Qcow2Bitmap;
-
-/* Where L2 tables and refcount blocks may be, see table-filter.c. */
-typedef struct Qcow2TableFilter {
-    uint64_t *bits;                     /* NULL: not built yet */
-    uint32_t bits_log2;
-    uint64_t tables;                    /* that it knows */
-    const uint64_t *l1, *reftable;      /* of which these are the ones */
-} Qcow2TableFilter;
 
 /* An entry of the snapshot table, kept as it is on disk. */
 typedef struct Qcow2Snapshot {
@@ -218,11 +248,18 @@ typedef struct Qcow2State {
     pthread_mutex_t map_lock;
     atomic_bool reported;               /* found corrupt, and said so */
     atomic_bool broken;                 /* and must not be written to any more */
+    atomic_bool refused;                /* nor be read from: it is marked as corrupt */
     atomic_bool dirty;                  /* a flush has work to do */
     atomic_bool must_prepare;           /* the first write has to clear autoclear bits, and mark
                                            bitmaps as in use */
     atomic_int sparse;                  /* whether clusters in use are holes of the file: 1 yes,
                                            0 no, -1 nobody has asked yet */
+
+    unsigned overlap_check;             /* QCOW2_OL_*; fixed */
+    bool pass_discard[QCOW2_DISCARD__MAX];  /* fixed */
+    Qcow2Guard guard;                   /* lock and map_lock */
+    QEMUTimer *clean_timer;      /* cache-clean.c; NULL: never */
+    int64_t clean_interval;             /* s */
 
     uint64_t *l1;                       /* hdr.l1_size entries; lock and map_lock */
     uint32_t l1_dirty_from, l1_dirty_to;
@@ -234,7 +271,6 @@ typedef struct Qcow2State {
     bool reftable_checked;
     Qcow2Cache refcount_cache;
 
-    Qcow2TableFilter table_filter;      /* lock and map_lock */
     uint64_t free_hint;                 /* no free host cluster below it */
     uint64_t fresh_from;                /* host clusters from here on were never written to */
     uint64_t compressed_tail;           /* where the next compressed data may go; 0: nowhere */
@@ -262,6 +298,7 @@ void qcow2_free_header(Qcow2Header *hdr);
 /* Writes `bytes` bytes of the header and flushes. */
 int qcow2_update_header(BlockDriverState *bs, uint32_t offset, const void *buf, uint32_t bytes);
 int qcow2_set_incompatible(BlockDriverState *bs, uint64_t bits);
+int qcow2_clear_incompatible(BlockDriverState *bs, uint64_t bits);
 int qcow2_clear_autoclear(BlockDriverState *bs, uint64_t keep);
 
 /* ---- header-write.c ---- */
@@ -276,7 +313,8 @@ int coroutine_fn qcow2_co_change_backing_file(BlockDriverState *bs, const char *
 
 /* ---- cache.c; all but find under lock ---- */
 
-int qcow2_cache_init(Qcow2Cache *c, uint32_t table_size, uint64_t bytes, pthread_mutex_t *map_lock);
+int qcow2_cache_init(Qcow2Cache *c, uint32_t table_size, uint64_t bytes, unsigned area,
+                     pthread_mutex_t *map_lock);
 void qcow2_cache_destroy(Qcow2Cache *c);
 /* The table at `offset` if it is cached; under map_lock or lock. */
 Qcow2Table *qcow2_cache_find(Qcow2Cache *c, uint64_t offset);
@@ -290,6 +328,8 @@ void qcow2_cache_dirty(BlockDriverState *bs, Qcow2Cache *c, Qcow2Table *table);
 /* Forgets what is cached of [offset, offset + bytes), dirty or not; or all of it. */
 void qcow2_cache_forget(Qcow2Cache *c, uint64_t offset, uint64_t bytes);
 void qcow2_cache_forget_all(Qcow2Cache *c);
+/* Gives back the memory of what is as on the disk, and was not used since the last time. */
+void qcow2_cache_clean(Qcow2Cache *c);
 int coroutine_fn qcow2_cache_write(BlockDriverState *bs, Qcow2Cache *c);
 
 /* ---- write-back.c ---- */
@@ -324,13 +364,21 @@ uint64_t qcow2_slice_get(const Qcow2State *s, const Qcow2Table *slice, uint32_t 
 /* lock */
 void qcow2_slice_set(BlockDriverState *bs, Qcow2Table *slice, uint32_t entry, uint64_t value,
                      uint64_t bitmap);
+/* lock */
+void qcow2_set_l1(BlockDriverState *bs, uint64_t index, uint64_t value);
 /* Of a whole cluster without subclusters, or of one subcluster. */
 Qcow2Type qcow2_entry_type(const Qcow2State *s, uint64_t entry, uint64_t bitmap, uint32_t sub);
+/* Whether an entry that is not compressed has a place, used or not. */
+bool qcow2_entry_has_place(const Qcow2State *s, uint64_t entry);
 /* Where the compressed data of an entry are. */
 void qcow2_compressed_place(const Qcow2State *s, uint64_t entry, uint64_t *offset,
                             uint32_t *bytes);
 
 /* ---- refcount.c; lock ---- */
+
+/* Entry i of a refcount block, or of anything kept like one. */
+uint64_t qcow2_count_get(const uint8_t *block, uint64_t i, uint32_t order);
+void qcow2_count_set(uint8_t *block, uint64_t i, uint32_t order, uint64_t value);
 
 int coroutine_fn qcow2_get_refcount(BlockDriverState *bs, uint64_t cluster, uint64_t *count);
 int coroutine_fn qcow2_change_refcount(BlockDriverState *bs, uint64_t first, uint64_t count,
@@ -338,6 +386,8 @@ int coroutine_fn qcow2_change_refcount(BlockDriverState *bs, uint64_t first, uin
 /* Before the first search for free clusters: every block is listed but once.  Otherwise a small
  * file could make the search as long as it likes; so its length is that of the file. */
 int coroutine_fn qcow2_check_reftable(BlockDriverState *bs);
+/* In a block that is not cached. */
+void qcow2_refblock_set(const Qcow2State *s, uint8_t *block, uint64_t cluster, uint64_t count);
 /* Sees to it that there is a refcount block for the host cluster. */
 int coroutine_fn qcow2_ensure_refblock(BlockDriverState *bs, uint64_t cluster);
 /* Makes the block that entry `index` of the refcount table lacks, in a free cluster. */
@@ -364,9 +414,9 @@ void qcow2_end_allocation(Qcow2Allocation *a);
 
 void qcow2_unpin(Qcow2State *s, Qcow2Pin pin);
 /* Host clusters that nothing in memory points to any more.  lock */
-void qcow2_free_later(Qcow2State *s, uint64_t first, uint64_t count, bool discard);
+void qcow2_free_later(Qcow2State *s, uint64_t first, uint64_t count, Qcow2Discard discard);
 /* What the L2 entry of a guest cluster pointed to.  lock */
-void qcow2_free_entry_later(Qcow2State *s, uint64_t entry, bool discard);
+void qcow2_free_entry_later(Qcow2State *s, uint64_t entry, Qcow2Discard discard);
 /* So much is out of use that it should not wait for the next flush.  lock */
 bool qcow2_reclaim_is_due(const Qcow2State *s);
 /* Gives back what may be; all of it was unmapped on disk.  lock */
@@ -377,22 +427,24 @@ int coroutine_fn qcow2_reclaim(BlockDriverState *bs);
 /* Whether `bytes` bytes at `offset` of the file are surely free of metadata; quick.  false: not,
  * or it takes a closer look.  map_lock or lock */
 bool qcow2_is_data_area(const Qcow2State *s, uint64_t offset, uint64_t bytes);
-/* Whether they are; -EIO after marking the image as corrupt.  lock */
+/* What metadata there is, except for the areas to ignore; NULL: none.  lock */
+const char *qcow2_find_overlap(BlockDriverState *bs, unsigned ignore, uint64_t offset,
+                               uint64_t bytes);
+/* Whether one of them surely is metadata, whatever writes are kept off; lock, or no request in
+ * flight. */
+bool qcow2_hits_metadata(Qcow2State *s, uint64_t offset, uint64_t bytes);
+/* These two: -EIO, after marking the image as corrupt, where metadata would be overwritten: by
+ * data or something new, by a table of the kind `area`.  lock */
 int coroutine_fn qcow2_check_new_area(BlockDriverState *bs, uint64_t offset, uint64_t bytes);
+int coroutine_fn qcow2_check_table_write(BlockDriverState *bs, unsigned area, uint64_t offset,
+                                         uint64_t bytes);
+/* There is a table now at offset.  lock */
+void qcow2_note_table(Qcow2State *s, uint64_t offset, unsigned area);
+/* Tables have come or gone that nobody noted.  lock */
+void qcow2_forget_metadata_places(Qcow2State *s);
 /* The image contradicts itself: says so, marks it, and stops all requests if it is writable. */
 int coroutine_fn qcow2_corrupt(BlockDriverState *bs, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
-
-/* ---- table-filter.c; lock, where nothing else is said ---- */
-
-/* From the L1 and the refcount table as they are; 0 or -ENOMEM. */
-int qcow2_filter_build(Qcow2State *s);
-/* An L2 table or refcount block comes to be there. */
-void qcow2_filter_add(Qcow2State *s, uint64_t offset);
-/* Whether there may be one within these bytes; under map_lock or lock. */
-bool qcow2_filter_has(const Qcow2State *s, uint64_t offset, uint64_t bytes);
-/* The same, sure to know all of them. */
-bool qcow2_filter_has_now(Qcow2State *s, uint64_t offset, uint64_t bytes);
 
 /* ---- io.c ---- */
 
@@ -432,9 +484,28 @@ int coroutine_fn qcow2_co_pwritev_compressed(BlockDriverState *bs, int64_t offse
 
 /* ---- options.c ---- */
 
+/* What is checked and passed on, and how often caches are cleaned. */
+int qcow2_take_options(BlockDriverState *bs, QDict *options, int flags, Error **errp);
 int qcow2_open_caches(BlockDriverState *bs, QDict *options, Error **errp);
 int qcow2_open_data_file(BlockDriverState *bs, QDict *options, int flags, Error **errp);
-void qcow2_close_data_file(BlockDriverState *bs);
+
+/* ---- cache-clean.c ---- */
+
+/* From now on gives back the memory of what was not used for clean_interval. */
+void qcow2_start_cleaning(BlockDriverState *bs, AioContext *ctx);
+void qcow2_stop_cleaning(BlockDriverState *bs);
+
+/* ---- check.c ---- */
+
+int coroutine_fn qcow2_co_check(BlockDriverState *bs, BdrvCheckResult *result, int fix,
+                                BdrvReportFunc *report, void *opaque);
+/* Of an image that was not closed properly: mends it as check would, and says that it was. */
+int qcow2_mend_dirty(BlockDriverState *bs, Error **errp);
+
+/* ---- info.c ---- */
+
+int qcow2_get_info(BlockDriverState *bs, BlockDriverInfo *info);
+QDict *qcow2_get_specific_info(BlockDriverState *bs, Error **errp);
 
 /* ---- switch.c: from one state of the image to another in one step; lock, drained ---- */
 
@@ -477,6 +548,14 @@ int coroutine_fn qcow2_switch_drop(BlockDriverState *bs, Qcow2Switch *sw, uint64
 int coroutine_fn qcow2_switch_write_table(BlockDriverState *bs, const uint64_t *table,
                                           uint32_t entries, uint64_t *offset);
 
+/* Writes what of the header differs between two states of the image: size, L1 table, refcount table,
+ * snapshots; after a failure the image is not written to any more. */
+int coroutine_fn qcow2_switch_header(BlockDriverState *bs, const Qcow2Header *hdr);
+
+/* ---- empty.c ---- */
+
+int coroutine_fn qcow2_co_make_empty(BlockDriverState *bs, Error **errp);
+
 /* ---- tree.c: an L1 table with all that it refers to; lock ---- */
 
 /* One L2 table in memory. */
@@ -509,7 +588,9 @@ int coroutine_fn qcow2_tree_write_l2(BlockDriverState *bs, const Qcow2Tree *t, u
 /* ---- snapshot.c: their table ---- */
 
 int qcow2_read_snapshots(BlockDriverState *bs, Error **errp);
-void qcow2_free_snapshots(BlockDriverState *bs);
+void qcow2_free_snapshots(Qcow2Snapshot *list, uint32_t count);
+/* After the table has changed on the disk; without the snapshots where it is damaged. */
+int qcow2_reload_snapshots(BlockDriverState *bs);
 /* All of them in new clusters; bytes: how long the table is. */
 int coroutine_fn qcow2_write_snapshots(BlockDriverState *bs, const Qcow2Snapshot *list,
                                        uint32_t count, uint64_t *offset, uint64_t *bytes);
@@ -541,7 +622,7 @@ int coroutine_fn qcow2_co_load_vmstate(BlockDriverState *bs, QEMUIOVector *qiov,
 int qcow2_check_bitmaps_extension(BlockDriverState *bs, Error **errp);
 int qcow2_read_bitmap_directory(BlockDriverState *bs, Error **errp);
 void qcow2_free_bitmaps(Qcow2Bitmap *bitmaps, uint32_t count);
-uint64_t qcow2_bitmap_entry_bytes(uint64_t name_len, uint64_t extra_len);
+uint64_t qcow2_bitmap_entry_bytes(uint64_t name_len);
 /* Clusters with the bits of a bitmap of the whole disk. */
 uint64_t qcow2_bitmap_table_entries(const Qcow2State *s, unsigned granularity_bits);
 /* On the disk, before the first change; flushes.  lock */
@@ -574,6 +655,12 @@ int coroutine_fn qcow2_grow_l1(BlockDriverState *bs, uint64_t entries);
 /* Entries that an L1 table needs for a disk of `bytes`. */
 uint64_t qcow2_l1_entries(const Qcow2State *s, uint64_t bytes);
 
+/* ---- preallocate.c ---- */
+
+/* Gives guest clusters [first, end) that have none a place, which reads as zeroes. */
+int coroutine_fn qcow2_preallocate(BlockDriverState *bs, uint64_t first, uint64_t end,
+                                   PreallocMode mode, Error **errp);
+
 /* ---- create-options.c ---- */
 
 extern const BdrvOption qcow2_create_options[];
@@ -582,8 +669,9 @@ extern const BdrvOption qcow2_create_options[];
 int qcow2_parse_create_options(const QDict *options, Qcow2Header *hdr, PreallocMode *prealloc,
                                Error **errp);
 int qcow2_parse_compat(const char *word, uint32_t *version, Error **errp);
-/* hdr->version is set already. */
-int qcow2_parse_refcount_bits(const QDict *options, Qcow2Header *hdr, Error **errp);
+/* The few that matter for what an image takes; some of the words differ, as they do in QEMU. */
+int qcow2_parse_measure_options(const QDict *options, Qcow2Header *hdr, PreallocMode *prealloc,
+                                Error **errp);
 
 /* ---- layout.c ---- */
 
@@ -595,7 +683,7 @@ typedef struct Qcow2Layout {
     uint64_t total;
 } Qcow2Layout;
 
-/* l2_tables: all, or none; data_clusters: beside them.  -EFBIG: no such image can be. */
+/* l2_tables: all, or none; data_clusters: beside them.  -EFBIG: the L1 table would be too large. */
 int qcow2_lay_out(const Qcow2Header *hdr, bool l2_tables, uint64_t data_clusters,
                   Qcow2Layout *layout);
 
@@ -603,9 +691,48 @@ int qcow2_lay_out(const Qcow2Header *hdr, bool l2_tables, uint64_t data_clusters
 
 int qcow2_create(const char *filename, const QDict *options, Error **errp);
 
+/* ---- measure.c ---- */
+
+int qcow2_measure(const QDict *options, BlockDriverState *from, BlockMeasureInfo *info,
+                  Error **errp);
+
+/* ---- refcount-width.c ---- */
+
+/* All refcounts with 1 << order bits each; on failure they are what they were. */
+int coroutine_fn qcow2_change_refcount_width(BlockDriverState *bs, uint32_t order,
+                                             BdrvProgressFunc *progress, void *opaque,
+                                             Error **errp);
+
+/* ---- expand-zero.c ---- */
+
+/* No L2 table has marks of zeroes any more. */
+int coroutine_fn qcow2_expand_zero_clusters(BlockDriverState *bs, BdrvProgressFunc *progress,
+                                            void *opaque);
+
+/* ---- version.c ---- */
+
+int coroutine_fn qcow2_upgrade(BlockDriverState *bs, BdrvProgressFunc *progress, void *opaque,
+                               Error **errp);
+/* Whether it can be done, with refcounts of that width. */
+int qcow2_check_downgrade(BlockDriverState *bs, uint32_t refcount_order, Error **errp);
+int coroutine_fn qcow2_downgrade(BlockDriverState *bs, BdrvProgressFunc *progress, void *opaque,
+                                 Error **errp);
+
+/* ---- amend.c ---- */
+
+extern const BdrvOption qcow2_amend_options[];
+int coroutine_fn qcow2_co_amend(BlockDriverState *bs, const QDict *options, bool force,
+                                BdrvProgressFunc *progress, void *opaque, Error **errp);
+
 static inline bool qcow2_has_subclusters(const Qcow2State *s)
 {
     return s->subclusters > 1;
+}
+
+/* The data file by itself is the disk. */
+static inline bool qcow2_is_data_file_raw(const Qcow2State *s)
+{
+    return s->hdr.autoclear & QCOW2_AUTOCLEAR_DATA_FILE_RAW;
 }
 
 static inline uint64_t qcow2_cluster_of(const Qcow2State *s, uint64_t offset)

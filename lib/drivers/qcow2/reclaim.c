@@ -10,8 +10,6 @@
  */
 #include "drivers/qcow2/qcow2.h"
 
-#include <blkbackend/block-backend.h>
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,7 +37,7 @@ static void advance_epoch(Qcow2State *s)
 
 /* ---- in ---- */
 
-static bool extend_last(Qcow2State *s, uint64_t first, uint64_t count, bool discard)
+static bool extend_last(Qcow2State *s, uint64_t first, uint64_t count, Qcow2Discard discard)
 {
     Qcow2Freed *last = s->freed_count ? &s->freed[s->freed_count - 1] : NULL;
 
@@ -67,7 +65,7 @@ static bool make_room(Qcow2State *s)
     return larger != NULL;
 }
 
-void qcow2_free_later(Qcow2State *s, uint64_t first, uint64_t count, bool discard)
+void qcow2_free_later(Qcow2State *s, uint64_t first, uint64_t count, Qcow2Discard discard)
 {
     if (!extend_last(s, first, count, discard)) {
         if (!make_room(s)) {
@@ -80,7 +78,7 @@ void qcow2_free_later(Qcow2State *s, uint64_t first, uint64_t count, bool discar
     atomic_store(&s->dirty, true);
 }
 
-void qcow2_free_entry_later(Qcow2State *s, uint64_t entry, bool discard)
+void qcow2_free_entry_later(Qcow2State *s, uint64_t entry, Qcow2Discard discard)
 {
     uint64_t offset;
     uint32_t bytes;
@@ -135,7 +133,7 @@ int coroutine_fn qcow2_reclaim(BlockDriverState *bs)
 
         s->freed_clusters -= freed->count;
         ret = qcow2_change_refcount(bs, freed->first, freed->count, -1);
-        if (ret == 0 && freed->discard && (bdrv_get_flags(bs) & BDRV_O_UNMAP)) {
+        if (ret == 0 && s->pass_discard[freed->discard]) {
             discard_unused(bs, freed->first, freed->count);
         }
     }

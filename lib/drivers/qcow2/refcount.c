@@ -18,7 +18,7 @@
 
 /* ---- one entry of a block: 1, 2, 4, 8, 16, 32 or 64 bits ---- */
 
-static uint64_t entry_get(const uint8_t *block, uint64_t i, uint32_t order)
+uint64_t qcow2_count_get(const uint8_t *block, uint64_t i, uint32_t order)
 {
     switch (order) {
     case 4:
@@ -35,7 +35,7 @@ static uint64_t entry_get(const uint8_t *block, uint64_t i, uint32_t order)
     }
 }
 
-static void entry_set(uint8_t *block, uint64_t i, uint32_t order, uint64_t value)
+void qcow2_count_set(uint8_t *block, uint64_t i, uint32_t order, uint64_t value)
 {
     switch (order) {
     case 4:
@@ -84,12 +84,17 @@ static int coroutine_fn get_block(BlockDriverState *bs, uint64_t cluster, Qcow2T
     return qcow2_cache_get(bs, &s->refcount_cache, offset, block);
 }
 
+void qcow2_refblock_set(const Qcow2State *s, uint8_t *block, uint64_t cluster, uint64_t count)
+{
+    qcow2_count_set(block, in_block(s, cluster), s->hdr.refcount_order, count);
+}
+
 static void set_reftable(BlockDriverState *bs, uint64_t index, uint64_t offset)
 {
     Qcow2State *s = bdrv_state(bs);
 
     s->reftable[index] = offset;
-    qcow2_filter_add(s, offset);
+    qcow2_note_table(s, offset, QCOW2_OL_REFCOUNT_BLOCK);
     if (s->reftable_dirty_to == 0 || index < s->reftable_dirty_from) {
         s->reftable_dirty_from = (uint32_t)index;
     }
@@ -224,7 +229,7 @@ static int coroutine_fn write_new_blocks(BlockDriverState *bs, Growth *g)
 
         memset(block, 0, s->cluster_size);
         while (cluster < end && cluster >> s->refblock_bits == index) {
-            entry_set(block, in_block(s, cluster++), s->hdr.refcount_order, 1);
+            qcow2_count_set(block, in_block(s, cluster++), s->hdr.refcount_order, 1);
         }
         qcow2_cache_forget(&s->refcount_cache, offset, s->cluster_size);
         ret = bdrv_pwrite(bdrv_file(bs), (int64_t)offset, s->cluster_size, block);
@@ -276,16 +281,16 @@ static int coroutine_fn switch_tables(BlockDriverState *bs, const Growth *g)
         return ret;
     }
     old_clusters = s->hdr.reftable_clusters;
+    pthread_mutex_lock(&s->map_lock);
     free(s->reftable);
     s->reftable = g->table;
     s->reftable_size = (uint32_t)g->entries;
     s->reftable_dirty_from = s->reftable_dirty_to = 0;
-    pthread_mutex_lock(&s->map_lock);
     s->hdr.reftable_offset = offset;
     s->hdr.reftable_clusters = (uint32_t)g->clusters;
     pthread_mutex_unlock(&s->map_lock);
     raise_fresh(s, g->start + g->blocks + g->clusters);
-    qcow2_change_refcount(bs, old, old_clusters, -1);
+    qcow2_free_later(s, old, old_clusters, QCOW2_DISCARD_OTHER);
     return 0;
 }
 
@@ -348,8 +353,8 @@ int coroutine_fn qcow2_get_refcount(BlockDriverState *bs, uint64_t cluster, uint
     Qcow2Table *block;
     int ret = get_block(bs, cluster, &block);
 
-    *count = ret == 0 && block ? entry_get(block->data, in_block(s, cluster),
-                                           s->hdr.refcount_order) : 0;
+    *count = ret == 0 && block ? qcow2_count_get(block->data, in_block(s, cluster),
+                                                 s->hdr.refcount_order) : 0;
     return ret;
 }
 
@@ -367,7 +372,7 @@ static int coroutine_fn change_one(BlockDriverState *bs, uint64_t cluster, int c
         return change < 0 ? qcow2_corrupt(bs, "cluster %#" PRIx64 " is in use but not counted",
                                           cluster) : -EINVAL;
     }
-    count = entry_get(block->data, in_block(s, cluster), s->hdr.refcount_order);
+    count = qcow2_count_get(block->data, in_block(s, cluster), s->hdr.refcount_order);
     if (change < 0 && count == 0) {
         return qcow2_corrupt(bs, "cluster %#" PRIx64 " is in use but its count is 0", cluster);
     }
@@ -375,7 +380,7 @@ static int coroutine_fn change_one(BlockDriverState *bs, uint64_t cluster, int c
         return -EINVAL;
     }
     count += (uint64_t)change;
-    entry_set(block->data, in_block(s, cluster), s->hdr.refcount_order, count);
+    qcow2_count_set(block->data, in_block(s, cluster), s->hdr.refcount_order, count);
     qcow2_cache_dirty(bs, &s->refcount_cache, block);
     if (count == 0) {
         if (cluster < s->free_hint) {

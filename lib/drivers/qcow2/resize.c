@@ -100,8 +100,9 @@ int coroutine_fn qcow2_grow_l1(BlockDriverState *bs, uint64_t entries)
 
 /* ---- the edge ---- */
 
-/* From `offset` to the end of its cluster: zeroes, if there is anything else. */
-static int coroutine_fn clear_rest_of_cluster(BlockDriverState *bs, int64_t offset)
+/* From `offset` to the end of its cluster: zeroes, if there is anything else.  place: they are
+ * written in any case, so that the cluster has a place. */
+static int coroutine_fn clear_rest_of_cluster(BlockDriverState *bs, int64_t offset, bool place)
 {
     Qcow2State *s = bdrv_state(bs);
     uint32_t in_cluster = qcow2_in_cluster(s, (uint64_t)offset);
@@ -112,7 +113,7 @@ static int coroutine_fn clear_rest_of_cluster(BlockDriverState *bs, int64_t offs
     if (in_cluster == 0) {
         return 0;
     }
-    ret = qcow2_co_pwrite_zeroes(bs, offset, (int64_t)iov.iov_len, 0);
+    ret = place ? -ENOTSUP : qcow2_co_pwrite_zeroes(bs, offset, (int64_t)iov.iov_len, 0);
     if (ret != -ENOTSUP) {
         return ret;
     }
@@ -127,7 +128,8 @@ static int coroutine_fn clear_rest_of_cluster(BlockDriverState *bs, int64_t offs
 }
 
 /* What a backing file would show in the new part. */
-static int coroutine_fn hide_backing(BlockDriverState *bs, int64_t from, int64_t to)
+static int coroutine_fn hide_backing(BlockDriverState *bs, int64_t from, int64_t to,
+                                     PreallocMode prealloc, Error **errp)
 {
     Qcow2State *s = bdrv_state(bs);
     BlockDriverState *backing = bdrv_backing(bs);
@@ -141,11 +143,54 @@ static int coroutine_fn hide_backing(BlockDriverState *bs, int64_t from, int64_t
     if (first >= qcow2_clusters_up(s, (uint64_t)to)) {
         return 0;
     }
-    return s->hdr.version < 3 ? -ENOTSUP
-           : qcow2_zero_clusters(bs, first, qcow2_clusters_up(s, (uint64_t)to));
+    if (s->hdr.version < 3) {   /* there is no mark for zeroes: they take space */
+        return qcow2_preallocate(bs, first, qcow2_clusters_up(s, (uint64_t)to),
+                                 prealloc == PREALLOC_MODE_OFF ? PREALLOC_MODE_METADATA : prealloc,
+                                 errp);
+    }
+    return qcow2_zero_clusters(bs, first, qcow2_clusters_up(s, (uint64_t)to));
 }
 
-static int coroutine_fn grow_disk(BlockDriverState *bs, int64_t from, int64_t to)
+/* What is visible of an external data file's old end must be zeroes before it is linked. */
+static int coroutine_fn grow_data_file(BlockDriverState *bs, int64_t from, int64_t to,
+                                       PreallocMode prealloc, Error **errp)
+{
+    Qcow2State *s = bdrv_state(bs);
+    int ret = 0;
+
+    if (prealloc != PREALLOC_MODE_OFF) {
+        ret = bdrv_co_truncate(s->data_file, from, PREALLOC_MODE_OFF, errp);
+        if (prealloc == PREALLOC_MODE_METADATA) {
+            prealloc = PREALLOC_MODE_OFF;
+        }
+    }
+    return ret < 0 ? ret : bdrv_co_truncate(s->data_file, to, prealloc, errp);
+}
+
+static int coroutine_fn fill_new_part(BlockDriverState *bs, int64_t from, int64_t to,
+                                      PreallocMode prealloc, Error **errp)
+{
+    Qcow2State *s = bdrv_state(bs);
+    uint64_t first = qcow2_clusters_up(s, (uint64_t)from), end = qcow2_clusters_up(s, (uint64_t)to);
+    int ret = clear_rest_of_cluster(bs, from, prealloc != PREALLOC_MODE_OFF);
+
+    if (ret == 0) {
+        ret = qcow2_drop_clusters(bs, first, end);
+    }
+    if (ret == 0) {
+        ret = hide_backing(bs, from, to, prealloc, errp);
+    }
+    if (ret == 0 && s->external) {
+        ret = grow_data_file(bs, from, to, prealloc, errp);
+    }
+    if (ret == 0 && prealloc != PREALLOC_MODE_OFF) {
+        ret = qcow2_preallocate(bs, first, end, prealloc, errp);
+    }
+    return ret;
+}
+
+static int coroutine_fn grow_disk(BlockDriverState *bs, int64_t from, int64_t to,
+                                  PreallocMode prealloc, Error **errp)
 {
     Qcow2State *s = bdrv_state(bs);
     uint64_t entries = qcow2_l1_entries(s, (uint64_t)to);
@@ -156,20 +201,21 @@ static int coroutine_fn grow_disk(BlockDriverState *bs, int64_t from, int64_t to
         ret = qcow2_grow_l1(bs, entries);
         qemu_co_mutex_unlock(&s->lock);
     }
-    if (ret == 0) {
-        ret = clear_rest_of_cluster(bs, from);
+    if (ret < 0) {
+        return ret;
     }
-    if (ret == 0) {
-        ret = qcow2_drop_clusters(bs, qcow2_clusters_up(s, (uint64_t)from),
-                                  qcow2_clusters_up(s, (uint64_t)to));
+    ret = fill_new_part(bs, from, to, prealloc, errp);
+    if (ret < 0) {
+        qcow2_drop_clusters(bs, qcow2_clusters_up(s, (uint64_t)from),
+                            qcow2_clusters_up(s, (uint64_t)to));
     }
-    return ret < 0 ? ret : hide_backing(bs, from, to);
+    return ret;
 }
 
 static int coroutine_fn shrink_disk(BlockDriverState *bs, int64_t from, int64_t to)
 {
     Qcow2State *s = bdrv_state(bs);
-    int ret = clear_rest_of_cluster(bs, to);
+    int ret = clear_rest_of_cluster(bs, to, false);
 
     return ret < 0 ? ret : qcow2_drop_clusters(bs, qcow2_clusters_up(s, (uint64_t)to),
                                                qcow2_clusters_up(s, (uint64_t)from));
@@ -199,14 +245,10 @@ static int coroutine_fn write_size(BlockDriverState *bs, uint64_t size)
     return ret;
 }
 
-int coroutine_fn qcow2_co_truncate(BlockDriverState *bs, int64_t offset, PreallocMode prealloc,
-                                   Error **errp)
+static int check_resize(BlockDriverState *bs, int64_t offset, PreallocMode prealloc, Error **errp)
 {
-    Qcow2State *s = bdrv_state(bs);
-    int64_t size = (int64_t)s->hdr.size;
-    int ret;
+    const Qcow2State *s = bdrv_state(bs);
 
-    (void)prealloc;
     if (offset % (int64_t)BDRV_SECTOR_SIZE) {
         error_setg(errp, "The new size must be a multiple of 512");
         return -EINVAL;
@@ -216,25 +258,49 @@ int coroutine_fn qcow2_co_truncate(BlockDriverState *bs, int64_t offset, Preallo
         error_setg(errp, "Can't resize a v2 image which has snapshots");
         return -ENOTSUP;
     }
-    ret = qcow2_check_bitmaps_resize(bs, errp);
+    if (prealloc != PREALLOC_MODE_OFF && (uint64_t)offset < s->hdr.size) {
+        error_setg(errp, "Preallocation can't be used for shrinking an image");
+        return -EINVAL;
+    }
+    return qcow2_check_bitmaps_resize(bs, errp);
+}
+
+static int coroutine_fn resize(BlockDriverState *bs, int64_t offset, PreallocMode prealloc,
+                               Error **errp)
+{
+    Qcow2State *s = bdrv_state(bs);
+    int64_t size = (int64_t)s->hdr.size;
+    int ret = qcow2_prepare_write(bs);
+
+    if (ret == 0 && offset > size) {
+        ret = grow_disk(bs, size, offset, prealloc, errp);
+    } else if (ret == 0 && offset < size) {
+        ret = shrink_disk(bs, size, offset);
+        if (ret == 0 && s->external) {
+            ret = bdrv_co_truncate(s->data_file, offset, PREALLOC_MODE_OFF, errp);
+        }
+    }
+    return ret < 0 ? ret : write_size(bs, (uint64_t)offset);
+}
+
+int coroutine_fn qcow2_co_truncate(BlockDriverState *bs, int64_t offset, PreallocMode prealloc,
+                                   Error **errp)
+{
+    const Qcow2State *s = bdrv_state(bs);
+    Error *local_err = NULL;
+    int ret = check_resize(bs, offset, prealloc, errp);
+
     if (ret < 0) {
         return ret;
     }
-    ret = qcow2_prepare_write(bs);
-    if (ret == 0 && offset != size) {
-        ret = offset > size ? grow_disk(bs, size, offset) : shrink_disk(bs, size, offset);
+    if ((s->hdr.autoclear & QCOW2_AUTOCLEAR_DATA_FILE_RAW) && prealloc == PREALLOC_MODE_OFF &&
+        (uint64_t)offset > s->hdr.size) {
+        prealloc = PREALLOC_MODE_METADATA;   /* the tables show what the raw file holds */
     }
-    if (ret == 0 && s->external && offset != size) {
-        ret = bdrv_co_truncate(s->data_file, offset, PREALLOC_MODE_OFF, errp);
-        if (ret < 0) {
-            return ret;
-        }
+    ret = resize(bs, offset, prealloc, &local_err);
+    if (ret < 0 && !local_err) {
+        error_setg_errno(&local_err, -ret, "Could not resize the image");
     }
-    if (ret == 0) {
-        ret = write_size(bs, (uint64_t)offset);
-    }
-    if (ret < 0) {
-        error_setg_errno(errp, -ret, "Could not resize the image");
-    }
+    error_propagate(errp, local_err);
     return ret;
 }

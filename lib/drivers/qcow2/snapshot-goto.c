@@ -141,7 +141,7 @@ int coroutine_fn qcow2_co_snapshot_goto(BlockDriverState *bs, const char *id, Er
 {
     Qcow2State *s = bdrv_state(bs);
     QEMUSnapshotInfo info;
-    int i = qcow2_find_snapshot(bs, id), ret = qcow2_check_can_snapshot(bs, errp);
+    int i = qcow2_find_snapshot(bs, id), ret = qcow2_check_can_snapshot(bs, NULL);
 
     if (ret < 0 || i < 0) {
         return ret < 0 ? ret : i;

@@ -98,15 +98,30 @@ int qcow2_read_snapshots(BlockDriverState *bs, Error **errp)
     return 0;
 }
 
-void qcow2_free_snapshots(BlockDriverState *bs)
+void qcow2_free_snapshots(Qcow2Snapshot *list, uint32_t count)
+{
+    for (uint32_t i = 0; list && i < count; i++) {
+        free(list[i].raw);
+    }
+    free(list);
+}
+
+int qcow2_reload_snapshots(BlockDriverState *bs)
 {
     Qcow2State *s = bdrv_state(bs);
+    Error *ignored = NULL;
+    int ret;
 
-    for (uint32_t i = 0; s->snapshots && i < s->hdr.nb_snapshots; i++) {
-        free(s->snapshots[i].raw);
-    }
-    free(s->snapshots);
+    qcow2_free_snapshots(s->snapshots, s->hdr.nb_snapshots);
     s->snapshots = NULL;
+    s->snapshots_bytes = 0;
+    ret = s->hdr.nb_snapshots > QCOW2_MAX_SNAPSHOTS ? -EINVAL : qcow2_read_snapshots(bs, &ignored);
+    error_free(ignored);
+    if (ret < 0) {
+        qcow2_free_snapshots(s->snapshots, s->hdr.nb_snapshots);
+        s->snapshots = NULL;
+    }
+    return ret == -ENOMEM ? ret : 0;
 }
 
 /* ---- writing ---- */
@@ -194,6 +209,9 @@ int qcow2_snapshot_list(BlockDriverState *bs, QEMUSnapshotInfo **list)
     if (s->external) {
         return -ENOTSUP;
     }
+    if (s->hdr.nb_snapshots > 0 && !s->snapshots) {
+        return -EINVAL;   /* opened for a check, and damaged */
+    }
     *list = calloc((size_t)s->hdr.nb_snapshots + 1, sizeof((*list)[0]));
     if (!*list) {
         return -ENOMEM;
@@ -211,6 +229,10 @@ int qcow2_check_can_snapshot(BlockDriverState *bs, Error **errp)
     if (s->external) {
         error_setg(errp, "An image with an external data file cannot have internal snapshots");
         return -ENOTSUP;
+    }
+    if (s->hdr.nb_snapshots > 0 && !s->snapshots) {
+        error_setg(errp, "The snapshot table is damaged");
+        return -EINVAL;
     }
     return 0;
 }

@@ -261,10 +261,10 @@ static int coroutine_fn drop_old(BlockDriverState *bs, Qcow2Switch *sw)
 
 /* ---- the step ---- */
 
-static int coroutine_fn write_header(BlockDriverState *bs, const Qcow2Header *hdr)
+int coroutine_fn qcow2_switch_header(BlockDriverState *bs, const Qcow2Header *hdr)
 {
     Qcow2State *s = bdrv_state(bs);
-    uint8_t fields[HDR_SWITCHED] = { 0 }, *base = fields - QCOW2_HDR_SIZE;
+    uint8_t base[QCOW2_HDR_SIZE + HDR_SWITCHED] = { 0 };
     int ret;
 
     store_be64(base + QCOW2_HDR_SIZE, hdr->size);
@@ -274,7 +274,7 @@ static int coroutine_fn write_header(BlockDriverState *bs, const Qcow2Header *hd
     store_be32(base + QCOW2_HDR_REFTABLE + 8, hdr->reftable_clusters);
     store_be32(base + QCOW2_HDR_SNAPSHOTS, hdr->nb_snapshots);
     store_be64(base + QCOW2_HDR_SNAPSHOTS + 4, hdr->snapshots_offset);
-    ret = qcow2_update_header(bs, QCOW2_HDR_SIZE, fields, sizeof(fields));
+    ret = qcow2_update_header(bs, QCOW2_HDR_SIZE, base + QCOW2_HDR_SIZE, HDR_SWITCHED);
     if (ret < 0) {
         /* Nobody knows which of the two states the disk now has. */
         atomic_store(&s->broken, true);
@@ -298,7 +298,7 @@ static int coroutine_fn write_all(BlockDriverState *bs, Qcow2Switch *sw)
     if (ret == 0) {
         ret = qcow2_flush_data(bs);
     }
-    return ret < 0 ? ret : write_header(bs, &sw->hdr);
+    return ret < 0 ? ret : qcow2_switch_header(bs, &sw->hdr);
 }
 
 /* The disk has the new state: so has the memory. */
@@ -322,6 +322,7 @@ static void adopt(BlockDriverState *bs, Qcow2Switch *sw)
         s->snapshots_bytes = sw->snapshots_bytes;
     }
     pthread_mutex_unlock(&s->map_lock);
+    qcow2_forget_metadata_places(s);
     free(sw->old_reftable);
     s->reftable_dirty_from = s->reftable_dirty_to = 0;
     for (uint32_t i = 0; i < sw->freed_count; i++) {
@@ -341,6 +342,7 @@ static void coroutine_fn go_back(BlockDriverState *bs, Qcow2Switch *sw)
     s->reftable_dirty_from = s->reftable_dirty_to = 0;
     s->free_hint = sw->free_hint;
     s->compressed_tail = sw->compressed_tail;
+    qcow2_forget_metadata_places(s);
     if (!atomic_load(&s->broken)) {
         qcow2_change_refcount(bs, sw->area, sw->area_clusters, -1);
     }

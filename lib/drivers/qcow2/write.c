@@ -276,7 +276,7 @@ static void link_cluster(BlockDriverState *bs, const WritePlan *p, uint64_t k, Q
     }
     qcow2_slice_set(bs, slice, i, value, bitmap);
     if (p->is_new) {
-        qcow2_free_entry_later(s, old, false);
+        qcow2_free_entry_later(s, old, QCOW2_DISCARD_NEVER);
     }
 }
 
@@ -387,7 +387,7 @@ int coroutine_fn qcow2_prepare_write(BlockDriverState *bs)
     int ret = 0;
 
     if (atomic_load_explicit(&s->broken, memory_order_relaxed)) {
-        return -EIO;
+        return atomic_load(&s->refused) ? -ENOMEDIUM : -EIO;
     }
     if (atomic_load_explicit(&s->must_prepare, memory_order_acquire)) {
         qemu_co_mutex_lock(&s->lock);

@@ -26,7 +26,7 @@ typedef struct ChangeJob {
     uint64_t first, end;
     uint64_t mask;          /* the subclusters of each that it is about */
     bool has_backing;
-    bool discard;           /* what becomes free is given back to the file */
+    Qcow2Discard discard;
 } ChangeJob;
 
 typedef struct Entry {
@@ -180,7 +180,7 @@ static int coroutine_fn zero_range(BlockDriverState *bs, Change change, int64_t 
     int64_t tail_start = (int64_t)(qcow2_cluster_of(s, (uint64_t)to) << s->cluster_bits);
     ChangeJob job = { .change = change, .first = qcow2_clusters_up(s, (uint64_t)from),
                       .end = qcow2_cluster_of(s, (uint64_t)to), .mask = ALL_SUBCLUSTERS,
-                      .discard = true };
+                      .discard = QCOW2_DISCARD_REQUEST };
     int ret = 0;
 
     if (head_end > tail_start) {
@@ -221,11 +221,6 @@ static int coroutine_fn zero_part(BlockDriverState *bs, int64_t offset, int64_t 
     return ret < 0 ? ret : -ENOTSUP;
 }
 
-static bool is_data_file_raw(const Qcow2State *s)
-{
-    return s->hdr.autoclear & QCOW2_AUTOCLEAR_DATA_FILE_RAW;
-}
-
 /* What is behind the end of the disk may be zeroed as well. */
 static int64_t round_up_at_end(const Qcow2State *s, int64_t end)
 {
@@ -251,7 +246,7 @@ int coroutine_fn qcow2_co_pwrite_zeroes(BlockDriverState *bs, int64_t offset, in
         /* There is no mark for zeroes; but nothing at all reads as zeroes, too. */
         return !unmap || bdrv_backing(bs) ? -ENOTSUP : zero_range(bs, CHANGE_DROP, offset, end);
     }
-    if (is_data_file_raw(s)) {
+    if (qcow2_is_data_file_raw(s)) {
         ret = bdrv_co_pwrite_zeroes(s->data_file, offset, bytes, flags & BDRV_REQ_MAY_UNMAP);
         unmap = false;
     }
@@ -264,7 +259,7 @@ static int coroutine_fn discard_data_file(BlockDriverState *bs, int64_t offset, 
 {
     Qcow2State *s = bdrv_state(bs);
 
-    if (is_data_file_raw(s)) {
+    if (qcow2_is_data_file_raw(s)) {
         return bdrv_co_pwrite_zeroes(s->data_file, offset, bytes, BDRV_REQ_MAY_UNMAP);
     }
     return bdrv_co_pdiscard(s->data_file, offset, bytes);
@@ -276,7 +271,7 @@ int coroutine_fn qcow2_co_pdiscard(BlockDriverState *bs, int64_t offset, int64_t
     int64_t end = round_up_at_end(s, offset + bytes);
     ChangeJob job = { .change = CHANGE_DISCARD, .first = qcow2_cluster_of(s, (uint64_t)offset),
                       .end = qcow2_cluster_of(s, (uint64_t)end), .mask = ALL_SUBCLUSTERS,
-                      .discard = true };
+                      .discard = QCOW2_DISCARD_REQUEST };
     int ret;
 
     if (((offset | end) & (s->cluster_size - 1)) ||
@@ -293,7 +288,7 @@ int coroutine_fn qcow2_co_pdiscard(BlockDriverState *bs, int64_t offset, int64_t
 int coroutine_fn qcow2_drop_clusters(BlockDriverState *bs, uint64_t first, uint64_t end)
 {
     ChangeJob job = { .change = CHANGE_DROP, .first = first, .end = end,
-                      .mask = ALL_SUBCLUSTERS, .discard = true };
+                      .mask = ALL_SUBCLUSTERS, .discard = QCOW2_DISCARD_ALWAYS };
 
     return change_clusters(bs, &job);
 }
@@ -301,7 +296,7 @@ int coroutine_fn qcow2_drop_clusters(BlockDriverState *bs, uint64_t first, uint6
 int coroutine_fn qcow2_zero_clusters(BlockDriverState *bs, uint64_t first, uint64_t end)
 {
     ChangeJob job = { .change = CHANGE_UNMAP, .first = first, .end = end,
-                      .mask = ALL_SUBCLUSTERS, .discard = true };
+                      .mask = ALL_SUBCLUSTERS, .discard = QCOW2_DISCARD_REQUEST };
 
     return change_clusters(bs, &job);
 }
