@@ -116,8 +116,8 @@ static int parse_query(QDict *options, const char *text, size_t len, Error **err
         }
     }
     error_setg(errp, "Invalid parameter '%.*s' in an NBD URI", (int)word_len, text);
-    error_append_hint(errp, "There are socket=, tls-certificates=, tls-psk-file=, tls-username= and "
-                      "tls-verify-peer=; all else is said by options.\n");
+    error_append_hint(errp, "There are socket=, tls-certificates=, tls-psk-file=, tls-username= "
+                      "and tls-verify-peer=; all else is said by options.\n");
     return -EINVAL;
 }
 
@@ -321,7 +321,9 @@ static int take_connections(FarSettings *set, QDict *options, Error **errp)
 
 static int check_address(const FarSettings *set, int type, Error **errp)
 {
-    if (set->path && (set->host || set->port)) {
+    if (set->path && !set->path[0]) {
+        error_setg(errp, "The path of the NBD server's unix socket is empty");
+    } else if (set->path && (set->host || set->port)) {
         error_setg(errp, "'path' (a unix socket) and 'host' or 'port' (TCP) exclude each other");
     } else if (!set->path && !set->host) {
         error_setg(errp, "An NBD server needs 'host' or 'path'");

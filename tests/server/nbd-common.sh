@@ -49,6 +49,7 @@ far_nbd_server() {
 far_nbd_export() {
     start_server --format=raw --discard=unmap "$@"
     far_pid=$server_pid
+    # shellcheck disable=SC2034 # for the test
     far_uri=$uri
 }
 

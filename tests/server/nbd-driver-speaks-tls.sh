@@ -22,8 +22,11 @@ make_certificates() {
 
 # works URI, refused URI: opens it or does not.
 works() {
-    "$BLK_IO" -f raw -c 'write -P 5 1M 1M' -c 'read -P 5 1M 1M' "$1" >"$tmp/out" 2>&1 &&
-        ! grep -i 'failed\|error' "$tmp/out" || { cat "$tmp/out"; fail "$1"; }
+    if ! "$BLK_IO" -f raw -c 'write -P 5 1M 1M' -c 'read -P 5 1M 1M' "$1" >"$tmp/out" 2>&1 ||
+        grep -i 'failed\|error' "$tmp/out"; then
+        cat "$tmp/out"
+        fail "$1"
+    fi
 }
 refused() {
     ! "$BLK_IMG" info "$1" >"$tmp/out" 2>&1 || fail "opened: $1"
@@ -41,7 +44,7 @@ works "nbds://localhost:$port/?tls-certificates=$tmp/pki"
 refused "nbds://localhost:$port/?tls-certificates=$tmp/others"
 works "nbds://localhost:$port/?tls-certificates=$tmp/others&tls-verify-peer=off"
 refused "nbd://localhost:$port/"
-works "json:{\"driver\":\"raw\",\"file\":{\"driver\":\"nbd\",\"server\":{\"type\":\"inet\",
+works "json:{\"file\":{\"driver\":\"nbd\",\"server\":{\"type\":\"inet\",
     \"host\":\"localhost\",\"port\":\"$port\"},\"tls\":true,\"tls-certs\":\"$tmp/pki\"}}"
 
 far_nbdkit --tls=require --tls-psk="$tmp/keys.psk" memory 8M

@@ -12,7 +12,7 @@ check_map() {
         echo "0 $((32 << 20)) 0" >"$tmp/want"
     fi
     "$BLK_IMG" map --output=json -f raw "$far_uri" |
-        sed -n 's/.*"start": \([0-9]*\), "length": \([0-9]*\).*"zero": \([a-z]*\), "data": \([a-z]*\).*/\1 \2 \3 \4/p' |
+        sed -nE 's/.*start": ([0-9]+), "length": ([0-9]+).*zero": (.*), "data": ([a-z]+).*/\1 \2 \3 \4/p' |
         sed 's/false true$/0/; s/true true$/2/; s/true false$/3/' >"$tmp/got"
     diff -u "$tmp/want" "$tmp/got" || fail "$1: the maps differ"
 }
@@ -43,7 +43,8 @@ check_server() {
     ! grep -i 'failed\|error' "$tmp/out" || fail "$1: qcow2 has other data"
     qemu-img check -q -f qcow2 "$far_uri" || fail "$1: check"
     "$BLK_IO" -f qcow2 -c 'write -P 6 0 40M' "$far_uri" >"$tmp/out" 2>&1 || true
-    grep 'No space left' "$tmp/out" >/dev/null || { cat "$tmp/out"; fail "$1: qcow2 grew beyond the export"; }
+    grep 'No space left' "$tmp/out" >/dev/null ||
+        { cat "$tmp/out"; fail "$1: qcow2 grew beyond the export"; }
     ! "$BLK_IMG" create -q -f raw "$far_uri" 33M 2>"$tmp/out" || fail "$1: too large"
     grep 'an NBD export cannot grow' "$tmp/out" >/dev/null || fail "$1: $(cat "$tmp/out")"
 }
