@@ -71,6 +71,10 @@ unit_tests = \
 	tests/unit/test-vmstate \
 	tests/unit/test-write-cache
 
+if HAVE_LIBNBD
+unit_tests += tests/unit/test-nbd-names
+endif
+
 # The library as a stranger's program sees it: each links with libblkbackend.la alone.
 lib_tests = \
 	tests/lib/api-check \
@@ -260,6 +264,10 @@ server_tests = \
 	tests/server/locked-folder.sh \
 	tests/server/locks-against-qemu.sh \
 	tests/server/nbd-client-list.sh \
+	tests/server/nbd-driver-errors.sh \
+	tests/server/nbd-driver-reconnects.sh \
+	tests/server/nbd-driver-speaks-tls.sh \
+	tests/server/nbd-driver-works-with-every-server.sh \
 	tests/server/nbdcopy-ext4-image.sh \
 	tests/server/nbdinfo.sh \
 	tests/server/nbdinfo-map.sh \
@@ -373,6 +381,7 @@ EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_test
 	$(protocol_tests) $(server_tests) $(tools_tests) $(code_tests) $(contract_test) \
 	tests/code/header-symbols tests/functions.sh tests/nbdtest.py tests/protocol/rawnbd.py \
 	tests/server/common.sh \
+	tests/server/nbd-common.sh \
 	tests/server/qcow2-common.sh \
 	tests/server/qcow2damage.py \
 	tests/tools/common.sh \
