@@ -109,6 +109,8 @@ tests_lib_qcow2_survives_power_cuts_SOURCES = \
 	tests/guest-shadow.c \
 	tests/guest-shadow.h \
 	tests/lib/qcow2-survives-power-cuts.c \
+	tests/power-cut-upkeep.c \
+	tests/power-cut.h \
 	tests/qcow2-walk.c \
 	tests/qcow2-walk.h \
 	tests/ram-file.c \
