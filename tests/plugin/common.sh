@@ -8,6 +8,7 @@ PATH=$PATH:/usr/sbin:/sbin
 PLUGIN=$abs_top_builddir/plugins/.libs/nbdkit-blkbackend-plugin.so
 
 requires nbdkit nbdinfo
+# shellcheck disable=SC2034 # for the tests
 plugin=("$PLUGIN" "aio=$ENGINE")
 [ -e "$PLUGIN" ] || skip "the plugin was not built: configure found no nbdkit"
 
@@ -121,9 +122,11 @@ on_disk() {
     for each; do
         args+=(-c "$each")
     done
-    qemu-io -f "$format" "${args[@]}" "$image" >"$tmp/disk.log" 2>&1 &&
-        ! grep -qE 'failed|mismatch' "$tmp/disk.log" ||
-        { cat "$tmp/disk.log"; fail "$image: $*"; }
+    if ! qemu-io -f "$format" "${args[@]}" "$image" >"$tmp/disk.log" 2>&1 ||
+        grep -qE 'failed|mismatch' "$tmp/disk.log"; then
+        cat "$tmp/disk.log"
+        fail "$image: $*"
+    fi
 }
 
 # for_each_format FUNCTION: on a raw and a qcow2 image.

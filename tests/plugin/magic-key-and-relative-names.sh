@@ -14,6 +14,7 @@ background() {
     local server
 
     sock=$tmp/background.sock
+    # shellcheck disable=SC2034 # for guest
     uri="nbd+unix:///?socket=$sock"
     # shellcheck disable=SC2154 # in common.sh
     "${preload[@]}" nbdkit -U "$sock" -P /dev/fd/3 "${plugin[@]}" "$@" 3>"$tmp/pid" &

@@ -6,6 +6,7 @@ requires qemu-img qemu-io
 
 under_activation() {
     sock=$tmp/$1.sock
+    # shellcheck disable=SC2034 # for guest
     uri="nbd+unix:///?socket=$sock"
     server_log=$tmp/server$1.log
     mkfifo "$tmp/listens.$1"
