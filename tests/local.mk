@@ -307,6 +307,24 @@ tools_tests = \
 	tests/tools/io-requests-run-side-by-side.sh \
 	tests/tools/io-sizes-as-qemu-io.sh
 
+# A real kernel mounts what we serve, in a guest.  Once is enough: in no sanitizer's build.
+guest_tests = \
+	tests/guest/image-grows.sh \
+	tests/guest/mount-four-connections.sh \
+	tests/guest/mount-netlink.sh \
+	tests/guest/mount-read-only-and-write-through.sh
+if !SANITIZED
+TESTS += $(guest_tests)
+endif
+
+# What the guest is made of: downloads its kernel.  The tests do that too, where need be.
+guest:
+	$(BASH) $(top_srcdir)/tests/guest/make-guest.sh tests/guest/made
+clean-guest:
+	rm -rf tests/guest/made
+distclean-local: clean-guest
+.PHONY: guest clean-guest
+
 # The source itself, and what `make install` makes of it.
 code_tests = \
 	tests/code/arrows.sh \
@@ -359,8 +377,10 @@ soak:
 .PHONY: soak
 
 EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_tests) \
-	$(protocol_tests) $(server_tests) $(tools_tests) $(code_tests) $(contract_test) \
-	tests/code/header-symbols tests/functions.sh tests/nbdtest.py tests/protocol/rawnbd.py \
+	$(protocol_tests) $(server_tests) $(tools_tests) $(guest_tests) $(code_tests) \
+	$(contract_test) tests/code/header-symbols tests/functions.sh tests/guest/guest.sh \
+	tests/guest/in-guest.sh tests/guest/init tests/guest/make-guest.sh \
+	tests/nbdtest.py tests/protocol/rawnbd.py \
 	tests/server/common.sh \
 	tests/server/qcow2-common.sh \
 	tests/server/qcow2damage.py \
