@@ -311,11 +311,19 @@ tools_tests = \
 guest_tests = \
 	tests/guest/image-grows.sh \
 	tests/guest/mount-four-connections.sh \
+	tests/guest/mount-nbdkit-plugin.sh \
 	tests/guest/mount-netlink.sh \
-	tests/guest/mount-read-only-and-write-through.sh
+	tests/guest/mount-read-only-and-write-through.sh \
+	tests/guest/qemu-disk.sh \
+	tests/guest/root-on-nbd.sh \
+	tests/guest/server-restarts-under-a-mount.sh
 if !SANITIZED
 TESTS += $(guest_tests)
+check_PROGRAMS += tests/guest/reconnect
 endif
+# It runs in the guest, which has the C library and none of ours.
+tests_guest_reconnect_LDADD =
+tests_guest_reconnect_LDFLAGS = -no-install
 
 # What the guest is made of: downloads its kernel.  The tests do that too, where need be.
 guest:
@@ -379,7 +387,7 @@ soak:
 EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_tests) \
 	$(protocol_tests) $(server_tests) $(tools_tests) $(guest_tests) $(code_tests) \
 	$(contract_test) tests/code/header-symbols tests/functions.sh tests/guest/guest.sh \
-	tests/guest/in-guest.sh tests/guest/init tests/guest/make-guest.sh \
+	tests/guest/in-guest.sh tests/guest/init tests/guest/make-guest.sh tests/guest/serve-nbdkit.py \
 	tests/nbdtest.py tests/protocol/rawnbd.py \
 	tests/server/common.sh \
 	tests/server/qcow2-common.sh \

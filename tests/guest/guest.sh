@@ -32,6 +32,18 @@ serve() {
     port=$(sed -n 's/.*listening on 127\.0\.0\.1://p' "$server_log")
 }
 
+# serve_nbdkit ARG...: nbdkit, in the same way.
+serve_nbdkit() {
+    local n=$server_count
+
+    server_count=$((n + 1))
+    mkfifo "$tmp/port$n"
+    "${PYTHON3:-python3}" "$here/serve-nbdkit.py" 4>"$tmp/port$n" "$@" \
+        >"$tmp/server$n.log" 2>&1 </dev/null &
+    server_pids+=("$!")
+    read -r port <"$tmp/port$n" || fail "nbdkit did not start"
+}
+
 # The guest's initrd: the one for all, and the test's script and files behind it.
 make_initrd() {
     local setting
