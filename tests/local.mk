@@ -314,6 +314,7 @@ guest_tests = \
 	tests/guest/mount-nbdkit-plugin.sh \
 	tests/guest/mount-netlink.sh \
 	tests/guest/mount-read-only-and-write-through.sh \
+	tests/guest/nbdtab.sh \
 	tests/guest/qemu-disk.sh \
 	tests/guest/root-on-nbd.sh \
 	tests/guest/server-restarts-under-a-mount.sh

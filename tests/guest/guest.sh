@@ -65,7 +65,7 @@ start_qemu() {
     coproc guest {
         exec qemu-system-x86_64 -accel tcg -cpu max -smp 2 -m 256 -no-user-config -nodefaults \
             -no-reboot -display none -kernel "$guest_home/kernel" -initrd "$tmp/initrd" \
-            -append "console=ttyS0 quiet panic=-1 mitigations=off" \
+            -append "console=ttyS0 quiet panic=-1 mitigations=off $kernel_args" \
             -serial file:"$tmp/console" -chardev stdio,id=host,signal=off -serial chardev:host \
             -netdev user,id=net -device virtio-net-pci,netdev=net,romfile= "$@" 2>"$tmp/qemu.log"
     }
@@ -91,14 +91,19 @@ answer_guest() {
     done
 }
 
-# run_guest [-e NAME=VALUE]... [QEMU-ARG...]: boots a guest that runs the script on standard input
-# with these variables set, and fails where that fails.
+# run_guest [-e NAME=VALUE]... [-k KERNEL-ARGS] [QEMU-ARG...]: boots a guest that runs the script on
+# standard input with these variables set, and fails where that fails.
 run_guest() {
     guest_settings=()
+    kernel_args=
     while [ "${1:-}" = -e ]; do
         guest_settings+=("$2")
         shift 2
     done
+    if [ "${1:-}" = -k ]; then
+        kernel_args=$2
+        shift 2
+    fi
     make_initrd
     start_qemu "$@"
     answer_guest

@@ -1,8 +1,21 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The guest's root file system is on nbd-export: a base that is only read, and what is written goes to
-# an overlay in the guest's memory.
+# an overlay in the guest's memory.  What connects is the script that Debian's nbd-client brings for
+# the initramfs, with the kernel's command line of docs/mounting.md.
 source "$(dirname "$0")/guest.sh"
+script=/usr/share/initramfs-tools/scripts/local-top/nbd
+[ -e "$script" ] || skip "$script is not installed"
+mkdir "$guest_files/scripts"
+cp "$script" "$guest_files/scripts/nbd"
+# What it takes of initramfs-tools: here, the modules are loaded and the network is up.
+cat >"$guest_files/scripts/functions" <<'END'
+log_begin_msg() { echo "$*"; }
+log_failure_msg() { echo "$*"; exit 1; }
+modprobe() { :; }
+wait_for_udev() { :; }
+configure_networking() { :; }
+END
 
 mkdir -p "$tmp/base/"{bin,dev,proc,sys,etc}
 cp "$(command -v busybox)" "$tmp/base/bin/busybox"
@@ -17,16 +30,18 @@ busybox grep '^overlay / overlay rw' /proc/mounts
 echo "changed" >/etc/motd
 [ "$(busybox cat /etc/motd)" = "changed" ]
 echo "end 0" >&3
+read -r answer <&3
 END
 truncate -s 32M "$tmp/disk"
 mke2fs -q -t ext4 -d "$tmp/base" "$tmp/disk"
 sum=$(sha256sum "$tmp/disk")
-serve --format=raw --read-only "$tmp/disk"
+serve --format=raw --read-only --export-name=root "$tmp/disk"
 
-run_guest -e port="$port" <<'END'
+run_guest -k "root=/dev/nbd0 nbdroot=10.0.2.2:$port/root" <<'END'
 step "the root file system is on NBD"
 mkdir /base /memory /new
-attach "$port"
+sh -e /scripts/nbd
+until_true test -e /sys/block/nbd0/pid
 mount -t ext4 -o ro /dev/nbd0 /base
 mount -t tmpfs tmpfs /memory
 mkdir /memory/upper /memory/work
