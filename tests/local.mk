@@ -71,10 +71,15 @@ unit_tests = \
 	tests/unit/test-vmstate \
 	tests/unit/test-write-cache
 
+if HAVE_LIBNBD
+unit_tests += tests/unit/test-nbd-names
+endif
+
 # The library as a stranger's program sees it: each links with libblkbackend.la alone.
 lib_tests = \
 	tests/lib/api-check \
 	tests/lib/qcow2-bitmaps-survive-power-cuts \
+	tests/lib/qcow2-snapshots-survive-power-cuts \
 	tests/lib/qcow2-survives-power-cuts \
 	tests/lib/storm \
 	tests/lib/straight-path
@@ -87,6 +92,16 @@ tests_lib_qcow2_bitmaps_survive_power_cuts_SOURCES = \
 	tests/ram-file.c \
 	tests/ram-file.h
 tests_lib_qcow2_bitmaps_survive_power_cuts_LDADD = libblkbackend.la $(JANSSON_LIBS)
+tests_lib_qcow2_snapshots_survive_power_cuts_SOURCES = \
+	tests/choose-engine.c \
+	tests/cut-log.c \
+	tests/cut-log.h \
+	tests/lib/qcow2-snapshots-survive-power-cuts.c \
+	tests/qcow2-walk.c \
+	tests/qcow2-walk.h \
+	tests/ram-file.c \
+	tests/ram-file.h
+tests_lib_qcow2_snapshots_survive_power_cuts_LDADD = libblkbackend.la $(JANSSON_LIBS)
 tests_lib_qcow2_survives_power_cuts_SOURCES = \
 	tests/choose-engine.c \
 	tests/cut-log.c \
@@ -94,6 +109,8 @@ tests_lib_qcow2_survives_power_cuts_SOURCES = \
 	tests/guest-shadow.c \
 	tests/guest-shadow.h \
 	tests/lib/qcow2-survives-power-cuts.c \
+	tests/power-cut-upkeep.c \
+	tests/power-cut.h \
 	tests/qcow2-walk.c \
 	tests/qcow2-walk.h \
 	tests/ram-file.c \
@@ -249,6 +266,10 @@ server_tests = \
 	tests/server/locked-folder.sh \
 	tests/server/locks-against-qemu.sh \
 	tests/server/nbd-client-list.sh \
+	tests/server/nbd-driver-errors.sh \
+	tests/server/nbd-driver-reconnects.sh \
+	tests/server/nbd-driver-speaks-tls.sh \
+	tests/server/nbd-driver-works-with-every-server.sh \
 	tests/server/nbdcopy-ext4-image.sh \
 	tests/server/nbdinfo.sh \
 	tests/server/nbdinfo-map.sh \
@@ -391,6 +412,7 @@ EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_test
 	tests/guest/in-guest.sh tests/guest/init tests/guest/make-guest.sh tests/guest/serve-nbdkit.py \
 	tests/nbdtest.py tests/protocol/rawnbd.py \
 	tests/server/common.sh \
+	tests/server/nbd-common.sh \
 	tests/server/qcow2-common.sh \
 	tests/server/qcow2damage.py \
 	tests/tools/common.sh \
