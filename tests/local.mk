@@ -367,6 +367,33 @@ plugin_tests = \
 	tests/plugin/ways-to-run.sh \
 	tests/plugin/zero-is-fast-and-may-trim.sh
 
+# A real kernel mounts what we serve, in a guest.  Once is enough: in no sanitizer's build.
+guest_tests = \
+	tests/guest/image-grows.sh \
+	tests/guest/mount-four-connections.sh \
+	tests/guest/mount-nbdkit-plugin.sh \
+	tests/guest/mount-netlink.sh \
+	tests/guest/mount-read-only-and-write-through.sh \
+	tests/guest/nbdtab.sh \
+	tests/guest/qemu-disk.sh \
+	tests/guest/root-on-nbd.sh \
+	tests/guest/server-restarts-under-a-mount.sh
+if !SANITIZED
+TESTS += $(guest_tests)
+check_PROGRAMS += tests/guest/reconnect
+endif
+# It runs in the guest, which has the C library and none of ours.
+tests_guest_reconnect_LDADD =
+tests_guest_reconnect_LDFLAGS = -no-install
+
+# What the guest is made of: downloads its kernel.  The tests do that too, where need be.
+guest:
+	$(BASH) $(top_srcdir)/tests/guest/make-guest.sh tests/guest/made
+clean-guest:
+	rm -rf tests/guest/made
+distclean-local: clean-guest
+.PHONY: guest clean-guest
+
 # The source itself, and what `make install` makes of it.
 code_tests = \
 	tests/code/arrows.sh \
@@ -420,9 +447,11 @@ soak:
 .PHONY: soak
 
 EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_tests) \
-	$(protocol_tests) $(server_tests) $(tools_tests) $(plugin_tests) $(code_tests) $(contract_test) \
-	tests/code/header-symbols tests/functions.sh tests/nbdtest.py tests/protocol/rawnbd.py \
-	tests/plugin/common.sh \
+	$(protocol_tests) $(server_tests) $(tools_tests) $(plugin_tests) $(guest_tests) \
+	$(code_tests) $(contract_test) tests/code/header-symbols tests/functions.sh \
+	tests/guest/guest.sh tests/guest/in-guest.sh tests/guest/init tests/guest/make-guest.sh \
+	tests/guest/serve-nbdkit.py tests/nbdtest.py tests/plugin/common.sh \
+	tests/protocol/rawnbd.py \
 	tests/server/common.sh \
 	tests/server/nbd-common.sh \
 	tests/server/qcow2-common.sh \
