@@ -369,6 +369,7 @@ plugin_tests = \
 
 # A real kernel mounts what we serve, in a guest.  Once is enough: in no sanitizer's build.
 guest_tests = \
+	tests/guest/far-server-restarts-under-a-mount.sh \
 	tests/guest/image-grows.sh \
 	tests/guest/mount-four-connections.sh \
 	tests/guest/mount-nbdkit-plugin.sh \
