@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# make bench: nbd-export beside its peers.  BENCHFLAGS="--rounds=9 --points=qd32" and the like.
+# make bench: nbd-export beside its peers.  BENCHFLAGS="--rounds=9 --format=qcow2" and the like.
 
 noinst_PROGRAMS += bench/nbdload
 
@@ -20,7 +20,7 @@ bench_nbdload_LDADD =
 EXTRA_DIST += bench/run bench/throttle-accuracy
 
 .PHONY: bench
-bench: bench/nbdload nbd-export
+bench: bench/nbdload nbd-export $(plugin_LTLIBRARIES)
 	NBD_EXPORT='$(abs_top_builddir)/nbd-export' NBDLOAD='$(abs_top_builddir)/bench/nbdload' \
 	    $(PYTHON3) $(top_srcdir)/bench/run $(BENCHFLAGS)
 

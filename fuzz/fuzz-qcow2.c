@@ -8,8 +8,8 @@
  * memory, whatever names the header gives.  There is nothing to compare with: the sanitizers, the
  * fuzzer's clock and its memory limit say whether the library behaves.
  *
- * A new operation is a function and a row of operations[], at its end: the corpus counts on the
- * order.
+ * A new operation is a function, here (requests) or in qcow2-upkeep.c (the image as a whole), and a
+ * row of operations[], at its end: the corpus counts on the order.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -18,13 +18,11 @@
 #include <blkbackend/block-driver.h>
 
 #include "fuzz/fuzz.h"
+#include "fuzz/qcow2-target.h"
 #include "tests/ram-file.h"
 
 #define MAX_OPS 32
-#define OP_BYTES 4
-#define MAX_LENGTH (2 << 20)            /* of a read or write */
 #define ZERO_SHIFT 5                    /* zero writes and discards are so much longer */
-#define IN_FLIGHT 4
 #define BACKING_SIZE (1 << 20)
 #define INCOMPAT 79                     /* the header's byte with the bit for a data file */
 #define INCOMPAT_DATA_FILE 4
@@ -41,23 +39,6 @@ typedef enum {
     OPEN_DELAYS = 64,                   /* requests wait for each other */
     OPEN_CHECK = 128,
 } OpenFlags;
-
-typedef struct Target {
-    BlockBackend *blk;
-    uint8_t flags;
-    uint8_t *buf;                       /* MAX_LENGTH bytes, for one at a time */
-    struct Write {
-        QEMUIOVector qiov;
-        struct iovec iov;
-        bool pending;
-    } writes[IN_FLIGHT];
-} Target;
-
-/* The bytes of an operation behind its number. */
-typedef struct Args {
-    int64_t offset, bytes;
-    uint8_t raw[OP_BYTES - 1];
-} Args;
 
 /* ---- operations ---- */
 
@@ -175,17 +156,81 @@ static void op_read_only(Target *t, const Args *args)
 
 static void op_make_zero(Target *t, const Args *args)
 {
-    if (blk_getlength(t->blk) <= INT64_C(64) << 20) {
+    if (blk_getlength(t->blk) <= SMALL_DISK) {
         blk_make_zero(t->blk, args->raw[0] & 1 ? BDRV_REQ_MAY_UNMAP : 0);
     }
 }
 
-typedef void Operation(Target *t, const Args *args);
+/* ---- opening ---- */
+
+static json_t *ram_file(int number)
+{
+    return json_pack("{s:s, s:i}", "driver", "ram-file", "number", number);
+}
+
+static QDict *make_options(uint8_t flags)
+{
+    const uint8_t *image = ram_files[IMAGE].data;
+    QDict *options = json_pack("{s:s, s:o}", "driver", "qcow2", "file", ram_file(IMAGE));
+
+    if (image[7] >= 3 && image[INCOMPAT] & INCOMPAT_DATA_FILE) {
+        qdict_put(options, "data-file", ram_file(DATA_FILE));
+    }
+    if (!(flags & OPEN_NO_BACKING)) {
+        qdict_put(options, "backing", json_pack("{s:s, s:o}", "driver", "raw", "file",
+                                                ram_file(BACKING)));
+    }
+    if (flags & OPEN_SMALL_CACHES) {
+        qdict_put(options, "l2-cache-size", qint_from_int(1024));
+        qdict_put(options, "l2-cache-entry-size", qint_from_int(512));
+        qdict_put(options, "refcount-cache-size", qint_from_int(1024));
+    }
+    return options;
+}
+
+static int open_flags(uint8_t flags)
+{
+    return (flags & OPEN_READ_ONLY ? BDRV_O_ALLOW_RDWR : BDRV_O_RDWR) |
+           (flags & OPEN_NO_BACKING ? BDRV_O_NO_BACKING : 0) |
+           (flags & OPEN_UNMAP ? BDRV_O_UNMAP : 0) |
+           (flags & OPEN_WRITE_THROUGH ? 0 : BDRV_O_CACHE_WB) |
+           (flags & OPEN_COPY_ON_READ && !(flags & (OPEN_READ_ONLY | OPEN_NO_BACKING))
+            ? BDRV_O_COPY_ON_READ : 0) |
+           (flags & OPEN_CHECK ? BDRV_O_CHECK : 0);
+}
+
+/* What is in the files now. */
+static void open_files(Target *t)
+{
+    t->blk = blk_new_open(NULL, NULL, make_options(t->flags), open_flags(t->flags), NULL);
+}
+
+static void op_open_again(Target *t, const Args *args)
+{
+    (void)args;
+    blk_unref(t->blk);
+    open_files(t);
+}
+
+static void set_files(const uint8_t *image, size_t size, uint8_t flags)
+{
+    static const uint8_t backing[BACKING_SIZE] = { 0x42, [BACKING_SIZE - 1] = 0x42 };
+
+    ram_file_set(&ram_files[IMAGE], image, size);
+    ram_file_set(&ram_files[BACKING], backing, sizeof(backing));
+    ram_file_set(&ram_files[DATA_FILE], backing, sizeof(backing));
+    ram_files[IMAGE].delays = flags & OPEN_DELAYS ? 1 : 0;
+}
+
+/* ---- running ---- */
 
 static Operation *const operations[] = {
     op_read, op_write, op_zero, op_unmap, op_discard, op_status, op_flush, op_truncate,
     op_truncate_far, op_compressed, op_save_vmstate, op_load_vmstate, op_write_beside, op_drain,
-    op_read_only, op_make_zero,
+    op_read_only, op_make_zero, op_check, op_snapshot_create, op_snapshot_goto, op_snapshot_delete,
+    op_snapshot_load_tmp, op_make_empty, op_amend, op_change_backing_file, op_bitmap_add,
+    op_bitmap_remove, op_bitmap_change, op_bitmap_merge, op_describe, op_measure,
+    op_truncate_prealloc, op_invalidate, op_open_again,
 };
 #define OPERATIONS (sizeof(operations) / sizeof(operations[0]))
 
@@ -218,59 +263,14 @@ static Args decode(const Target *t, const uint8_t *op)
 
 static void run(Target *t, const uint8_t *ops, size_t count)
 {
-    for (size_t i = 0; i < count; i++, ops += OP_BYTES) {
+    for (size_t i = 0; i < count && t->blk; i++, ops += OP_BYTES) {
         Args args = decode(t, ops);
 
         operations[(ops[0] & 0x3f) % OPERATIONS](t, &args);
     }
-    blk_drain(t->blk);
-}
-
-/* ---- opening ---- */
-
-static json_t *ram_file(int number)
-{
-    return json_pack("{s:s, s:i}", "driver", "ram-file", "number", number);
-}
-
-static QDict *make_options(const uint8_t *image, size_t size, uint8_t flags)
-{
-    QDict *options = json_pack("{s:s, s:o}", "driver", "qcow2", "file", ram_file(IMAGE));
-
-    if (size > INCOMPAT && image[7] >= 3 && image[INCOMPAT] & INCOMPAT_DATA_FILE) {
-        qdict_put(options, "data-file", ram_file(DATA_FILE));
+    if (t->blk) {
+        blk_drain(t->blk);
     }
-    if (!(flags & OPEN_NO_BACKING)) {
-        qdict_put(options, "backing", json_pack("{s:s, s:o}", "driver", "raw", "file",
-                                                ram_file(BACKING)));
-    }
-    if (flags & OPEN_SMALL_CACHES) {
-        qdict_put(options, "l2-cache-size", qint_from_int(1024));
-        qdict_put(options, "l2-cache-entry-size", qint_from_int(512));
-        qdict_put(options, "refcount-cache-size", qint_from_int(1024));
-    }
-    return options;
-}
-
-static int open_flags(uint8_t flags)
-{
-    return (flags & OPEN_READ_ONLY ? BDRV_O_ALLOW_RDWR : BDRV_O_RDWR) |
-           (flags & OPEN_NO_BACKING ? BDRV_O_NO_BACKING : 0) |
-           (flags & OPEN_UNMAP ? BDRV_O_UNMAP : 0) |
-           (flags & OPEN_WRITE_THROUGH ? 0 : BDRV_O_CACHE_WB) |
-           (flags & OPEN_COPY_ON_READ && !(flags & (OPEN_READ_ONLY | OPEN_NO_BACKING))
-            ? BDRV_O_COPY_ON_READ : 0) |
-           (flags & OPEN_CHECK ? BDRV_O_CHECK : 0);
-}
-
-static void set_files(const uint8_t *image, size_t size, uint8_t flags)
-{
-    static const uint8_t backing[BACKING_SIZE] = { 0x42, [BACKING_SIZE - 1] = 0x42 };
-
-    ram_file_set(&ram_files[IMAGE], image, size);
-    ram_file_set(&ram_files[BACKING], backing, sizeof(backing));
-    ram_file_set(&ram_files[DATA_FILE], backing, sizeof(backing));
-    ram_files[IMAGE].delays = flags & OPEN_DELAYS ? 1 : 0;
 }
 
 static void ignore(void *opaque, const char *message)
@@ -299,11 +299,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     image = size - 2 - OP_BYTES * ops;
     target.flags = data[size - 1];
     set_files(data, image, target.flags);
-    target.blk = blk_new_open(NULL, NULL, make_options(data, image, target.flags),
-                              open_flags(target.flags), NULL);
-    if (target.blk) {
-        run(&target, data + image, ops);
-        blk_unref(target.blk);
-    }
+    open_files(&target);
+    run(&target, data + image, ops);
+    blk_unref(target.blk);
     return 0;
 }

@@ -6,7 +6,8 @@ fuzz_targets = \
 	fuzz/fuzz-qcow2
 check_PROGRAMS += $(fuzz_targets)
 
-fuzz_fuzz_qcow2_SOURCES = fuzz/fuzz-qcow2.c fuzz/fuzz.h tests/ram-file.c tests/ram-file.h
+fuzz_fuzz_qcow2_SOURCES = fuzz/fuzz-qcow2.c fuzz/fuzz.h fuzz/qcow2-target.h fuzz/qcow2-upkeep.c \
+	tests/ram-file.c tests/ram-file.h
 fuzz_fuzz_qcow2_LDADD = $(libblkbackend_la_OBJECTS) $(libblkbackend_la_LIBADD)
 if FUZZERS
 fuzz_fuzz_qcow2_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)

@@ -45,6 +45,8 @@ libblkbackend_la_SOURCES = \
 	lib/drivers/blkdebug-rules.c \
 	lib/drivers/blkdebug.c \
 	lib/drivers/blkdebug.h \
+	lib/drivers/create-in-place.c \
+	lib/drivers/create-in-place.h \
 	lib/drivers/file-create.c \
 	lib/drivers/file-limits.c \
 	lib/drivers/file-lock.c \
@@ -156,16 +158,26 @@ libblkbackend_la_SOURCES = \
 	lib/backend/throttle-group.c \
 	lib/backend/throttle.c \
 	lib/backend/throttle.h
+if HAVE_LIBNBD
+libblkbackend_la_SOURCES += \
+	lib/drivers/nbd-connect.c \
+	lib/drivers/nbd-link.c \
+	lib/drivers/nbd-options.c \
+	lib/drivers/nbd-request.c \
+	lib/drivers/nbd.c \
+	lib/drivers/nbd.h
+endif
 if HAVE_LIBURING
 libblkbackend_la_SOURCES += lib/aio/engine-uring.c
 endif
 
 # Without this, objects of the library and of programs would share their names.
 libblkbackend_la_CFLAGS = $(AM_CFLAGS)
-libblkbackend_la_LDFLAGS = $(AM_LDFLAGS) $(STRICT_LDFLAGS) -no-undefined \
+# Never unloaded: threads that have used it, which nobody can list, come back to it when they end.
+libblkbackend_la_LDFLAGS = $(AM_LDFLAGS) $(STRICT_LDFLAGS) -no-undefined -Wl,-z,nodelete \
 	-version-info $(LIBRARY_VERSION) \
 	-Wl,--version-script=$(top_srcdir)/lib/libblkbackend.syms
-libblkbackend_la_LIBADD = $(JANSSON_LIBS) $(LIBURING_LIBS) $(ZLIB_LIBS) $(ZSTD_LIBS)
+libblkbackend_la_LIBADD = $(JANSSON_LIBS) $(LIBNBD_LIBS) $(LIBURING_LIBS) $(ZLIB_LIBS) $(ZSTD_LIBS)
 EXTRA_libblkbackend_la_DEPENDENCIES = lib/libblkbackend.syms
 EXTRA_DIST += lib/libblkbackend.syms
 

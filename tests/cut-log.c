@@ -29,6 +29,7 @@ static void *need(void *memory)
 typedef struct Reader {
     CutLog *log;
     int64_t at;                         /* behind the line */
+    int64_t size;                       /* of the disk */
     size_t *by_seq;                     /* index of a request + 1 */
     int64_t flush_arrived[MAX_SEQ];
 } Reader;
@@ -72,8 +73,18 @@ static void arrive(Reader *r, uint64_t seq, const char *op, int64_t offset, int6
     } else if (strcmp(op, "flush-to-disk") == 0) {
         r->flush_arrived[seq] = r->at;
     } else if (strcmp(op, "truncate") == 0) {
-        die("the log", "qcow2 asks for another length of its file: teach the test what that means");
+        add_request(r, seq, offset, 0, -1);
+        r->log->requests[r->log->count - 1].cuts = offset < r->size;
+        r->log->requests[r->log->count - 1].grows = offset >= r->size;
     }
+}
+
+/* As far as it shows in the log. */
+static void follow_size(Reader *r, const CutRequest *req)
+{
+    int64_t end = req->offset + req->passed;
+
+    r->size = req->cuts || end > r->size ? end : r->size;
 }
 
 /* A discard is a hint: every other one leaves what was there. */
@@ -85,6 +96,7 @@ static void end_request(Reader *r, size_t i, bool is_discard, bool fua, int64_t 
     req->passed = is_discard && i % 2 ? 0 : passed;
     if (result >= 0) {
         req->ended = r->at;
+        follow_size(r, req);
     }
     if (result >= 0 && fua) {
         req->certain = r->at;
@@ -138,6 +150,7 @@ static void read_lines(CutLog *log, const char *path)
         die("cannot open", path);
     }
     r->log = log;
+    r->size = log->size;
     r->by_seq = need(calloc(MAX_SEQ, sizeof(r->by_seq[0])));
     while (fgets(line, sizeof(line), file)) {
         r->at += (int64_t)strlen(line);
@@ -193,7 +206,22 @@ void cut_log_close(CutLog *log)
 
 int64_t cut_sectors(const CutRequest *req)
 {
-    return req->passed / CUT_SECTOR;
+    return req->cuts || req->grows ? 1 : req->passed / CUT_SECTOR;
+}
+
+/* What came later stays, and so does the room before it. */
+static void cut_off(const CutLog *log, const CutRequest *req, uint8_t *state, int64_t *size)
+{
+    int64_t end = req->offset;
+
+    for (int64_t at = req->offset; at < *size; at += CUT_SECTOR) {
+        if (req->ended <= log->last[at / CUT_SECTOR]) {
+            end = at + CUT_SECTOR;
+        } else {
+            memset(state + at, 0, CUT_SECTOR);
+        }
+    }
+    *size = end;
 }
 
 void cut_log_apply(const CutLog *log, const CutRequest *req, int64_t i, uint8_t *state,
@@ -201,6 +229,14 @@ void cut_log_apply(const CutLog *log, const CutRequest *req, int64_t i, uint8_t 
 {
     int64_t at = req->offset + i * CUT_SECTOR;
 
+    if (req->cuts) {
+        cut_off(log, req, state, size);
+        return;
+    }
+    if (req->grows) {
+        *size = req->offset > *size ? req->offset : *size;
+        return;
+    }
     if (at + CUT_SECTOR > log->room_bytes) {
         die("a request", "writes far behind the image's end");
     }
@@ -215,12 +251,29 @@ void cut_log_apply(const CutLog *log, const CutRequest *req, int64_t i, uint8_t 
     *size = at + CUT_SECTOR > *size ? at + CUT_SECTOR : *size;
 }
 
+/* Nothing that came before can show behind the new end. */
+static void make_cut_certain(CutLog *log, const CutRequest *req)
+{
+    cut_log_apply(log, req, 0, log->disk, &log->size);
+    for (int64_t i = req->offset / CUT_SECTOR; i < log->room_bytes / CUT_SECTOR; i++) {
+        if (req->arrived > log->last[i]) {
+            log->last[i] = req->arrived;
+        }
+    }
+}
+
 static void make_certain(CutLog *log, const CutRequest *req)
 {
+    if (req->cuts) {
+        make_cut_certain(log, req);
+        return;
+    }
     for (int64_t i = 0; i < cut_sectors(req); i++) {
         int64_t *last = &log->last[req->offset / CUT_SECTOR + i];
 
-        if (req->arrived > *last) {
+        if (req->grows) {
+            cut_log_apply(log, req, i, log->disk, &log->size);
+        } else if (req->arrived > *last) {
             cut_log_apply(log, req, i, log->disk, &log->size);
             *last = req->arrived;
         }

@@ -8,6 +8,7 @@
 #ifndef TESTS_CUT_LOG_H
 #define TESTS_CUT_LOG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,7 @@
 typedef struct CutRequest {
     int64_t offset, bytes;
     int64_t data;                       /* place in log.data; -1: zeroes */
+    bool cuts, grows;                   /* the disk ends at offset, or does so at least */
     int64_t arrived, ended, certain;    /* moments */
     int64_t passed;                     /* bytes of it that can be there */
 } CutRequest;
@@ -46,6 +48,7 @@ void cut_log_advance(CutLog *log, int64_t moment);
 /* Puts sector `i` of a request onto a state, unless something newer is certain there. */
 void cut_log_apply(const CutLog *log, const CutRequest *req, int64_t i, uint8_t *state,
                    int64_t *size);
+/* Its parts that can be there without each other: sectors; a change of size is one. */
 int64_t cut_sectors(const CutRequest *req);
 
 #endif

@@ -94,12 +94,25 @@ static bool decides(const ShadowOp *op)
     return op->kind != SHADOW_DISCARD && !shrinks(op);
 }
 
-static uint64_t bits_of(const Shadow *shadow, int i)
+static uint64_t bits_of(const Shadow *shadow, int i, int64_t sector)
 {
     const ShadowOp *op = &shadow->ops[i];
 
-    return op->kind == SHADOW_WRITE ? UINT64_C(1) << i
-           : shrinks(op) ? ALLOW_ZERO | ALLOW_BASE : ALLOW_ZERO;
+    switch (op->kind) {
+    case SHADOW_WRITE:
+        return UINT64_C(1) << i;
+    case SHADOW_EMPTY:
+        return sector < shadow->base ? ALLOW_BASE : ALLOW_ZERO;
+    case SHADOW_GOTO:
+        return sector < op->content->size ? op->content->values[sector] : ALLOW_ZERO | ALLOW_BASE;
+    default:
+        return shrinks(op) ? ALLOW_ZERO | ALLOW_BASE : ALLOW_ZERO;
+    }
+}
+
+static bool sets_size(const ShadowOp *op)
+{
+    return op->kind == SHADOW_RESIZE || op->kind == SHADOW_GOTO;
 }
 
 /* The one operation that can have made the disk as large as it is; NULL: there are several. */
@@ -110,7 +123,7 @@ static const ShadowOp *who_resized(const Shadow *shadow, int64_t moment, int64_t
     for (int i = 0; i < shadow->count; i++) {
         const ShadowOp *op = &shadow->ops[i];
 
-        if (op->kind == SHADOW_RESIZE && op->start <= moment && op->size == size) {
+        if (sets_size(op) && op->start <= moment && op->size == size) {
             if (found) {
                 return NULL;
             }
@@ -132,7 +145,7 @@ static uint64_t allowed_in(const Shadow *shadow, int64_t sector, int64_t moment,
         if (sector >= op->first && sector < op->first + op->count &&
             (op->certain <= moment || op == seen) && decides(op)) {
             since = op->start;
-            bits = bits_of(shadow, i);
+            bits = bits_of(shadow, i, sector);
         }
     }
     for (int i = 0; i < shadow->count; i++) {
@@ -140,7 +153,7 @@ static uint64_t allowed_in(const Shadow *shadow, int64_t sector, int64_t moment,
 
         if (sector >= op->first && sector < op->first + op->count && op->start <= moment &&
             op->end > since) {
-            bits |= bits_of(shadow, i);
+            bits |= bits_of(shadow, i, sector);
         }
     }
     return bits;
@@ -168,26 +181,22 @@ bool shadow_allows_size(const Shadow *shadow, int64_t sectors, int64_t moment)
     for (int i = 0; i < shadow->count; i++) {
         const ShadowOp *op = &shadow->ops[i];
 
-        if (op->kind == SHADOW_RESIZE && op->start <= moment) {
+        if (sets_size(op) && op->start <= moment) {
             allowed = (allowed && op->certain > moment) || sectors == op->size;
         }
     }
     return allowed;
 }
 
-static uint64_t bit_of_content(const uint8_t *disk, int64_t sector, char *why)
+/* 0: nothing that anybody wrote. */
+static uint64_t bit_of_content(const uint8_t *disk, int64_t sector)
 {
-    uint64_t word, other;
+    uint64_t word;
 
     memcpy(&word, disk, sizeof(word));
-    for (size_t k = 1; k < WORDS; k++) {
-        memcpy(&other, disk + k * sizeof(word), sizeof(other));
-        if (other != word) {
-            snprintf(why, 200, "it is torn: %#" PRIx64 " and %#" PRIx64, word, other);
-            return 0;
-        }
+    if (memcmp(disk, disk + sizeof(word), SHADOW_SECTOR - sizeof(word)) != 0) {
+        return 0;
     }
-    snprintf(why, 200, "it holds %#" PRIx64, word);
     if (word == 0) {
         return ALLOW_ZERO;
     }
@@ -195,17 +204,49 @@ static uint64_t bit_of_content(const uint8_t *disk, int64_t sector, char *why)
            ? UINT64_C(1) << (word >> 32 & 63) : 0;
 }
 
+static void describe(const uint8_t *disk, uint64_t allowed, char *why)
+{
+    uint64_t word, other;
+
+    memcpy(&word, disk, sizeof(word));
+    memcpy(&other, disk, sizeof(other));
+    for (size_t k = 1; k < WORDS && other == word; k++) {
+        memcpy(&other, disk + k * sizeof(word), sizeof(other));
+    }
+    snprintf(why, 200, "it holds %#" PRIx64 "%s; allowed: %#" PRIx64, word,
+             other == word ? "" : " and something else", allowed);
+}
+
+ShadowContent shadow_content(const uint8_t *disk, int64_t sectors, int64_t *wrong)
+{
+    ShadowContent content = { .size = sectors };
+
+    content.values = calloc((size_t)sectors + 1, sizeof(content.values[0]));
+    if (!content.values) {
+        abort();
+    }
+    *wrong = -1;
+    for (int64_t i = 0; i < sectors; i++) {
+        content.values[i] = bit_of_content(disk + i * SHADOW_SECTOR, i);
+        *wrong = content.values[i] || *wrong >= 0 ? *wrong : i;
+    }
+    return content;
+}
+
+int shadow_writer(uint64_t value)
+{
+    return value && value < ALLOW_ZERO ? __builtin_ctzll(value) : -1;
+}
+
 int64_t shadow_compare(Shadow *shadow, int64_t moment, const uint8_t *disk, int64_t sectors,
                        char *why)
 {
     find_allowed(shadow, moment, sectors);
     for (int64_t i = 0; i < sectors; i++) {
-        uint64_t bit = bit_of_content(disk + i * SHADOW_SECTOR, i, why);
+        uint64_t bit = bit_of_content(disk + i * SHADOW_SECTOR, i);
 
         if (!(bit & shadow->allowed[i])) {
-            size_t len = strlen(why);
-
-            snprintf(why + len, 200 - len, "; allowed: %#" PRIx64, shadow->allowed[i]);
+            describe(disk + i * SHADOW_SECTOR, shadow->allowed[i], why);
             return i;
         }
     }

@@ -17,12 +17,23 @@
 #define SHADOW_OPS 62
 #define SHADOW_BASE 63                  /* the operation that wrote the backing file */
 
-typedef enum { SHADOW_WRITE, SHADOW_ZERO, SHADOW_DISCARD, SHADOW_RESIZE } ShadowKind;
+typedef enum {
+    SHADOW_WRITE, SHADOW_ZERO, SHADOW_DISCARD, SHADOW_RESIZE,
+    SHADOW_EMPTY,                       /* all of the disk shows the backing file */
+    SHADOW_GOTO,                        /* all of the disk is as it was */
+} ShadowKind;
+
+/* A whole disk at one time. */
+typedef struct ShadowContent {
+    int64_t size;                       /* sectors */
+    uint64_t *values;                   /* of each, one bit */
+} ShadowContent;
 
 typedef struct ShadowOp {
     ShadowKind kind;
     int64_t first, count;               /* sectors; of a resize those that come or go */
-    int64_t size;                       /* of a resize: sectors of the disk afterwards */
+    int64_t size;                       /* of a resize or goto: sectors of the disk afterwards */
+    const ShadowContent *content;       /* of a goto */
     bool fua;
     int64_t start, end, certain;        /* moments */
 } ShadowOp;
@@ -47,6 +58,11 @@ void shadow_end(ShadowOp *op, int64_t moment, int ret);
 /* A flush that began at `start` has ended with success. */
 void shadow_flushed(Shadow *shadow, int64_t start, int64_t moment);
 bool shadow_allows_size(const Shadow *shadow, int64_t sectors, int64_t moment);
+/* What a disk of so many sectors holds; *wrong: the first sector that holds nothing of ours, -1 if
+ * there is none. */
+ShadowContent shadow_content(const uint8_t *disk, int64_t sectors, int64_t *wrong);
+/* Of a bit in there: the operation that wrote it; -1: none did. */
+int shadow_writer(uint64_t value);
 /* The first sector of the disk that holds what it may not; -1: none.  why: 200 bytes. */
 int64_t shadow_compare(Shadow *shadow, int64_t moment, const uint8_t *disk, int64_t sectors,
                        char *why);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Tests.  Each is named once, in the list of its kind; HACKING.md says how to add one.
-# tests/run runs them all; those of lib, protocol, server and tools run once with each event engine.
+# tests/run runs them all; those of lib, protocol, server, tools and plugin run once with each event
+# engine.
 
 # The library from the inside (cmocka): linked with its objects, exported or not.
 unit_tests = \
@@ -71,10 +72,15 @@ unit_tests = \
 	tests/unit/test-vmstate \
 	tests/unit/test-write-cache
 
+if HAVE_LIBNBD
+unit_tests += tests/unit/test-nbd-names
+endif
+
 # The library as a stranger's program sees it: each links with libblkbackend.la alone.
 lib_tests = \
 	tests/lib/api-check \
 	tests/lib/qcow2-bitmaps-survive-power-cuts \
+	tests/lib/qcow2-snapshots-survive-power-cuts \
 	tests/lib/qcow2-survives-power-cuts \
 	tests/lib/storm \
 	tests/lib/straight-path
@@ -87,6 +93,16 @@ tests_lib_qcow2_bitmaps_survive_power_cuts_SOURCES = \
 	tests/ram-file.c \
 	tests/ram-file.h
 tests_lib_qcow2_bitmaps_survive_power_cuts_LDADD = libblkbackend.la $(JANSSON_LIBS)
+tests_lib_qcow2_snapshots_survive_power_cuts_SOURCES = \
+	tests/choose-engine.c \
+	tests/cut-log.c \
+	tests/cut-log.h \
+	tests/lib/qcow2-snapshots-survive-power-cuts.c \
+	tests/qcow2-walk.c \
+	tests/qcow2-walk.h \
+	tests/ram-file.c \
+	tests/ram-file.h
+tests_lib_qcow2_snapshots_survive_power_cuts_LDADD = libblkbackend.la $(JANSSON_LIBS)
 tests_lib_qcow2_survives_power_cuts_SOURCES = \
 	tests/choose-engine.c \
 	tests/cut-log.c \
@@ -94,6 +110,8 @@ tests_lib_qcow2_survives_power_cuts_SOURCES = \
 	tests/guest-shadow.c \
 	tests/guest-shadow.h \
 	tests/lib/qcow2-survives-power-cuts.c \
+	tests/power-cut-upkeep.c \
+	tests/power-cut.h \
 	tests/qcow2-walk.c \
 	tests/qcow2-walk.h \
 	tests/ram-file.c \
@@ -249,6 +267,10 @@ server_tests = \
 	tests/server/locked-folder.sh \
 	tests/server/locks-against-qemu.sh \
 	tests/server/nbd-client-list.sh \
+	tests/server/nbd-driver-errors.sh \
+	tests/server/nbd-driver-reconnects.sh \
+	tests/server/nbd-driver-speaks-tls.sh \
+	tests/server/nbd-driver-works-with-every-server.sh \
 	tests/server/nbdcopy-ext4-image.sh \
 	tests/server/nbdinfo.sh \
 	tests/server/nbdinfo-map.sh \
@@ -309,6 +331,72 @@ tools_tests = \
 	tests/tools/io-sizes-as-qemu-io.sh \
 	tests/tools/qcow2-in-turns-with-qemu.py
 
+# nbdkit with our plugin, by itself and under nbdkit's filters.
+plugin_tests = \
+	tests/plugin/dir-exports.sh \
+	tests/plugin/dump-plugin.sh \
+	tests/plugin/errors-have-errno-and-text.sh \
+	tests/plugin/extents-as-nbd-export-tells-them.sh \
+	tests/plugin/filter-blocksize.sh \
+	tests/plugin/filter-cache.sh \
+	tests/plugin/filter-cow.sh \
+	tests/plugin/filter-delay.sh \
+	tests/plugin/filter-error.sh \
+	tests/plugin/filter-exitlast.sh \
+	tests/plugin/filter-fua.sh \
+	tests/plugin/filter-log.sh \
+	tests/plugin/filter-noextents.sh \
+	tests/plugin/filter-offset.sh \
+	tests/plugin/filter-partition.sh \
+	tests/plugin/filter-rate.sh \
+	tests/plugin/filter-readahead.sh \
+	tests/plugin/filter-retry.sh \
+	tests/plugin/filter-stats.sh \
+	tests/plugin/filter-truncate.sh \
+	tests/plugin/fio-verify.sh \
+	tests/plugin/fua-is-native.sh \
+	tests/plugin/install.sh \
+	tests/plugin/key-errors.sh \
+	tests/plugin/keys.sh \
+	tests/plugin/locked-image.sh \
+	tests/plugin/magic-key-and-relative-names.sh \
+	tests/plugin/multi-conn-is-honest.sh \
+	tests/plugin/read-only.sh \
+	tests/plugin/socket-activation.sh \
+	tests/plugin/throttle-limits-hold.sh \
+	tests/plugin/tls.sh \
+	tests/plugin/unload-leaves-threads-their-code.sh \
+	tests/plugin/ways-to-run.sh \
+	tests/plugin/zero-is-fast-and-may-trim.sh
+
+# A real kernel mounts what we serve, in a guest.  Once is enough: in no sanitizer's build.
+guest_tests = \
+	tests/guest/far-server-restarts-under-a-mount.sh \
+	tests/guest/image-grows.sh \
+	tests/guest/mount-four-connections.sh \
+	tests/guest/mount-nbdkit-plugin.sh \
+	tests/guest/mount-netlink.sh \
+	tests/guest/mount-read-only-and-write-through.sh \
+	tests/guest/nbdtab.sh \
+	tests/guest/qemu-disk.sh \
+	tests/guest/root-on-nbd.sh \
+	tests/guest/server-restarts-under-a-mount.sh
+if !SANITIZED
+TESTS += $(guest_tests)
+check_PROGRAMS += tests/guest/reconnect
+endif
+# It runs in the guest, which has the C library and none of ours.
+tests_guest_reconnect_LDADD =
+tests_guest_reconnect_LDFLAGS = -no-install
+
+# What the guest is made of: downloads its kernel.  The tests do that too, where need be.
+guest:
+	$(BASH) $(top_srcdir)/tests/guest/make-guest.sh tests/guest/made
+clean-guest:
+	rm -rf tests/guest/made
+distclean-local: clean-guest
+.PHONY: guest clean-guest
+
 # The source itself, and what `make install` makes of it.
 code_tests = \
 	tests/code/arrows.sh \
@@ -321,13 +409,14 @@ code_tests = \
 	tests/code/manual-lists-every-img-command.sh \
 	tests/code/manual-lists-every-io-command.sh \
 	tests/code/manual-lists-every-option.sh \
+	tests/code/manual-lists-every-plugin-key.sh \
 	tests/code/manual-names-every-function.sh \
 	tests/code/shell.sh \
 	tests/code/spelling.sh \
 	tests/code/style.sh
 
 TESTS += $(lib_tests) $(image_tests) $(example_tests) $(fuzz_tests) $(protocol_tests) \
-	$(server_tests) $(tools_tests) $(code_tests)
+	$(server_tests) $(tools_tests) $(plugin_tests) $(code_tests)
 check_PROGRAMS += $(lib_tests)
 
 # tests/run asks it what this machine can do.
@@ -361,9 +450,13 @@ soak:
 .PHONY: soak
 
 EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_tests) \
-	$(protocol_tests) $(server_tests) $(tools_tests) $(code_tests) $(contract_test) \
-	tests/code/header-symbols tests/functions.sh tests/nbdtest.py tests/protocol/rawnbd.py \
+	$(protocol_tests) $(server_tests) $(tools_tests) $(plugin_tests) $(guest_tests) \
+	$(code_tests) $(contract_test) tests/code/header-symbols tests/functions.sh \
+	tests/guest/guest.sh tests/guest/in-guest.sh tests/guest/init tests/guest/make-guest.sh \
+	tests/guest/serve-nbdkit.py tests/nbdtest.py tests/plugin/common.sh \
+	tests/protocol/rawnbd.py \
 	tests/server/common.sh \
+	tests/server/nbd-common.sh \
 	tests/server/qcow2-common.sh \
 	tests/server/qcow2damage.py \
 	tests/tools/common.sh \

@@ -188,6 +188,7 @@ static BlockDriver ram_file_driver = {
     .bdrv_co_pdiscard = ram_pdiscard,
     .bdrv_co_flush_to_disk = ram_flush,
     .bdrv_co_truncate = ram_truncate,
+    .prealloc_modes = 1u << PREALLOC_MODE_FALLOC | 1u << PREALLOC_MODE_FULL,
 };
 
 BLOCK_DRIVER(ram_file_driver)

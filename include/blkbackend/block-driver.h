@@ -114,6 +114,9 @@ typedef struct BlockDriver BlockDriver;
 struct BlockDriver {
     const char *format_name;     /* value of the option "driver" */
     const char *protocol_name;   /* "proto" of "proto:rest"; NULL for formats */
+    /* Other "proto"s that mean it, NULL-terminated, or NULL; bdrv_parse_filename gets such a name
+     * whole, with its "proto:". */
+    const char *const *other_protocol_names;
     size_t instance_size;        /* bdrv_state(): zeroed before open */
     bool has_file_child;         /* a format or filter: the graph opens its "file" child first */
     const char *file_option;     /* another name of its option ("image"); NULL: "file" only */
@@ -144,7 +147,9 @@ struct BlockDriver {
     int coroutine_fn (*bdrv_co_pwritev)(BlockDriverState *bs, int64_t offset, int64_t bytes,
                                         QEMUIOVector *qiov, int flags);
     bool native_fua;             /* pwritev and pwrite_zeroes honour BDRV_REQ_FUA */
-    /* -ENOTSUP: the graph writes a zeroed buffer instead. flags: MAY_UNMAP, FUA */
+    bool native_no_fallback;     /* pwrite_zeroes honours BDRV_REQ_NO_FALLBACK: -ENOTSUP if slow */
+    /* -ENOTSUP: the graph writes a zeroed buffer instead. flags: MAY_UNMAP, FUA; NO_FALLBACK comes
+     * only with native_no_fallback. */
     int coroutine_fn (*bdrv_co_pwrite_zeroes)(BlockDriverState *bs, int64_t offset, int64_t bytes,
                                               int flags);
     int coroutine_fn (*bdrv_co_pdiscard)(BlockDriverState *bs, int64_t offset, int64_t bytes);

@@ -111,7 +111,7 @@ bool bdrv_dirty_bitmap_status(const BdrvDirtyBitmap *bitmap, int64_t offset, int
 typedef struct BdrvDirtyBitmapIter BdrvDirtyBitmapIter;
 BdrvDirtyBitmapIter *bdrv_dirty_iter_new(BdrvDirtyBitmap *bitmap);
 void bdrv_dirty_iter_free(BdrvDirtyBitmapIter *iter);          /* NULL is fine */
-int64_t bdrv_dirty_iter_next(BdrvDirtyBitmapIter *iter);       /* the next dirty granule; -1: none */
+int64_t bdrv_dirty_iter_next(BdrvDirtyBitmapIter *iter);     /* the next dirty granule; -1: none */
 void bdrv_set_dirty_iter(BdrvDirtyBitmapIter *iter, int64_t offset);   /* goes on from there */
 
 /* ---- persistence ---- */

@@ -16,6 +16,7 @@
 #include <blkbackend/block-backend.h>
 #include <blkbackend/image.h>
 
+#include "drivers/create-in-place.h"
 #include "drivers/file.h"
 
 #define FILE_PREFIX "file:"
@@ -57,15 +58,6 @@ int file_delete(const char *filename)
 }
 
 /* ---- options ---- */
-
-/* In whole sectors, as a disk is. */
-static int64_t size_option(const QDict *options)
-{
-    int64_t size = json_integer_value(json_object_get(options, "size"));
-
-    return size > INT64_MAX - (int64_t)BDRV_SECTOR_SIZE ? INT64_MAX
-           : (size + (int64_t)BDRV_SECTOR_SIZE - 1) & BDRV_SECTOR_MASK;
-}
 
 static int prealloc_option(const QDict *options, unsigned allowed, PreallocMode *mode,
                            Error **errp)
@@ -127,12 +119,11 @@ static int make_name(const char *filename, const QDict *options, Error **errp)
     return 0;
 }
 
-static int open_named(const char *driver, const char *filename, BlockDriverState **bs,
-                      Error **errp)
+static int open_new(const char *filename, BlockDriverState **bs, Error **errp)
 {
     QDict *options = qdict_new();
 
-    qdict_put(options, "driver", qstring_from_str(driver));
+    qdict_put(options, "driver", qstring_from_str("file"));
     qdict_put(options, "filename", qstring_from_str(path_of(filename)));
     return bdrv_open(bs, NULL, NULL, options, BDRV_O_RDWR | BDRV_O_CACHE_WB, errp);
 }
@@ -147,13 +138,13 @@ int file_create(const char *filename, const QDict *options, Error **errp)
         ret = make_name(filename, options, errp);
     }
     if (ret == 0) {
-        ret = open_named("file", filename, &bs, errp);
+        ret = open_new(filename, &bs, errp);
     }
     if (ret == 0) {
         ret = bdrv_truncate(bs, 0, PREALLOC_MODE_OFF, errp);
     }
     if (ret == 0) {
-        ret = bdrv_truncate(bs, size_option(options), mode, errp);
+        ret = bdrv_truncate(bs, create_size_option(options), mode, errp);
     }
     bdrv_unref(bs);
     return ret;
@@ -161,37 +152,10 @@ int file_create(const char *filename, const QDict *options, Error **errp)
 
 /* ---- devices ---- */
 
-/* What is on a device stays, but for a header that would say what it is. */
-static int clear_first_sector(BlockDriverState *bs, const char *filename, Error **errp)
-{
-    static const uint8_t zeroes[BDRV_SECTOR_SIZE];
-    int64_t length = bdrv_getlength(bs);
-    int ret = length < 0 ? (int)length : 0;
-
-    if (length > 0) {
-        ret = bdrv_pwrite_sync(bs, 0, sizeof(zeroes), zeroes);
-    }
-    if (ret < 0) {
-        error_setg_errno(errp, -ret, "Could not clear the first sector of '%s'", filename);
-    }
-    return ret;
-}
-
 int host_device_create(const char *filename, const QDict *options, Error **errp)
 {
-    BlockDriverState *bs = NULL;
     PreallocMode mode;
     int ret = prealloc_option(options, 0, &mode, errp);
 
-    if (ret == 0) {
-        ret = open_named("host_device", filename, &bs, errp);
-    }
-    if (ret == 0) {
-        ret = bdrv_truncate(bs, size_option(options), PREALLOC_MODE_OFF, errp);
-    }
-    if (ret == 0) {
-        ret = clear_first_sector(bs, filename, errp);
-    }
-    bdrv_unref(bs);
-    return ret;
+    return ret < 0 ? ret : create_in_place("host_device", filename, options, errp);
 }

@@ -82,7 +82,7 @@ struct BlockDriverState {
     atomic_int detect_zeroes;          /* BlockdevDetectZeroesOptions */
     atomic_int copy_on_read;           /* count of users */
     _Atomic int64_t length;            /* cached, bytes, multiple of 512 */
-    _Atomic(BdrvDirtyBitmap *) dirty_bitmaps; /* linked in the main thread; unlinked while drained */
+    _Atomic(BdrvDirtyBitmap *) dirty_bitmaps; /* linked by the main thread; unlinked if drained */
     _Atomic uint64_t wr_highest_offset;
     atomic_int serialising;            /* serialising requests in flight */
 

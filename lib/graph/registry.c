@@ -47,13 +47,27 @@ const char *bdrv_strip_protocol(const char *filename, const char *protocol_name)
            ? filename + len + 1 : NULL;
 }
 
+static bool is_name(const char *candidate, const char *name, size_t len)
+{
+    return candidate && strlen(candidate) == len && memcmp(candidate, name, len) == 0;
+}
+
+static bool has_other_name(const BlockDriver *drv, const char *name, size_t len)
+{
+    const char *const *other = drv->other_protocol_names;
+
+    while (other && *other && !is_name(*other, name, len)) {
+        other++;
+    }
+    return other && *other;
+}
+
 static const BlockDriver *find_by_protocol_name(const char *name, size_t len)
 {
     const BlockDriver *drv = NULL;
 
     while ((drv = bdrv_next_driver(drv))) {
-        if (drv->protocol_name && strlen(drv->protocol_name) == len &&
-            memcmp(drv->protocol_name, name, len) == 0) {
+        if (is_name(drv->protocol_name, name, len) || has_other_name(drv, name, len)) {
             return drv;
         }
     }

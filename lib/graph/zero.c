@@ -55,8 +55,9 @@ static int coroutine_fn zero_piece(BlockDriverState *bs, int64_t offset, int64_t
     int ret = -ENOTSUP;
 
     if (drv->bdrv_co_pwrite_zeroes) {
-        /* The decision about the fallback is ours, except that of a node that only passes on. */
-        int for_driver = drv->is_passthrough ? flags : flags & ~BDRV_REQ_NO_FALLBACK;
+        /* The decision about the fallback is ours, unless a fallback hides behind the driver. */
+        int for_driver = drv->is_passthrough || drv->native_no_fallback
+                         ? flags : flags & ~BDRV_REQ_NO_FALLBACK;
 
         ret = drv->bdrv_co_pwrite_zeroes(bs, offset, bytes, for_driver);
     }

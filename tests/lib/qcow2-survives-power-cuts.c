@@ -22,29 +22,25 @@
 #include <blkbackend/block-backend.h>
 #include <blkbackend/block-driver.h>
 
+#include "byte-order.h"
 #include "tests/cut-log.h"
 #include "tests/guest-shadow.h"
+#include "tests/power-cut.h"
 #include "tests/qcow2-walk.h"
 #include "tests/ram-file.h"
 
 #define IMAGE_ROOM (16 << 20)
-#define MAX_SECTORS 16384
 #define STEPS 18                        /* of a scenario */
 #define BATCH 4                         /* requests at once */
 #define EXHAUSTIVE_BITS 6               /* so many sectors or requests: all subsets */
 #define EXHAUSTIVE_EVERY 8              /* moments */
 #define RANDOM_STATES 2                 /* at a moment */
+#define LONG_RUN 50000                  /* states: everything must have happened */
+#define KEEP_EVERY 300                  /* states, for a power cut while it is repaired */
 
 enum { IMAGE, BACKING };                /* of ram_files */
 
 /* ---- kinds of images ---- */
-
-typedef struct Kind {
-    const char *options;
-    int64_t sectors, cluster_sectors, base;
-    bool v2;
-    int64_t filled;                     /* sectors that the guest writes first of all */
-} Kind;
 
 static const Kind kinds[] = {
     { "compat=1.1,cluster_size=512", 512, 1, 0, false, 0 },
@@ -64,27 +60,11 @@ static const Kind kinds[] = {
 };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
-typedef struct Scenario {
-    const Kind *kind;
-    unsigned seed, rng;
-    bool small_caches, unmap;
-    int64_t sectors;                    /* of the disk now */
-    BlockBackend *blk;
-    uint8_t *start;                     /* the image before the guest came */
-    size_t start_size;
-    Shadow shadow;
-    char log[64];
-    CutLog cut;
-    uint8_t *buf;                       /* MAX_SECTORS */
-    int64_t moment;                     /* of the state under test */
-    const char *what;                   /* kind of state */
-} Scenario;
-
 static char folder[] = "/tmp/blk-cut-XXXXXX";
 static uint64_t states;
 static char logged[300];                /* by the library */
 
-static unsigned roll(Scenario *sc, unsigned n)
+unsigned cut_roll(Scenario *sc, unsigned n)
 {
     return (unsigned)rand_r(&sc->rng) % n;
 }
@@ -101,12 +81,23 @@ static void remove_folder(void)
     rmdir(folder);
 }
 
-/* Says what went wrong and how to see it again. */
-static void __attribute__((format(printf, 2, 3), noreturn))
-failed(Scenario *sc, const char *fmt, ...)
+static void keep_image(void)
+{
+    FILE *file = fopen("power-cut-failed.qcow2", "wb");
+
+    if (file) {
+        fwrite(ram_files[IMAGE].data, 1, (size_t)ram_files[IMAGE].size, file);
+        fclose(file);
+    }
+}
+
+void cut_failed(Scenario *sc, const char *fmt, ...)
 {
     va_list ap;
 
+    if (ram_files[IMAGE].data) {
+        keep_image();
+    }
     printf("seed %u (%s), moment %" PRId64 ", state '%s': ", sc->seed, sc->kind->options,
            sc->moment, sc->what);
     va_start(ap, fmt);
@@ -124,7 +115,7 @@ static void read_image(Scenario *sc, const char *path)
     FILE *file = fopen(path, "rb");
 
     if (!file) {
-        failed(sc, "cannot open %s", path);
+        cut_failed(sc, "cannot open %s", path);
     }
     sc->start_size = fread(sc->start, 1, IMAGE_ROOM, file);
     fclose(file);
@@ -139,7 +130,7 @@ static void make_image(Scenario *sc)
              sc->kind->options, sc->kind->base ? " -u -b base.raw -F raw" : "", path,
              sc->kind->sectors * 512);
     if (system(command) != 0) {
-        failed(sc, "%s", command);
+        cut_failed(sc, "%s", command);
     }
     read_image(sc, path);
     shadow_fill(SHADOW_BASE, 0, sc->kind->base, sc->buf);
@@ -169,7 +160,7 @@ static BlockBackend *open_image(Scenario *sc, json_t *file, int flags)
     }
     blk = blk_new_open(NULL, NULL, options, flags | BDRV_O_CACHE_WB, &err);
     if (!blk) {
-        failed(sc, "cannot open it: %s", error_get_pretty(err));
+        cut_failed(sc, "cannot open it: %s", error_get_pretty(err));
     }
     return blk;
 }
@@ -182,12 +173,12 @@ static json_t *logged_file(Scenario *sc)
 
 /* ---- the guest ---- */
 
-static int64_t now(Scenario *sc)
+int64_t cut_now(Scenario *sc)
 {
     struct stat st;
 
     if (stat(sc->log, &st) < 0) {
-        failed(sc, "there is no log");
+        cut_failed(sc, "there is no log");
     }
     return st.st_size;
 }
@@ -207,12 +198,12 @@ static void ended(void *opaque, int ret)
     Request *req = opaque;
 
     if (ret < 0 && (!req->op || req->op->kind != SHADOW_DISCARD)) {
-        failed(req->sc, "a request failed: %s", strerror(-ret));
+        cut_failed(req->sc, "a request failed: %s", strerror(-ret));
     }
     if (req->op) {
-        shadow_end(req->op, now(req->sc), ret);
+        shadow_end(req->op, cut_now(req->sc), ret);
     } else {
-        shadow_flushed(&req->sc->shadow, req->start, now(req->sc));
+        shadow_flushed(&req->sc->shadow, req->start, cut_now(req->sc));
     }
     free(req->buf);
     req->pending = false;
@@ -244,7 +235,7 @@ static void start_request(Request *req)
     }
     offset = req->op->first * 512;
     bytes = req->op->count * 512;
-    flags = (req->op->fua ? BDRV_REQ_FUA : 0) | (roll(req->sc, 2) ? BDRV_REQ_MAY_UNMAP : 0);
+    flags = (req->op->fua ? BDRV_REQ_FUA : 0) | (cut_roll(req->sc, 2) ? BDRV_REQ_MAY_UNMAP : 0);
     switch (req->op->kind) {
     case SHADOW_WRITE:
         start_write(req);
@@ -261,13 +252,13 @@ static void start_request(Request *req)
 /* A range that none of the batch touches; half of them are whole clusters, some are large. */
 static bool choose_range(Scenario *sc, const Request *batch, int n, int64_t *first, int64_t *count)
 {
-    unsigned cluster = (unsigned)sc->kind->cluster_sectors, unit = roll(sc, 2) ? cluster : 1;
+    unsigned cluster = (unsigned)sc->kind->cluster_sectors, unit = cut_roll(sc, 2) ? cluster : 1;
 
-    *count = unit * (1 + roll(sc, unit == 1 ? 3 * cluster : 4));
-    if (roll(sc, 4) == 0) {
-        *count += unit * roll(sc, (unsigned)sc->sectors / unit / 3 + 1);
+    *count = unit * (1 + cut_roll(sc, unit == 1 ? 3 * cluster : 4));
+    if (cut_roll(sc, 4) == 0) {
+        *count += unit * cut_roll(sc, (unsigned)sc->sectors / unit / 3 + 1);
     }
-    *first = unit * roll(sc, (unsigned)((sc->sectors + unit - 1) / unit));
+    *first = unit * cut_roll(sc, (unsigned)((sc->sectors + unit - 1) / unit));
     *count = *count < sc->sectors - *first ? *count : sc->sectors - *first;
     for (int i = 0; i < n; i++) {
         const ShadowOp *op = batch[i].op;
@@ -286,16 +277,16 @@ static bool choose_request(Scenario *sc, Request *batch, int n)
     Request *req = &batch[n];
     int64_t first, count;
 
-    *req = (Request){ .sc = sc, .start = now(sc) };
-    if (roll(sc, 4) == 0) {
+    *req = (Request){ .sc = sc, .start = cut_now(sc) };
+    if (cut_roll(sc, 4) == 0) {
         return true;
     }
     if (!choose_range(sc, batch, n, &first, &count)) {
         return false;
     }
-    req->op = shadow_begin(&sc->shadow, choice[roll(sc, 5)], first, count, req->start);
+    req->op = shadow_begin(&sc->shadow, choice[cut_roll(sc, 5)], first, count, req->start);
     if (req->op && req->op->kind != SHADOW_DISCARD) {
-        req->op->fua = roll(sc, 6) == 0;
+        req->op->fua = cut_roll(sc, 6) == 0;
     }
     return req->op;
 }
@@ -303,7 +294,7 @@ static bool choose_request(Scenario *sc, Request *batch, int n)
 static void run_batch(Scenario *sc)
 {
     Request batch[BATCH];
-    int n = 0, want = 1 + (int)roll(sc, BATCH);
+    int n = 0, want = 1 + (int)cut_roll(sc, BATCH);
 
     while (n < want && choose_request(sc, batch, n)) {
         start_request(&batch[n++]);
@@ -319,7 +310,7 @@ static void fill(Scenario *sc)
 {
     Request req = { .sc = sc };
 
-    req.op = shadow_begin(&sc->shadow, SHADOW_WRITE, 0, sc->kind->filled, now(sc));
+    req.op = shadow_begin(&sc->shadow, SHADOW_WRITE, 0, sc->kind->filled, cut_now(sc));
     req.op->fua = true;
     start_request(&req);
     while (req.pending) {
@@ -330,50 +321,52 @@ static void fill(Scenario *sc)
 static void write_compressed(Scenario *sc)
 {
     int64_t cluster = sc->kind->cluster_sectors;
-    int64_t first = roll(sc, (unsigned)((sc->sectors + cluster - 1) / cluster)) * cluster;
+    int64_t first = cut_roll(sc, (unsigned)((sc->sectors + cluster - 1) / cluster)) * cluster;
     int64_t count = cluster < sc->sectors - first ? cluster : sc->sectors - first;
-    ShadowOp *op = shadow_begin(&sc->shadow, SHADOW_WRITE, first, count, now(sc));
+    ShadowOp *op = shadow_begin(&sc->shadow, SHADOW_WRITE, first, count, cut_now(sc));
     int ret;
 
     if (op) {
         shadow_fill((int)(op - sc->shadow.ops), first, count, sc->buf);
         ret = blk_write_compressed(sc->blk, first, sc->buf, (int)count);
         if (ret < 0) {
-            failed(sc, "compressed write: %s", strerror(-ret));
+            cut_failed(sc, "compressed write: %s", strerror(-ret));
         }
-        shadow_end(op, now(sc), ret);
+        shadow_end(op, cut_now(sc), ret);
     }
 }
 
-/* Version 2 has nothing to hide a longer backing file with. */
+/* A bitmap forgets what is behind the disk's end, and version 2 does not know how large the disk of
+ * a snapshot was. */
 static void resize(Scenario *sc)
 {
-    int64_t old = sc->sectors, new = 1 + roll(sc, (unsigned)sc->kind->sectors * 2);
+    int64_t old = sc->sectors, new = 1 + cut_roll(sc, (unsigned)sc->kind->sectors * 2);
     int64_t low = old < new ? old : new, high = old < new ? new : old;
     ShadowOp *op;
     int ret;
 
-    if (sc->kind->v2 && low < sc->kind->base) {
+    if ((new < old && sc->bitmap_count > 0) || (sc->v2 && sc->snapshot_count > 0)) {
         return;
     }
-    op = shadow_begin(&sc->shadow, SHADOW_RESIZE, low, high - low, now(sc));
+    op = shadow_begin(&sc->shadow, SHADOW_RESIZE, low, high - low, cut_now(sc));
     if (op) {
         op->size = new;
         ret = blk_truncate(sc->blk, new * 512);
         if (ret < 0) {
-            failed(sc, "resizing: %s", strerror(-ret));
+            cut_failed(sc, "resizing: %s", strerror(-ret));
         }
-        shadow_end(op, now(sc), ret);
+        shadow_end(op, cut_now(sc), ret);
         sc->sectors = new;
     }
 }
 
-/* What else a guest, or who looks after it, does now and then; nothing else is going on. */
+/* What else happens now and then; nothing else is going on meanwhile. */
 typedef void Action(Scenario *sc);
 
 static Action *const actions[] = {
     run_batch, run_batch, run_batch, run_batch, run_batch, run_batch, run_batch,
-    write_compressed, write_compressed, resize,
+    write_compressed, write_compressed, resize, upkeep, upkeep, upkeep, upkeep, upkeep,
+    upkeep,
 };
 #define ACTIONS (sizeof(actions) / sizeof(actions[0]))
 
@@ -386,7 +379,7 @@ static void run_guest(Scenario *sc)
         fill(sc);
     }
     for (int i = 0; i < STEPS; i++) {
-        actions[roll(sc, ACTIONS)](sc);
+        actions[cut_roll(sc, ACTIONS)](sc);
     }
     blk_unref(sc->blk);
     ram_files[IMAGE].delays = 0;
@@ -394,24 +387,13 @@ static void run_guest(Scenario *sc)
 
 /* ---- judgement ---- */
 
-static void keep_image(void)
-{
-    FILE *file = fopen("power-cut-failed.qcow2", "wb");
-
-    if (file) {
-        fwrite(ram_files[IMAGE].data, 1, (size_t)ram_files[IMAGE].size, file);
-        fclose(file);
-    }
-}
-
 static void judge_structure(Scenario *sc, const char *when)
 {
     Qcow2Walk walk;
 
     qcow2_walk(ram_files[IMAGE].data, (size_t)ram_files[IMAGE].size, &walk);
     if (walk.errors > 0 && !walk.dirty) {
-        keep_image();
-        failed(sc, "%s: %u errors, %u leaks: %s", when, walk.errors, walk.leaks, walk.first);
+        cut_failed(sc, "%s: %u errors, %u leaks: %s", when, walk.errors, walk.leaks, walk.first);
     }
 }
 
@@ -421,51 +403,87 @@ static void judge_content(Scenario *sc, BlockBackend *blk)
     char why[200];
 
     if (!shadow_allows_size(&sc->shadow, length / 512, sc->moment)) {
-        keep_image();
-        failed(sc, "the disk has %" PRId64 " sectors", length / 512);
+        cut_failed(sc, "the disk has %" PRId64 " sectors", length / 512);
     }
     if (blk_pread(blk, 0, sc->buf, (int)length) != length) {
-        keep_image();
-        failed(sc, "cannot read it");
+        cut_failed(sc, "cannot read it");
     }
+    upkeep_judge(sc, blk, length);
     wrong = shadow_compare(&sc->shadow, sc->moment, sc->buf, length / 512, why);
     if (wrong >= 0) {
-        keep_image();
-        failed(sc, "sector %" PRId64 ": %s", wrong, why);
+        cut_failed(sc, "sector %" PRId64 ": %s", wrong, why);
     }
 }
 
 /* Life goes on: what is written now finds its place without hurting anything. */
 static void write_more(Scenario *sc, BlockBackend *blk)
 {
-    int64_t length = blk_getlength(blk), offset = roll(sc, (unsigned)(length / 512)) * INT64_C(512);
+    int64_t length = blk_getlength(blk), offset = cut_roll(sc, (unsigned)(length / 512)) * INT64_C(512);
     int bytes = (int)(length - offset < 4096 ? length - offset : 4096);
 
     memset(sc->buf, 0x77, (size_t)bytes);
     if (blk_pwrite(blk, offset, sc->buf, bytes) != bytes ||
         blk_pwrite_zeroes(blk, offset / 2, bytes, BDRV_REQ_MAY_UNMAP) < 0 || blk_flush(blk) < 0) {
-        failed(sc, "cannot write to it");
+        cut_failed(sc, "cannot write to it");
     }
+}
+
+/* The last of those that it is asked to keep. */
+static void keep_state(Scenario *sc)
+{
+    sc->left_size = (size_t)ram_files[IMAGE].size;
+    sc->left_moment = sc->moment;
+    memcpy(sc->left, ram_files[IMAGE].data, sc->left_size);
+}
+
+/* An image with wrong counts, and perhaps a repair half done: nothing is lost, and it can be
+ * repaired. */
+static void judge_wrecked(Scenario *sc)
+{
+    BlockBackend *blk = open_image(sc, ram_file(IMAGE), BDRV_O_CHECK);
+
+    judge_content(sc, blk);
+    blk_unref(blk);
+    blk = open_image(sc, ram_file(IMAGE), BDRV_O_RDWR | BDRV_O_CHECK);
+    upkeep_repair(sc, blk);
+    upkeep_judge_check(sc, blk);
+    judge_content(sc, blk);
+    blk_unref(blk);
+    judge_structure(sc, "after the repair");
 }
 
 /* Judges what is in ram_files[IMAGE]. */
 static void judge(Scenario *sc, const char *what)
 {
-    bool further = states++ % 4 == 0;
+    bool further = states % 4 == 0, checked = states++ % 4 == 2;
     BlockBackend *blk;
 
     sc->what = what;
+    if (sc->wrecked) {
+        judge_wrecked(sc);
+        return;
+    }
+    if (cut_roll(sc, KEEP_EVERY) == 0) {
+        keep_state(sc);
+    }
     judge_structure(sc, "at first");
+    if (further) {
+        blk = open_image(sc, ram_file(IMAGE), 0);
+        upkeep_judge_snapshot(sc, blk);
+        blk_unref(blk);
+    }
     blk = open_image(sc, ram_file(IMAGE), BDRV_O_RDWR);
     judge_content(sc, blk);
+    if (checked) {
+        upkeep_judge_check(sc, blk);
+    }
     if (further) {
         write_more(sc, blk);
     }
     blk_unref(blk);
     judge_structure(sc, further ? "after more writes" : "after it was open");
     if (logged[0]) {
-        keep_image();
-        failed(sc, "something was logged");
+        cut_failed(sc, "something was logged");
     }
 }
 
@@ -518,20 +536,20 @@ static void try_random(Scenario *sc)
 {
     int64_t *size = begin_state(sc);
     size_t order[CUT_MAX_UNCERTAIN], n = sc->cut.uncertain_count;
-    bool keeps_order = roll(sc, 2);
+    bool keeps_order = cut_roll(sc, 2);
 
     for (size_t i = 0; i < n; i++) {
-        size_t j = keeps_order ? i : roll(sc, (unsigned)i + 1);
+        size_t j = keeps_order ? i : cut_roll(sc, (unsigned)i + 1);
 
         order[i] = order[j];
         order[j] = i;
     }
     for (size_t i = 0; i < n; i++) {
         const CutRequest *req = sc->cut.uncertain[order[i]];
-        unsigned kind = roll(sc, 4);
+        unsigned kind = cut_roll(sc, 4);
 
         for (int64_t k = 0; kind > 0 && k < cut_sectors(req); k++) {
-            if (kind > 1 || roll(sc, 2)) {
+            if (kind > 1 || cut_roll(sc, 2)) {
                 cut_log_apply(&sc->cut, req, k, ram_files[IMAGE].data, size);
             }
         }
@@ -558,9 +576,9 @@ static void try_all_subsets(Scenario *sc)
     }
 }
 
-static void try_moment(Scenario *sc, int64_t moment)
+/* Of this moment of the log. */
+static void try_states(Scenario *sc, int64_t moment)
 {
-    sc->moment = moment;
     cut_log_advance(&sc->cut, moment);
     try_requests(sc, 0, "all lost");
     if (sc->cut.uncertain_count == 0) {
@@ -570,34 +588,81 @@ static void try_moment(Scenario *sc, int64_t moment)
     for (int i = 0; i < RANDOM_STATES; i++) {
         try_random(sc);
     }
-    if (roll(sc, EXHAUSTIVE_EVERY) == 0) {
+    if (cut_roll(sc, EXHAUSTIVE_EVERY) == 0) {
         try_all_subsets(sc);
     }
 }
 
 /* ---- scenarios ---- */
 
+static void try_guest(Scenario *sc)
+{
+    run_guest(sc);
+    cut_log_open(&sc->cut, sc->log, sc->start, sc->start_size, IMAGE_ROOM);
+    for (size_t i = 0; i < sc->cut.moment_count; i++) {
+        sc->moment = sc->cut.moments[i];
+        try_states(sc, sc->moment);
+    }
+    cut_log_close(&sc->cut);
+}
+
+/* No cluster is counted, or all those of one refcount block are counted wrongly. */
+static void wreck_counts(Scenario *sc)
+{
+    uint64_t table = load_be64(sc->left + 48), block = load_be64(sc->left + table);
+
+    if (cut_roll(sc, 2)) {
+        memset(sc->left + table, 0, 8);
+    } else {
+        memset(sc->left + block, (int)cut_roll(sc, 2), (size_t)sc->kind->cluster_sectors * 512);
+    }
+    sc->wrecked = true;
+}
+
+/* The power fails again while a state that it left is opened, repaired and closed. */
+static void try_repair(Scenario *sc)
+{
+    sc->what = "the repair";
+    sc->moment = sc->left_moment;
+    if (sc->seed % 2) {
+        wreck_counts(sc);
+    }
+    ram_file_set(&ram_files[IMAGE], sc->left, sc->left_size);
+    memcpy(sc->start, sc->left, sc->left_size);
+    sc->start_size = sc->left_size;
+    sc->blk = open_image(sc, logged_file(sc), BDRV_O_RDWR | BDRV_O_CHECK);
+    upkeep_repair(sc, sc->blk);
+    blk_unref(sc->blk);
+    cut_log_open(&sc->cut, sc->log, sc->start, sc->start_size, IMAGE_ROOM);
+    for (size_t i = 0; i < sc->cut.moment_count; i++) {
+        try_states(sc, sc->cut.moments[i]);
+    }
+    cut_log_close(&sc->cut);
+}
+
 static void run_scenario(unsigned seed)
 {
     Scenario sc = { .seed = seed, .rng = seed * 2654435761u, .what = "preparation" };
 
     sc.kind = &kinds[seed % KINDS];
-    sc.small_caches = roll(&sc, 2);
-    sc.unmap = roll(&sc, 2);
+    sc.small_caches = cut_roll(&sc, 2);
+    sc.unmap = cut_roll(&sc, 2);
     sc.sectors = sc.kind->sectors;
+    sc.v2 = sc.kind->v2;
     sc.start = malloc(IMAGE_ROOM);
+    sc.left = malloc(IMAGE_ROOM);
     sc.buf = malloc(MAX_SECTORS * 512);
     snprintf(sc.log, sizeof(sc.log), "%s/log", folder);
     shadow_init(&sc.shadow, sc.sectors, sc.kind->base);
     make_image(&sc);
-    run_guest(&sc);
-    cut_log_open(&sc.cut, sc.log, sc.start, sc.start_size, IMAGE_ROOM);
-    for (size_t i = 0; i < sc.cut.moment_count; i++) {
-        try_moment(&sc, sc.cut.moments[i]);
+    try_guest(&sc);
+    if (sc.left_size > 0) {
+        try_repair(&sc);
     }
-    cut_log_close(&sc.cut);
     shadow_free(&sc.shadow);
+    upkeep_free(&sc);
     free(sc.start);
+    free(sc.left);
     free(sc.buf);
 }
 
@@ -634,5 +699,5 @@ int main(void)
         run_scenario(seed++);
     }
     printf("%" PRIu64 " states of %u scenarios\n", states, seed - first);
-    return 0;
+    return want >= LONG_RUN && !upkeep_report();
 }

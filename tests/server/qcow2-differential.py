@@ -23,6 +23,7 @@ if not shutil.which("qemu-img") or not shutil.which("qemu-io"):
     nbdtest.skip("qemu-img and qemu-io are not installed")
 
 IMAGE, RAW, BASE, DATA = (nbdtest.path(n) for n in ("image", "raw", "base", "data"))
+OUR_IMG = os.path.join(os.environ["abs_top_builddir"], "blk-img")
 KINDS = [
     "compat=0.10", "compat=1.1", "cluster_size=512", "cluster_size=4k,refcount_bits=1",
     "cluster_size=4k,refcount_bits=64", "cluster_size=16k,extended_l2=on", "cluster_size=2M",
@@ -43,7 +44,7 @@ class Image:
         self.random = random.Random(seed)
         self.kind = self.random.choice(KINDS)
         self.backing = None
-        self.snapshots = 0
+        self.snapshots = {}
         self.size = self.random.choice([3, 5, 8]) << 20
         self.size += self.random.choice([0, 512, 65536, 12800])
         for name in (IMAGE, RAW, BASE, DATA):
@@ -109,7 +110,7 @@ class Image:
         elif what == "r":
             if h.pread(count, offset) != self.shadow[offset:offset + count]:
                 raise RuntimeError(f"{self.kind}: reading {count} bytes at {offset}")
-        else:
+        elif h.can_flush():
             h.flush()
 
     def our_turn(self):
@@ -132,14 +133,24 @@ class Image:
         run(*command, IMAGE)
 
     def maybe_snapshot(self):
+        """Takes, applies or deletes one: with either tool."""
         if "data_file" in self.kind or "refcount_bits=1" in self.kind:
             return
-        if self.random.random() < 0.1 and self.snapshots < 2:
-            run("qemu-img", "snapshot", "-c", f"s{self.snapshots}", IMAGE)
-            self.snapshots += 1
-        elif self.random.random() < 0.1 and self.snapshots:
-            self.snapshots -= 1
-            run("qemu-img", "snapshot", "-d", f"s{self.snapshots}", IMAGE)
+        tool = self.random.choice(["qemu-img", OUR_IMG])
+        name = f"s{self.random.randrange(3)}"
+        if self.random.random() < 0.6:
+            return
+        if name not in self.snapshots:
+            if len(self.snapshots) < 2 or "refcount_bits=2" not in self.kind:
+                run(tool, "snapshot", "-c", name, IMAGE)
+                self.snapshots[name] = bytes(self.shadow)
+        elif self.random.random() < 0.5:
+            run(tool, "snapshot", "-a", name, IMAGE)
+            self.shadow = bytearray(self.snapshots[name])
+        else:
+            run(tool, "snapshot", "-d", name, IMAGE)
+            del self.snapshots[name]
+        self.check()
 
 
 first = int(os.environ.get("SEED", "1"))

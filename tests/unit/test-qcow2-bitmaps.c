@@ -595,6 +595,7 @@ static void lies_are_refused_as_by_qemu(void **state)
     refused_with(extension() + 15, "\x18", 1, "Broken bitmap directory");
     refused_with(extension() + 15, "\0", 1, "Requested bitmap directory size is zero");
     refused_with(extension() + 16, "\0\0\0\0\0\1\0\0", 8, "overlaps other metadata");
+    refused_with(extension() + 16, "\0\0\0\0\0\2\0\0", 8, "overlaps other metadata");
     refused_with(ENTRY(7), "\1", 1, "Bitmap 'b0' doesn't satisfy the constraints");
     refused_with(ENTRY(8), "\1", 1, "Bitmap 'b0' doesn't satisfy the constraints");
     refused_with(ENTRY(12), "\1", 1, "Bitmap 'b0' doesn't satisfy the constraints");

@@ -36,8 +36,9 @@ int qcow2_check_bitmaps_extension(BlockDriverState *bs, Error **errp)
     }
     if (hdr->version < 3 || !(hdr->autoclear & QCOW2_AUTOCLEAR_BITMAPS)) {
         blkbackend_log("qcow2: a program lacking bitmap support modified '%s', so all bitmaps are "
-                       "now considered inconsistent; some clusters may be leaked, run 'qemu-img "
-                       "check -r leaks' on the image file to fix that", bdrv_filename(bdrv_file(bs)));
+                       "now considered inconsistent; some clusters may be leaked, run 'blk-img "
+                       "check -r leaks' on the image file to fix that",
+                       bdrv_filename(bdrv_file(bs)));
         forget_extension(hdr);
     } else if (hdr->nb_bitmaps > QCOW2_MAX_BITMAPS) {
         error_setg(errp, "bitmaps_ext: Image has %" PRIu32 " bitmaps, exceeding the supported "
@@ -196,7 +197,8 @@ int qcow2_read_bitmap_directory(BlockDriverState *bs, Error **errp)
         ret = check_place(bs, errp);
     }
     if (ret == 0) {
-        ret = bdrv_pread(bdrv_file(bs), (int64_t)s->hdr.bitmap_directory_offset, (int64_t)size, buf);
+        ret = bdrv_pread(bdrv_file(bs), (int64_t)s->hdr.bitmap_directory_offset, (int64_t)size,
+                         buf);
         if (ret < 0) {
             error_setg_errno(errp, -ret, "Failed to read bitmap directory");
         }

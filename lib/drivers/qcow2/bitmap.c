@@ -262,8 +262,8 @@ int qcow2_check_bitmaps_resize(BlockDriverState *bs, Error **errp)
         BdrvDirtyBitmap *bitmap = bdrv_find_dirty_bitmap(bs, s->bitmaps[i].name);
 
         if (!bitmap) {
-            error_setg(errp, "Cannot resize qcow2 with persistent bitmaps that were not loaded into "
-                       "memory");
+            error_setg(errp, "Cannot resize qcow2 with persistent bitmaps that were not loaded "
+                       "into memory");
             return -ENOTSUP;
         }
         if (bdrv_dirty_bitmap_check(bitmap, BDRV_BITMAP_DEFAULT, errp) < 0) {

@@ -128,6 +128,12 @@ int coroutine_fn qcow2_read_guest(BlockDriverState *bs, int64_t offset, int64_t 
 
 /* ---- reads without a copy ---- */
 
+/*
+ * What is lent is not pinned: it may be kept for as long as a client is slow, and nothing that
+ * goes out of use meanwhile could be used again.  The price: who reads a range while he discards
+ * it may get other bytes of the same image.
+ */
+
 int coroutine_fn qcow2_co_map_read(BlockDriverState *bs, int64_t offset, int64_t bytes,
                                    BlockMapping *map)
 {

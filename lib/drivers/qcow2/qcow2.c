@@ -119,7 +119,7 @@ static int check_writable(BlockDriverState *bs, int flags, Error **errp)
         return 0;
     }
     error_setg(errp, "Image is corrupt; cannot be opened read/write");
-    error_append_hint(errp, "Repair it first: qemu-img check -r all\n");
+    error_append_hint(errp, "Repair it first: blk-img check -r all\n");
     return -EACCES;
 }
 

@@ -548,7 +548,7 @@ int coroutine_fn qcow2_switch_drop(BlockDriverState *bs, Qcow2Switch *sw, uint64
 int coroutine_fn qcow2_switch_write_table(BlockDriverState *bs, const uint64_t *table,
                                           uint32_t entries, uint64_t *offset);
 
-/* Writes what of the header differs between two states of the image: size, L1 table, refcount table,
+/* Writes what of the header differs between two states of the image: size, L1, refcount table,
  * snapshots; after a failure the image is not written to any more. */
 int coroutine_fn qcow2_switch_header(BlockDriverState *bs, const Qcow2Header *hdr);
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <blkbackend/dirty-bitmap.h>
 #include <blkbackend/image.h>
 
 #include "byte-order.h"
@@ -191,6 +192,18 @@ static bool snapshots_allow_v2(BlockDriverState *bs)
     return true;
 }
 
+/* In the image, or only to be: they are stored when it is closed. */
+static bool has_persistent_bitmaps(BlockDriverState *bs)
+{
+    const Qcow2State *s = bdrv_state(bs);
+    BdrvDirtyBitmap *b = bdrv_dirty_bitmap_first(bs);
+
+    while (b && !bdrv_dirty_bitmap_get_persistence(b)) {
+        b = bdrv_dirty_bitmap_next(b);
+    }
+    return b || s->hdr.nb_bitmaps > 0;
+}
+
 int qcow2_check_downgrade(BlockDriverState *bs, uint32_t refcount_order, Error **errp)
 {
     const Qcow2State *s = bdrv_state(bs);
@@ -204,7 +217,7 @@ int qcow2_check_downgrade(BlockDriverState *bs, uint32_t refcount_order, Error *
     } else if (s->hdr.incompatible & ~QCOW2_INCOMPAT_DIRTY) {
         error_setg(errp, "Cannot downgrade an image with incompatible features %#" PRIx64 " set",
                    s->hdr.incompatible & ~QCOW2_INCOMPAT_DIRTY);
-    } else if (s->hdr.nb_bitmaps > 0) {
+    } else if (has_persistent_bitmaps(bs)) {
         error_setg(errp, "Cannot downgrade an image with persistent bitmaps");
         error_append_hint(errp, "Remove them first: qemu-img bitmap --remove\n");
     } else {

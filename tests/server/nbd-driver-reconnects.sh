@@ -1,0 +1,74 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# fio verify through nbd-export on nbd-export on nbd-export, of which the last two are killed and
+# started again for as long as it runs: it sees no error, and all data is there.
+source "$(dirname "$0")/nbd-common.sh"
+requires fio
+fio --enghelp | grep -qw nbd || skip "fio was built without its nbd engine"
+
+mkfifo "$tmp/started"
+# start_behind SOCKET ARG...: sets behind_pid.
+start_behind() {
+    local ready socket=$1
+
+    rm -f "$socket"
+    shift
+    "$NBD_EXPORT" --aio="$ENGINE" --socket="$socket" --ready-fd=3 "$@" \
+        3>"$tmp/started" >>"$tmp/server-behind.log" 2>&1 </dev/null &
+    behind_pid=$!
+    read -r ready <"$tmp/started"
+    [ "$ready" = READY ] || fail "a server did not start again"
+}
+start_last() {
+    start_behind "$tmp/last" --format=raw "$tmp/disk"
+    last_pid=$behind_pid
+}
+on_socket() {
+    echo "driver=raw,file.driver=nbd,file.path=$1,file.reconnect-delay=60"
+}
+start_middle() {
+    start_behind "$tmp/middle" --image-opts "$(on_socket "$tmp/last")"
+    middle_pid=$behind_pid
+}
+
+# Waits for the front to have its connection to the middle again.
+wait_for_connection() {
+    local line
+
+    while read -r -t 60 -u 8 line; do
+        case $line in *'connected again'*) return ;; esac
+    done
+    fail "the connection did not come back"
+}
+
+stop_behind() {
+    end_process "$last_pid"
+    end_process "$middle_pid"
+}
+
+truncate -s 64M "$tmp/disk"
+start_last
+start_middle
+cleanup_fn stop_behind
+start_server --image-opts "$(on_socket "$tmp/middle")"
+exec 8< <(exec tail -n +1 -f --pid="$server_pid" "$server_log")
+
+cd "$tmp"
+fio --name=verify --ioengine=nbd --uri="$uri" --rw=randrw --bsrange=4k-64k --iodepth=32 \
+    --numjobs=4 --thread --size=16M --offset_increment=16M --fsync=64 --verify=crc32c \
+    --verify_fatal=1 --do_verify=1 --randrepeat=0 --group_reporting --rate=6M >"$tmp/out" 2>&1 &
+fio_pid=$!
+server_pids+=("$fio_pid")
+kills=0
+while kill -0 "$fio_pid" 2>/dev/null && [ $kills -lt 40 ]; do
+    { end_process "$last_pid" || true; } 2>/dev/null
+    start_last
+    { end_process "$middle_pid" || true; } 2>/dev/null
+    start_middle
+    wait_for_connection
+    kills=$((kills + 2))
+done
+wait "$fio_pid" || { cat "$tmp/out"; fail "fio"; }
+grep -q 'err= 0' "$tmp/out" || { cat "$tmp/out"; fail "fio counted errors"; }
+echo "$kills servers killed"
+[ $kills -ge 4 ] || fail "fio ended before the servers were killed"
