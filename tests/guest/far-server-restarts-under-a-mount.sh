@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# nbd-client is attached to an nbd-export whose image is the export of another one, which is killed and
-# started again under a mounted file system that several write to: nobody sees an error, and nothing
-# is lost.
+# nbd-client is attached to an nbd-export whose image is the export of another one, which is killed
+# and started again under a mounted file system that several write to: nobody sees an error, and
+# nothing is lost.
 source "$(dirname "$0")/guest.sh"
 
 truncate -s 128M "$tmp/disk"
