@@ -452,9 +452,12 @@ soak:
 EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_tests) \
 	$(protocol_tests) $(server_tests) $(tools_tests) $(plugin_tests) $(guest_tests) \
 	$(code_tests) $(contract_test) tests/code/header-symbols tests/functions.sh \
-	tests/guest/guest.sh tests/guest/in-guest.sh tests/guest/init tests/guest/make-guest.sh \
-	tests/guest/serve-nbdkit.py tests/nbdtest.py tests/plugin/common.sh \
-	tests/protocol/rawnbd.py \
+	tests/guest/guest.sh \
+	tests/guest/in-guest.sh \
+	tests/guest/init \
+	tests/guest/make-guest.sh \
+	tests/guest/serve-nbdkit.py \
+	tests/nbdtest.py tests/plugin/common.sh tests/protocol/rawnbd.py \
 	tests/server/common.sh \
 	tests/server/nbd-common.sh \
 	tests/server/qcow2-common.sh \
