@@ -278,6 +278,7 @@ server_tests = \
 	tests/server/option-errors.sh \
 	tests/server/out-of-descriptors.sh \
 	tests/server/pid-file-and-socket-removed.sh \
+	tests/server/qcow2-chain-of-three.sh \
 	tests/server/qcow2-check-agrees-with-qemu.py \
 	tests/server/qcow2-check-random-damage.py \
 	tests/server/qcow2-differential.py \
@@ -327,7 +328,8 @@ tools_tests = \
 	tests/tools/io-reads-and-writes-as-qemu-io.sh \
 	tests/tools/io-refuses-what-qemu-io-refuses.sh \
 	tests/tools/io-requests-run-side-by-side.sh \
-	tests/tools/io-sizes-as-qemu-io.sh
+	tests/tools/io-sizes-as-qemu-io.sh \
+	tests/tools/qcow2-in-turns-with-qemu.py
 
 # nbdkit with our plugin, by itself and under nbdkit's filters.
 plugin_tests = \
@@ -369,6 +371,7 @@ plugin_tests = \
 
 # A real kernel mounts what we serve, in a guest.  Once is enough: in no sanitizer's build.
 guest_tests = \
+	tests/guest/far-server-restarts-under-a-mount.sh \
 	tests/guest/image-grows.sh \
 	tests/guest/mount-four-connections.sh \
 	tests/guest/mount-nbdkit-plugin.sh \
@@ -449,15 +452,21 @@ soak:
 EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_tests) \
 	$(protocol_tests) $(server_tests) $(tools_tests) $(plugin_tests) $(guest_tests) \
 	$(code_tests) $(contract_test) tests/code/header-symbols tests/functions.sh \
-	tests/guest/guest.sh tests/guest/in-guest.sh tests/guest/init tests/guest/make-guest.sh \
-	tests/guest/serve-nbdkit.py tests/nbdtest.py tests/plugin/common.sh \
-	tests/protocol/rawnbd.py \
+	tests/guest/guest.sh \
+	tests/guest/in-guest.sh \
+	tests/guest/init \
+	tests/guest/make-guest.sh \
+	tests/guest/serve-nbdkit.py \
+	tests/nbdtest.py tests/plugin/common.sh tests/protocol/rawnbd.py \
 	tests/server/common.sh \
 	tests/server/nbd-common.sh \
 	tests/server/qcow2-common.sh \
 	tests/server/qcow2damage.py \
 	tests/tools/common.sh \
+	tests/tools/imageactions.py \
 	tests/tools/img-side-by-side.sh \
+	tests/tools/shadowedimage.py \
+	tests/tools/twotools.py \
 	tests/run tests/tsan.supp tests/unit/blk-test.h tests/unit/blkdebug-test.h tests/unit/driver-test.h \
 	tests/unit/graph-test.h tests/unit/qcow2-test.h tests/unit/testfmt.h tests/unit/unit.h
 

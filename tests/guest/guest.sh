@@ -41,6 +41,7 @@ serve_nbdkit() {
     "${PYTHON3:-python3}" "$here/serve-nbdkit.py" 4>"$tmp/port$n" "$@" \
         >"$tmp/server$n.log" 2>&1 </dev/null &
     server_pids+=("$!")
+    # shellcheck disable=SC2034 # for the test
     read -r port <"$tmp/port$n" || fail "nbdkit did not start"
 }
 

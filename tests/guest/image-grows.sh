@@ -1,15 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # An image that has grown is larger to the kernel when it connects again, and so is the file system
-# then; a qcow2 image.  Afterwards QEMU finds no fault with the image, nor e2fsck with the file system.
+# then; a qcow2 image.  Afterwards QEMU finds no fault with the image, nor e2fsck with the file
+# system.
 source "$(dirname "$0")/guest.sh"
 requires qemu-img
 
 qemu-img create -q -f qcow2 "$tmp/disk" 48M
 serve --format=qcow2 --discard=unmap "$tmp/disk"
 host_grow() {
-    local ready
-
     stop_server
     qemu-img resize -q -f qcow2 "$tmp/disk" 96M
     serve --format=qcow2 --discard=unmap "$tmp/disk"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# A file system on four connections to nbd-export, with blocks of 4096 bytes: set up through netlink,
-# then through ioctl.
+# A file system on four connections to nbd-export, with blocks of 4096 bytes: set up through
+# netlink, then through ioctl.
 source "$(dirname "$0")/guest.sh"
 
 truncate -s 64M "$tmp/disk"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# A file system of the kernel's on nbd-export: made, written by several at a time, trimmed, and found
-# again by the next connection.  Blocks of 512 bytes, one connection, set up through netlink.
+# A file system of the kernel's on nbd-export: made, written by several at a time, trimmed, and
+# found again by the next connection.  Blocks of 512 bytes, one connection, set up through netlink.
 source "$(dirname "$0")/guest.sh"
 
 truncate -s 64M "$tmp/disk"

@@ -4,8 +4,8 @@
  *
  * What nbd-client -persist does in versions that Debian 12 does not have yet: tells the kernel for
  * how long /dev/nbdINDEX, which netlink has set up, is to keep its requests when its connection is
- * lost; and, with HOST and PORT, gives it a new connection to the default export there, on which the
- * kernel sends them again.
+ * lost; and, with HOST and PORT, gives it a new connection to the default export there, on which
+ * the kernel sends them again.
  */
 #include <arpa/inet.h>
 #include <endian.h>

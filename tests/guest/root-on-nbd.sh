@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The guest's root file system is on nbd-export: a base that is only read, and what is written goes to
-# an overlay in the guest's memory.  What connects is the script that Debian's nbd-client brings for
-# the initramfs, with the kernel's command line of docs/mounting.md.
+# The guest's root file system is on nbd-export: a base that is only read, and what is written goes
+# to an overlay in the guest's memory.  What connects is the script that Debian's nbd-client brings
+# for the initramfs, with the kernel's command line of docs/mounting.md.
 source "$(dirname "$0")/guest.sh"
 script=/usr/share/initramfs-tools/scripts/local-top/nbd
 [ -e "$script" ] || skip "$script is not installed"
@@ -30,7 +30,7 @@ busybox grep '^overlay / overlay rw' /proc/mounts
 echo "changed" >/etc/motd
 [ "$(busybox cat /etc/motd)" = "changed" ]
 echo "end 0" >&3
-read -r answer <&3
+read -r _ <&3
 END
 truncate -s 32M "$tmp/disk"
 mke2fs -q -t ext4 -d "$tmp/base" "$tmp/disk"

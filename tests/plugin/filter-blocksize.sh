@@ -15,10 +15,12 @@ h.pwrite(b'y' * 262144, 65536)
 assert h.pread(262144, 65536) == b'y' * 262144
 END
     stop_server || fail "status $?"
-    on_disk "$1" 'read -P 120 4095 3' 'read -P 1 0 4095' 'read -P 1 4098 4094' 'read -P 121 64k 256k'
-    if grep -E ' (Read|Write) ' "$tmp/log" | grep -vE 'offset=0x([0-9a-f]+000|0) count=0x[0-9a-f]+000 '; then
+    on_disk "$1" 'read -P 120 4095 3' 'read -P 1 0 4095' 'read -P 1 4098 4094' \
+        'read -P 121 64k 256k'
+    if grep -E ' (Read|Write) ' "$tmp/log" |
+        grep -vE 'offset=0x([0-9a-f]+000|0) count=0x[0-9a-f]+000 '; then
         fail "not whole blocks"
     fi
-    [ "$(grep -cE ' Write .*count=0x10000 ' "$tmp/log")" = 4 ] || fail "not cut into pieces of 64 KiB"
+    [ "$(grep -cE ' Write .*count=0x10000 ' "$tmp/log")" = 4 ] || fail "no pieces of 64 KiB"
 }
 for_each_format under_blocksize

@@ -7,7 +7,7 @@ requires qemu-img
 make_image qcow2 1M
 refused 'name what to serve' "$PLUGIN"
 refused 'name what to serve' "$PLUGIN" "$image" dir="$tmp"
-refused "unknown key 'chache'" "$PLUGIN" "$image" chache=none
+refused "unknown key 'cash'" "$PLUGIN" "$image" cash=none
 refused 'cache=fast: should be writeback' "$PLUGIN" "$image" cache=fast
 refused 'discard=maybe: should be unmap or ignore' "$PLUGIN" "$image" discard=maybe
 refused "Unknown event loop engine 'fibres'" "$PLUGIN" "$image" aio=fibres

@@ -4,7 +4,8 @@
 # library: what is cleaned up when they end must still be there.
 source "$(dirname "$0")/common.sh"
 
-"${preload[@]}" "${PYTHON3:-/usr/bin/python3}" - "$abs_top_builddir/.libs/libblkbackend.so.0" <<'END'
+library=$abs_top_builddir/.libs/libblkbackend.so.0
+"${preload[@]}" "${PYTHON3:-/usr/bin/python3}" - "$library" <<'END'
 import _ctypes, ctypes, sys, threading
 used, unloaded = threading.Event(), threading.Event()
 library = ctypes.CDLL(sys.argv[1])
