@@ -14,6 +14,7 @@ start_far() {
 start_far
 serve --image-opts "driver=raw,file.driver=nbd,file.path=$tmp/far,file.reconnect-delay=100"
 near_log=$server_log
+near_pid=$server_pid
 host_kill() {
     kill -KILL "$far_pid"
     wait "$far_pid" || true
@@ -46,8 +47,9 @@ detach
 no_io_error
 END
 
-for pid in "${server_pids[@]}"; do
-    kill -TERM "$pid" 2>/dev/null || true
+# The near one first: at its end it flushes, for which it waits for the far one.
+for pid in "$near_pid" "$far_pid"; do
+    kill -TERM "$pid"
+    wait "$pid"
 done
-wait
 e2fsck -fn "$tmp/disk"

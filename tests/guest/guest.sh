@@ -61,6 +61,14 @@ make_initrd() {
     } >"$tmp/initrd"
 }
 
+end_guest() {
+    if [ "$guest_pid" ]; then
+        kill -KILL "$guest_pid" 2>/dev/null || true
+        wait "$guest_pid" 2>/dev/null || true
+        guest_pid=
+    fi
+}
+
 start_qemu() {
     # Its second serial port is our descriptors ${guest[0]} and ${guest[1]}.
     coproc guest {
@@ -71,7 +79,7 @@ start_qemu() {
             -netdev user,id=net -device virtio-net-pci,netdev=net,romfile= "$@" 2>"$tmp/qemu.log"
     }
     guest_pid=$!
-    server_pids+=("$guest_pid")
+    cleanup_fn end_guest
 }
 
 # What the guest asks for, until it ends.  Sets guest_status.
@@ -108,9 +116,7 @@ run_guest() {
     make_initrd
     start_qemu "$@"
     answer_guest
-    kill -KILL "$guest_pid" 2>/dev/null || true
-    wait "$guest_pid" 2>/dev/null || true
-    unset "server_pids[-1]"
+    end_guest
     tr -d '\r' <"$tmp/console"
     cat "$tmp/qemu.log"
     [ "$guest_status" = 0 ] || fail "the guest's script: $guest_status"

@@ -45,8 +45,9 @@ far_nbd_server() {
     read -r far_pid <"$tmp/nbd-server.pid"
     cleanup_fn end_process "$far_pid"
     # It writes its number before it listens.
-    "$BLK_IMG" info --image-opts \
-        driver=nbd,host=127.0.0.1,port="$port",export=disk,open-timeout=60 >/dev/null
+    "$BLK_IMG" info \
+        --image-opts driver=nbd,host=127.0.0.1,port="$port",export=disk,open-timeout=60 \
+        >/dev/null
     far_uri="nbd://127.0.0.1:$port/disk"
 }
 
