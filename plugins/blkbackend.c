@@ -170,6 +170,12 @@ static int plugin_can_write(void *handle)
     return !((Client *)handle)->read_only;
 }
 
+/* Writing through, there is nothing to flush, and that is how a client learns it. */
+static int plugin_can_flush(void *handle)
+{
+    return blk_enable_write_cache(((Client *)handle)->blk);
+}
+
 static int plugin_can_trim(void *handle)
 {
     return !((Client *)handle)->read_only && (settings.open_flags & BDRV_O_UNMAP);
@@ -252,7 +258,7 @@ static int plugin_trim(void *handle, uint32_t count, uint64_t offset, uint32_t f
     BlockBackend *blk = ((Client *)handle)->blk;
     int ret = blk_pdiscard(blk, (int64_t)offset, count);
 
-    if (ret == 0 && (flags & NBDKIT_FLAG_FUA)) {
+    if (ret == 0 && ((flags & NBDKIT_FLAG_FUA) || !blk_enable_write_cache(blk))) {
         ret = blk_flush(blk);
     }
     return ret < 0 ? failed(ret, "trim", offset, count) : 0;
@@ -353,7 +359,7 @@ static struct nbdkit_plugin plugin = {
     .get_size = plugin_get_size,
     .block_size = plugin_block_size,
     .can_write = plugin_can_write,
-    .can_flush = plugin_yes,
+    .can_flush = plugin_can_flush,
     .can_trim = plugin_can_trim,
     .can_zero = plugin_can_write,
     .can_fast_zero = plugin_can_write,

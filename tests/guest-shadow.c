@@ -188,19 +188,15 @@ bool shadow_allows_size(const Shadow *shadow, int64_t sectors, int64_t moment)
     return allowed;
 }
 
-static uint64_t bit_of_content(const uint8_t *disk, int64_t sector, char *why)
+/* 0: nothing that anybody wrote. */
+static uint64_t bit_of_content(const uint8_t *disk, int64_t sector)
 {
-    uint64_t word, other;
+    uint64_t word;
 
     memcpy(&word, disk, sizeof(word));
-    for (size_t k = 1; k < WORDS; k++) {
-        memcpy(&other, disk + k * sizeof(word), sizeof(other));
-        if (other != word) {
-            snprintf(why, 200, "it is torn: %#" PRIx64 " and %#" PRIx64, word, other);
-            return 0;
-        }
+    if (memcmp(disk, disk + sizeof(word), SHADOW_SECTOR - sizeof(word)) != 0) {
+        return 0;
     }
-    snprintf(why, 200, "it holds %#" PRIx64, word);
     if (word == 0) {
         return ALLOW_ZERO;
     }
@@ -208,10 +204,22 @@ static uint64_t bit_of_content(const uint8_t *disk, int64_t sector, char *why)
            ? UINT64_C(1) << (word >> 32 & 63) : 0;
 }
 
+static void describe(const uint8_t *disk, uint64_t allowed, char *why)
+{
+    uint64_t word, other;
+
+    memcpy(&word, disk, sizeof(word));
+    memcpy(&other, disk, sizeof(other));
+    for (size_t k = 1; k < WORDS && other == word; k++) {
+        memcpy(&other, disk + k * sizeof(word), sizeof(other));
+    }
+    snprintf(why, 200, "it holds %#" PRIx64 "%s; allowed: %#" PRIx64, word,
+             other == word ? "" : " and something else", allowed);
+}
+
 ShadowContent shadow_content(const uint8_t *disk, int64_t sectors, int64_t *wrong)
 {
     ShadowContent content = { .size = sectors };
-    char why[200];
 
     content.values = calloc((size_t)sectors + 1, sizeof(content.values[0]));
     if (!content.values) {
@@ -219,7 +227,7 @@ ShadowContent shadow_content(const uint8_t *disk, int64_t sectors, int64_t *wron
     }
     *wrong = -1;
     for (int64_t i = 0; i < sectors; i++) {
-        content.values[i] = bit_of_content(disk + i * SHADOW_SECTOR, i, why);
+        content.values[i] = bit_of_content(disk + i * SHADOW_SECTOR, i);
         *wrong = content.values[i] || *wrong >= 0 ? *wrong : i;
     }
     return content;
@@ -235,12 +243,10 @@ int64_t shadow_compare(Shadow *shadow, int64_t moment, const uint8_t *disk, int6
 {
     find_allowed(shadow, moment, sectors);
     for (int64_t i = 0; i < sectors; i++) {
-        uint64_t bit = bit_of_content(disk + i * SHADOW_SECTOR, i, why);
+        uint64_t bit = bit_of_content(disk + i * SHADOW_SECTOR, i);
 
         if (!(bit & shadow->allowed[i])) {
-            size_t len = strlen(why);
-
-            snprintf(why + len, 200 - len, "; allowed: %#" PRIx64, shadow->allowed[i]);
+            describe(disk + i * SHADOW_SECTOR, shadow->allowed[i], why);
             return i;
         }
     }
