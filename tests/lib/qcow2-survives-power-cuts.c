@@ -418,7 +418,8 @@ static void judge_content(Scenario *sc, BlockBackend *blk)
 /* Life goes on: what is written now finds its place without hurting anything. */
 static void write_more(Scenario *sc, BlockBackend *blk)
 {
-    int64_t length = blk_getlength(blk), offset = cut_roll(sc, (unsigned)(length / 512)) * INT64_C(512);
+    int64_t length = blk_getlength(blk);
+    int64_t offset = cut_roll(sc, (unsigned)(length / 512)) * INT64_C(512);
     int bytes = (int)(length - offset < 4096 ? length - offset : 4096);
 
     memset(sc->buf, 0x77, (size_t)bytes);
