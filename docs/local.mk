@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The manual: POD pages, made into man pages; the tarball carries both.
 
-dist_man1_MANS += docs/blk-img.1 docs/blk-io.1 docs/nbd-export.1
+dist_man1_MANS += docs/blk-img.1 docs/blk-io.1 docs/nbd-export.1 \
+	docs/nbdkit-blkbackend-plugin.1
 # The library: a page a group of functions.
 dist_man3_MANS = \
 	docs/blk_aio.3 \
@@ -18,7 +19,7 @@ dist_man3_MANS = \
 	docs/blk_stats.3 \
 	docs/blk_throttle.3 \
 	docs/libblkbackend.3
-EXTRA_DIST += docs/blkdebug.md docs/contract.md docs/nbd.md docs/qcow2.md \
+EXTRA_DIST += docs/blkdebug.md docs/contract.md docs/mounting.md docs/nbd.md docs/qcow2.md \
 	$(dist_man1_MANS:.1=.pod) $(dist_man3_MANS:.3=.pod)
 
 make_page = $(MKDIR_P) $(@D) && page=$$(basename $@) && \

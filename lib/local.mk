@@ -173,7 +173,8 @@ endif
 
 # Without this, objects of the library and of programs would share their names.
 libblkbackend_la_CFLAGS = $(AM_CFLAGS)
-libblkbackend_la_LDFLAGS = $(AM_LDFLAGS) $(STRICT_LDFLAGS) -no-undefined \
+# Never unloaded: threads that have used it, which nobody can list, come back to it when they end.
+libblkbackend_la_LDFLAGS = $(AM_LDFLAGS) $(STRICT_LDFLAGS) -no-undefined -Wl,-z,nodelete \
 	-version-info $(LIBRARY_VERSION) \
 	-Wl,--version-script=$(top_srcdir)/lib/libblkbackend.syms
 libblkbackend_la_LIBADD = $(JANSSON_LIBS) $(LIBNBD_LIBS) $(LIBURING_LIBS) $(ZLIB_LIBS) $(ZSTD_LIBS)

@@ -235,6 +235,12 @@ static uint32_t next_piece(uint64_t offset, uint64_t end)
     return min_u32(end - offset, PIECE - offset % PIECE);
 }
 
+/* The block layer makes writes stable where there is no write cache, but not trims. */
+static bool trim_must_be_stable(const Request *req)
+{
+    return (req->flags & NBD_CMD_FLAG_FUA) || req->client->conn.export->write_through;
+}
+
 static int coroutine_fn run_trim(Request *req)
 {
     uint64_t offset = req->offset, end = req->offset + req->len;
@@ -249,7 +255,7 @@ static int coroutine_fn run_trim(Request *req)
             give_way(req);
         }
     }
-    if (ret == 0 && req->len > 0 && (req->flags & NBD_CMD_FLAG_FUA)) {
+    if (ret == 0 && req->len > 0 && trim_must_be_stable(req)) {
         ret = blk_co_flush(blk_of(req));
     }
     return ret;

@@ -69,6 +69,7 @@ struct Export {
     uint16_t flags;                 /* [const] transmission flags without per-connection bits */
     uint32_t min_block, pref_block, max_block;  /* [const] bytes: INFO_BLOCK_SIZE */
     bool read_only;                 /* [const] */
+    bool write_through;             /* [const] what is answered is stable */
     unsigned max_clients;           /* [const] 0: no limit */
     bool throttled;                 /* [main] has I/O limits */
     atomic_uint clients;            /* [atomic] */

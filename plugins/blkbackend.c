@@ -17,6 +17,7 @@
 
 #define PREFERRED_BLOCK 4096u
 #define MAX_BLOCK 0xffffffffu
+#define CACHE_PIECE (1u << 20)
 
 typedef struct Client {
     Image *image;
@@ -24,10 +25,22 @@ typedef struct Client {
     bool read_only;
 } Client;
 
+/* An error of the library's, with its number for the client. */
+static int refuse(int ret, const char *what)
+{
+    nbdkit_error("%s: %s", what, strerror(-ret));
+    nbdkit_set_error(-ret);
+    return -1;
+}
+
 /* ---- the server's life ---- */
 
 static int plugin_get_ready(void)
 {
+    if (main_thread_prepare() < 0) {
+        nbdkit_error("cannot keep the current folder: %m");
+        return -1;
+    }
     return settings.dir ? 0 : images_try();
 }
 
@@ -46,11 +59,13 @@ static void plugin_unload(void)
 static void plugin_dump(void)
 {
     const BlockDriver *drv = NULL;
+    const char *space = "";
 
     printf("blkbackend_drivers=");
     while ((drv = bdrv_next_driver(drv)) != NULL) {
         if (drv->bdrv_co_preadv) {       /* others are only recognised, to be refused */
-            printf("%s ", drv->format_name);
+            printf("%s%s", space, drv->format_name);
+            space = " ";
         }
     }
     printf("\nblkbackend_engines=%sthreads\n",
@@ -135,11 +150,7 @@ static int64_t plugin_get_size(void *handle)
 {
     int64_t size = blk_getlength(((Client *)handle)->blk);
 
-    if (size < 0) {
-        nbdkit_error("cannot find out the size: %s", strerror((int)-size));
-        return -1;
-    }
-    return size;
+    return size < 0 ? refuse((int)size, "size of the image") : size;
 }
 
 static int plugin_block_size(void *handle, uint32_t *minimum, uint32_t *preferred,
@@ -159,6 +170,12 @@ static int plugin_can_write(void *handle)
     return !((Client *)handle)->read_only;
 }
 
+/* Writing through, there is nothing to flush, and that is how a client learns it. */
+static int plugin_can_flush(void *handle)
+{
+    return blk_enable_write_cache(((Client *)handle)->blk);
+}
+
 static int plugin_can_trim(void *handle)
 {
     return !((Client *)handle)->read_only && (settings.open_flags & BDRV_O_UNMAP);
@@ -176,21 +193,22 @@ static int plugin_yes(void *handle)
     return 1;
 }
 
-/* Reading it is what brings it into the host's cache. */
+/* Past the host's cache there is none to bring it into. */
 static int plugin_can_cache(void *handle)
 {
     (void)handle;
-    return NBDKIT_CACHE_EMULATE;
+    return settings.open_flags & BDRV_O_NOCACHE ? NBDKIT_CACHE_NONE : NBDKIT_CACHE_NATIVE;
 }
 
 /* ---- requests ---- */
 
 static int failed(int ret, const char *what, uint64_t offset, uint32_t count)
 {
-    nbdkit_error("%s of %u bytes at %llu: %s", what, count, (unsigned long long)offset,
-                 strerror(-ret));
-    nbdkit_set_error(-ret);
-    return -1;
+    char text[100];
+
+    snprintf(text, sizeof(text), "%s of %u bytes at %llu", what, count,
+             (unsigned long long)offset);
+    return refuse(ret, text);
 }
 
 static int plugin_pread(void *handle, void *buf, uint32_t count, uint64_t offset, uint32_t flags)
@@ -232,7 +250,7 @@ static int plugin_flush(void *handle, uint32_t flags)
     int ret = blk_flush(((Client *)handle)->blk);
 
     (void)flags;
-    return ret < 0 ? failed(ret, "flush", 0, 0) : 0;
+    return ret < 0 ? refuse(ret, "flush") : 0;
 }
 
 static int plugin_trim(void *handle, uint32_t count, uint64_t offset, uint32_t flags)
@@ -240,7 +258,7 @@ static int plugin_trim(void *handle, uint32_t count, uint64_t offset, uint32_t f
     BlockBackend *blk = ((Client *)handle)->blk;
     int ret = blk_pdiscard(blk, (int64_t)offset, count);
 
-    if (ret == 0 && (flags & NBDKIT_FLAG_FUA)) {
+    if (ret == 0 && ((flags & NBDKIT_FLAG_FUA) || !blk_enable_write_cache(blk))) {
         ret = blk_flush(blk);
     }
     return ret < 0 ? failed(ret, "trim", offset, count) : 0;
@@ -258,6 +276,23 @@ static int plugin_zero(void *handle, uint32_t count, uint64_t offset, uint32_t f
     return ret < 0 ? failed(ret, "writing zeroes", offset, count) : 0;
 }
 
+/* Reading is what brings data into the host's cache. */
+static int plugin_cache(void *handle, uint32_t count, uint64_t offset, uint32_t flags)
+{
+    uint32_t piece = count < CACHE_PIECE ? count : CACHE_PIECE;
+    void *buf = malloc(piece);
+    int ret = buf ? 0 : refuse(-ENOMEM, "cache");
+
+    while (count > 0 && ret == 0) {
+        piece = count < piece ? count : piece;
+        ret = plugin_pread(handle, buf, piece, offset, flags);
+        offset += piece;
+        count -= piece;
+    }
+    free(buf);
+    return ret;
+}
+
 static uint32_t extent_type(int status)
 {
     return (status & BDRV_BLOCK_DATA ? 0 : NBDKIT_EXTENT_HOLE) |
@@ -267,24 +302,21 @@ static uint32_t extent_type(int status)
 static int plugin_extents(void *handle, uint32_t count, uint64_t offset, uint32_t flags,
                           struct nbdkit_extents *extents)
 {
-    uint64_t end = offset + count;
+    uint64_t start = offset, end = offset + count;
     int64_t n;
 
-    while (offset < end) {
+    do {
         int ret = blk_block_status(((Client *)handle)->blk, (int64_t)offset,
                                    (int64_t)(end - offset), &n);
 
-        if (ret < 0) {
-            return failed(ret, "block status", offset, count);
+        if (ret < 0 || n == 0) {         /* none: the image has become smaller */
+            return offset > start ? 0 : failed(ret < 0 ? ret : -EIO, "block status", offset, count);
         }
         if (nbdkit_add_extent(extents, offset, (uint64_t)n, extent_type(ret)) < 0) {
             return -1;
         }
         offset += (uint64_t)n;
-        if (flags & NBDKIT_FLAG_REQ_ONE) {
-            break;
-        }
-    }
+    } while (offset < end && !(flags & NBDKIT_FLAG_REQ_ONE));
     return 0;
 }
 
@@ -327,7 +359,7 @@ static struct nbdkit_plugin plugin = {
     .get_size = plugin_get_size,
     .block_size = plugin_block_size,
     .can_write = plugin_can_write,
-    .can_flush = plugin_yes,
+    .can_flush = plugin_can_flush,
     .can_trim = plugin_can_trim,
     .can_zero = plugin_can_write,
     .can_fast_zero = plugin_can_write,
@@ -342,6 +374,7 @@ static struct nbdkit_plugin plugin = {
     .trim = plugin_trim,
     .zero = plugin_zero,
     .extents = plugin_extents,
+    .cache = plugin_cache,
 };
 
 NBDKIT_REGISTER_PLUGIN(plugin)

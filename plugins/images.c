@@ -22,7 +22,8 @@
 #include "common/xalloc.h"
 
 struct Image {
-    char *name;                /* of the export */
+    dev_t dev;                 /* with dir=: the file, whatever its names; else 0 */
+    ino_t ino;
     BlockBackend *blk;
     unsigned clients;
     bool throttled;
@@ -39,55 +40,48 @@ BlockBackend *image_blk(Image *image)
 
 /* ---- names ---- */
 
-/* A name is one of the folder's own files: nothing above it, and no link that leads out of it. */
-char *image_path(const char *export_name)
+/*
+ * The path of an export, with its links followed; NULL: it is none.  A name is one of the folder's
+ * own files, not hidden: nothing above it, and no link that leads out of it.
+ */
+static char *export_path(const char *name, struct stat *st)
 {
-    size_t dir = strlen(settings.dir), size = dir + strlen(export_name) + 2;
+    size_t dir = strlen(settings.dir), size = dir + strlen(name) + 2;
     auto_free char *path = xcalloc(1, size);
     char *real;
 
-    snprintf(path, size, "%s/%s", settings.dir, export_name);
-    if (!*export_name || strchr(export_name, '/')) {
-        nbdkit_error("there is no export named '%s'", export_name);
-        nbdkit_set_error(ENOENT);
+    if (!*name || *name == '.' || strchr(name, '/')) {
         return NULL;
     }
-    real = realpath(path, NULL);
-    if (!real || strncmp(real, settings.dir, dir) != 0 || (dir > 1 && real[dir] != '/')) {
-        nbdkit_error("there is no export named '%s'", export_name);
-        nbdkit_set_error(ENOENT);
-        free(real);
-        return NULL;
-    }
-    return real;
-}
-
-static int is_image_name(const struct dirent *entry)
-{
-    return entry->d_name[0] != '.';
-}
-
-static bool is_image(const char *name)
-{
-    size_t size = strlen(settings.dir) + strlen(name) + 2;
-    auto_free char *path = xcalloc(1, size);
-    struct stat st;
-
     snprintf(path, size, "%s/%s", settings.dir, name);
-    return stat(path, &st) == 0 && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode));
+    real = realpath(path, NULL);
+    if (real && strncmp(real, settings.dir, dir) == 0 && (dir == 1 || real[dir] == '/') &&
+        stat(real, st) == 0 && (S_ISREG(st->st_mode) || S_ISBLK(st->st_mode))) {
+        return real;
+    }
+    free(real);
+    return NULL;
+}
+
+static int is_export(const struct dirent *entry)
+{
+    struct stat st;
+    auto_free char *path = export_path(entry->d_name, &st);
+
+    return path != NULL;
 }
 
 int images_list(int (*fn)(void *opaque, const char *name), void *opaque)
 {
     struct dirent **entries;
-    int n = scandir(settings.dir, &entries, is_image_name, alphasort), ret = 0;
+    int n = scandir(settings.dir, &entries, is_export, alphasort), ret = 0;
 
     if (n < 0) {
         nbdkit_error("%s: %m", settings.dir);
         return -1;
     }
     for (int i = 0; i < n; i++) {
-        if (ret == 0 && is_image(entries[i]->d_name)) {
+        if (ret == 0) {
             ret = fn(opaque, entries[i]->d_name);
         }
         free(entries[i]);
@@ -138,18 +132,19 @@ static void throttle(Image *image)
 }
 
 typedef struct Call {
-    const char *name, *filename;
+    const char *filename;
+    struct stat st;
     bool read_only;
     Image *image;
     Error *err;
 } Call;
 
-static Image *find(const char *name)
+static Image *find(const struct stat *st)
 {
     Image *image;
 
     TAILQ_FOREACH(image, &images, link) {
-        if (strcmp(image->name, name) == 0) {
+        if (image->dev == st->st_dev && image->ino == st->st_ino) {
             return image;
         }
     }
@@ -162,14 +157,19 @@ static void make_writable(Image *image)
     BlockDriverState *bs = blk_bs(image->blk);
 
     if (bdrv_is_read_only(bs) && !settings.load_snapshot) {
-        bdrv_reopen(bs, bdrv_get_flags(bs) | BDRV_O_RDWR, NULL);   /* or it stays as it is */
+        Error *err = NULL;
+
+        if (bdrv_reopen(bs, bdrv_get_flags(bs) | BDRV_O_RDWR, &err) < 0) {
+            nbdkit_debug("stays read-only: %s", error_get_pretty(err));
+            error_free(err);
+        }
     }
 }
 
 static void do_get(void *opaque)
 {
     Call *call = opaque;
-    Image *image = find(call->name);
+    Image *image = find(&call->st);
 
     if (image) {
         image->clients++;
@@ -185,7 +185,8 @@ static void do_get(void *opaque)
         free(image);
         return;
     }
-    image->name = xstrdup(call->name);
+    image->dev = call->st.st_dev;
+    image->ino = call->st.st_ino;
     image->clients = 1;
     throttle(image);
     TAILQ_INSERT_TAIL(&images, image, link);
@@ -204,19 +205,20 @@ static void do_put(void *opaque)
         blk_io_limits_disable(image->blk);
     }
     blk_unref(image->blk);
-    free(image->name);
     free(image);
 }
 
 Image *image_get(const char *export_name, bool read_only)
 {
-    auto_free char *path = settings.dir ? image_path(export_name) : NULL;
-    Call call = { .name = settings.dir ? export_name : "", .read_only = read_only,
-                  .filename = settings.dir ? path : settings.file };
+    Call call = { .read_only = read_only };
+    auto_free char *path = settings.dir ? export_path(export_name, &call.st) : NULL;
 
     if (settings.dir && !path) {
+        nbdkit_error("there is no export named '%s'", export_name);
+        nbdkit_set_error(ENOENT);
         return NULL;
     }
+    call.filename = settings.dir ? path : settings.file;
     main_thread_run(do_get, &call);
     if (!call.image) {
         plugin_error(call.err, call.filename);

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The library's main-loop thread, and the jobs that others have for it, one after the other. */
 #include "main-thread.h"
+#include "plugin.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <sys/queue.h>
+#include <unistd.h>
 
 typedef struct Job {
     void (*fn)(void *opaque);
@@ -20,6 +24,7 @@ static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static STAILQ_HEAD(, Job) jobs = STAILQ_HEAD_INITIALIZER(jobs);
 static enum { STARTING, RUNNING, FAILED, STOPPING } state;
 static Error *start_error;
+static int folder = -1;         /* where nbdkit was started */
 
 /* ---- in the thread ---- */
 
@@ -61,12 +66,22 @@ static void run_job(Job *job)
     pthread_mutex_unlock(&lock);
 }
 
+/* A folder of the thread's own.  Where that is not allowed, absolute names work all the same. */
+static void go_back_to_folder(void)
+{
+    if (unshare(CLONE_FS) < 0 || fchdir(folder) < 0) {
+        nbdkit_debug("blkbackend: relative names of files count from /: %m");
+    }
+    close(folder);
+}
+
 static void *main_thread(void *arg)
 {
     bool stop = false;
     Job *job;
 
     (void)arg;
+    go_back_to_folder();
     if (qemu_init_main_loop(&start_error) < 0) {
         set_state(FAILED);
         return NULL;
@@ -84,6 +99,12 @@ static void *main_thread(void *arg)
 }
 
 /* ---- from outside ---- */
+
+int main_thread_prepare(void)
+{
+    folder = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return folder < 0 ? -1 : 0;
+}
 
 int main_thread_start(Error **errp)
 {

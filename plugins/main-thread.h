@@ -8,6 +8,9 @@
 
 #include <blkbackend/block-backend.h>
 
+/* Before nbdkit goes to the background, and to the folder /: relative names of files go on to mean
+ * what they do now, in that thread.  0, or -1 with errno set. */
+int main_thread_prepare(void);
 /* After nbdkit has forked: a thread does not survive that.  0, or -errno with errp set. */
 int main_thread_start(Error **errp);
 void main_thread_stop(void);

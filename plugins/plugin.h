@@ -50,8 +50,6 @@ BlockBackend *image_blk(Image *image);
 /* 0 if the image of file= or image-opts= can be opened: found out in a process of its own, before
  * nbdkit goes to the background, where nobody would see the error.  -1 after nbdkit_error() */
 int images_try(void);
-/* The path of an export of settings.dir; NULL after nbdkit_error().  The caller frees. */
-char *image_path(const char *export_name);
 /* Calls fn with the name of each export of settings.dir, in order of their names; ends with the
  * first result that is not 0, and returns it.  -1 after nbdkit_error() */
 int images_list(int (*fn)(void *opaque, const char *name), void *opaque);

@@ -37,7 +37,7 @@ static int set_string(char **field, const char *key, const char *value)
 }
 
 /* nbdkit goes to / when it goes to the background: a path must not depend on where it started.
- * "proto:rest" is no path. */
+ * "proto:rest" is no path; main-thread.c looks after names inside it. */
 static int set_file(const char *value)
 {
     size_t prefix = strcspn(value, ":/");

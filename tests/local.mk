@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Tests.  Each is named once, in the list of its kind; HACKING.md says how to add one.
-# tests/run runs them all; those of lib, protocol, server and tools run once with each event engine.
+# tests/run runs them all; those of lib, protocol, server, tools and plugin run once with each event
+# engine.
 
 # The library from the inside (cmocka): linked with its objects, exported or not.
 unit_tests = \
@@ -277,6 +278,7 @@ server_tests = \
 	tests/server/option-errors.sh \
 	tests/server/out-of-descriptors.sh \
 	tests/server/pid-file-and-socket-removed.sh \
+	tests/server/qcow2-chain-of-three.sh \
 	tests/server/qcow2-check-agrees-with-qemu.py \
 	tests/server/qcow2-check-random-damage.py \
 	tests/server/qcow2-differential.py \
@@ -326,7 +328,74 @@ tools_tests = \
 	tests/tools/io-reads-and-writes-as-qemu-io.sh \
 	tests/tools/io-refuses-what-qemu-io-refuses.sh \
 	tests/tools/io-requests-run-side-by-side.sh \
-	tests/tools/io-sizes-as-qemu-io.sh
+	tests/tools/io-sizes-as-qemu-io.sh \
+	tests/tools/qcow2-in-turns-with-qemu.py
+
+# nbdkit with our plugin, by itself and under nbdkit's filters.
+plugin_tests = \
+	tests/plugin/dir-exports.sh \
+	tests/plugin/dump-plugin.sh \
+	tests/plugin/errors-have-errno-and-text.sh \
+	tests/plugin/extents-as-nbd-export-tells-them.sh \
+	tests/plugin/filter-blocksize.sh \
+	tests/plugin/filter-cache.sh \
+	tests/plugin/filter-cow.sh \
+	tests/plugin/filter-delay.sh \
+	tests/plugin/filter-error.sh \
+	tests/plugin/filter-exitlast.sh \
+	tests/plugin/filter-fua.sh \
+	tests/plugin/filter-log.sh \
+	tests/plugin/filter-noextents.sh \
+	tests/plugin/filter-offset.sh \
+	tests/plugin/filter-partition.sh \
+	tests/plugin/filter-rate.sh \
+	tests/plugin/filter-readahead.sh \
+	tests/plugin/filter-retry.sh \
+	tests/plugin/filter-stats.sh \
+	tests/plugin/filter-truncate.sh \
+	tests/plugin/fio-verify.sh \
+	tests/plugin/fua-is-native.sh \
+	tests/plugin/install.sh \
+	tests/plugin/key-errors.sh \
+	tests/plugin/keys.sh \
+	tests/plugin/locked-image.sh \
+	tests/plugin/magic-key-and-relative-names.sh \
+	tests/plugin/multi-conn-is-honest.sh \
+	tests/plugin/read-only.sh \
+	tests/plugin/socket-activation.sh \
+	tests/plugin/throttle-limits-hold.sh \
+	tests/plugin/tls.sh \
+	tests/plugin/unload-leaves-threads-their-code.sh \
+	tests/plugin/ways-to-run.sh \
+	tests/plugin/zero-is-fast-and-may-trim.sh
+
+# A real kernel mounts what we serve, in a guest.  Once is enough: in no sanitizer's build.
+guest_tests = \
+	tests/guest/far-server-restarts-under-a-mount.sh \
+	tests/guest/image-grows.sh \
+	tests/guest/mount-four-connections.sh \
+	tests/guest/mount-nbdkit-plugin.sh \
+	tests/guest/mount-netlink.sh \
+	tests/guest/mount-read-only-and-write-through.sh \
+	tests/guest/nbdtab.sh \
+	tests/guest/qemu-disk.sh \
+	tests/guest/root-on-nbd.sh \
+	tests/guest/server-restarts-under-a-mount.sh
+if !SANITIZED
+TESTS += $(guest_tests)
+check_PROGRAMS += tests/guest/reconnect
+endif
+# It runs in the guest, which has the C library and none of ours.
+tests_guest_reconnect_LDADD =
+tests_guest_reconnect_LDFLAGS = -no-install
+
+# What the guest is made of: downloads its kernel.  The tests do that too, where need be.
+guest:
+	$(BASH) $(top_srcdir)/tests/guest/make-guest.sh tests/guest/made
+clean-guest:
+	rm -rf tests/guest/made
+distclean-local: clean-guest
+.PHONY: guest clean-guest
 
 # The source itself, and what `make install` makes of it.
 code_tests = \
@@ -340,13 +409,14 @@ code_tests = \
 	tests/code/manual-lists-every-img-command.sh \
 	tests/code/manual-lists-every-io-command.sh \
 	tests/code/manual-lists-every-option.sh \
+	tests/code/manual-lists-every-plugin-key.sh \
 	tests/code/manual-names-every-function.sh \
 	tests/code/shell.sh \
 	tests/code/spelling.sh \
 	tests/code/style.sh
 
 TESTS += $(lib_tests) $(image_tests) $(example_tests) $(fuzz_tests) $(protocol_tests) \
-	$(server_tests) $(tools_tests) $(code_tests)
+	$(server_tests) $(tools_tests) $(plugin_tests) $(code_tests)
 check_PROGRAMS += $(lib_tests)
 
 # tests/run asks it what this machine can do.
@@ -380,14 +450,23 @@ soak:
 .PHONY: soak
 
 EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_tests) \
-	$(protocol_tests) $(server_tests) $(tools_tests) $(code_tests) $(contract_test) \
-	tests/code/header-symbols tests/functions.sh tests/nbdtest.py tests/protocol/rawnbd.py \
+	$(protocol_tests) $(server_tests) $(tools_tests) $(plugin_tests) $(guest_tests) \
+	$(code_tests) $(contract_test) tests/code/header-symbols tests/functions.sh \
+	tests/guest/guest.sh \
+	tests/guest/in-guest.sh \
+	tests/guest/init \
+	tests/guest/make-guest.sh \
+	tests/guest/serve-nbdkit.py \
+	tests/nbdtest.py tests/plugin/common.sh tests/protocol/rawnbd.py \
 	tests/server/common.sh \
 	tests/server/nbd-common.sh \
 	tests/server/qcow2-common.sh \
 	tests/server/qcow2damage.py \
 	tests/tools/common.sh \
+	tests/tools/imageactions.py \
 	tests/tools/img-side-by-side.sh \
+	tests/tools/shadowedimage.py \
+	tests/tools/twotools.py \
 	tests/run tests/tsan.supp tests/unit/blk-test.h tests/unit/blkdebug-test.h tests/unit/driver-test.h \
 	tests/unit/graph-test.h tests/unit/qcow2-test.h tests/unit/testfmt.h tests/unit/unit.h
 

@@ -136,6 +136,7 @@ int coroutine_fn bdrv_co_block_status_where(BlockDriverState *bs, BlockDriverSta
                                             int64_t *map, BlockDriverState **file, int *depth)
 {
     BlockDriverState *node;
+    int64_t eof = -1;       /* the end of bs, where the range reached it */
 
     *pnum = 0;
     *depth = 0;
@@ -151,16 +152,21 @@ int coroutine_fn bdrv_co_block_status_where(BlockDriverState *bs, BlockDriverSta
         }
         if (n == 0) {   /* past the end of this node, and so past what its overlays took from it */
             *pnum = bytes;
-            return BDRV_BLOCK_ZERO | (node == bs ? 0 : BDRV_BLOCK_ALLOCATED);
+            return BDRV_BLOCK_ZERO | (node == bs ? 0 : BDRV_BLOCK_ALLOCATED) |
+                   (offset + bytes == eof ? BDRV_BLOCK_EOF : 0);
         }
         bytes = n;
+        if (node == bs && (ret & BDRV_BLOCK_EOF)) {
+            eof = offset + n;
+        }
         if (ret & BDRV_BLOCK_ALLOCATED) {
             *pnum = n;
-            return ret;
+            return (ret & ~BDRV_BLOCK_EOF) | (offset + n == eof ? BDRV_BLOCK_EOF : 0);
         }
     }
     *pnum = bytes;
-    return node && node == base ? 0 : BDRV_BLOCK_ZERO;
+    return (node && node == base ? 0 : BDRV_BLOCK_ZERO) |
+           (offset + bytes == eof ? BDRV_BLOCK_EOF : 0);
 }
 
 int coroutine_fn bdrv_co_block_status_above(BlockDriverState *bs, BlockDriverState *base,

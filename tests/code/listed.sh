@@ -23,7 +23,7 @@ shopt -s globstar
 in_list lib/local.mk include/blkbackend/*.h lib/**/*.[ch]
 in_list nbd-server/local.mk nbd-server/*.[ch] common/*.[ch]
 in_list tools/local.mk tools/*.[ch]
-in_list tests/local.mk tests/{code,lib,server,tools}/*.sh
+in_list tests/local.mk tests/{code,guest,lib,server,tools}/*.sh
 for test in tests/protocol/*.py; do
     [ "$test" = tests/protocol/rawnbd.py ] || in_list tests/local.mk "$test"
 done

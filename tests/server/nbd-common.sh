@@ -32,17 +32,22 @@ far_qemu_nbd() {
     far_uri="nbd+unix:///?socket=$tmp/far"
 }
 
-# It keeps its end of a pipe open until it has gone to the background.
 far_nbd_server() {
     local port
 
     port=$(free_port)
     printf '%s\n' '[generic]' 'allowlist = true' "port = $port" 'listenaddr = 127.0.0.1' \
         '[disk]' "exportname = $1" 'flush = true' 'fua = true' 'trim = true' >"$tmp/nbd-server.conf"
-    nbd-server -C "$tmp/nbd-server.conf" -p "$tmp/far.pid" >"$tmp/nbd-server.log" 2>&1 ||
+    rm -f "$tmp/nbd-server.pid"
+    mkfifo "$tmp/nbd-server.pid"
+    nbd-server -C "$tmp/nbd-server.conf" -p "$tmp/nbd-server.pid" >"$tmp/nbd-server.log" 2>&1 ||
         skip "nbd-server does not start here"
-    far_pid=$(cat "$tmp/far.pid")
+    read -r far_pid <"$tmp/nbd-server.pid"
     cleanup_fn end_process "$far_pid"
+    # It writes its number before it listens.
+    "$BLK_IMG" info \
+        --image-opts driver=nbd,host=127.0.0.1,port="$port",export=disk,open-timeout=60 \
+        >/dev/null
     far_uri="nbd://127.0.0.1:$port/disk"
 }
 

@@ -110,7 +110,7 @@ class Image:
         elif what == "r":
             if h.pread(count, offset) != self.shadow[offset:offset + count]:
                 raise RuntimeError(f"{self.kind}: reading {count} bytes at {offset}")
-        else:
+        elif h.can_flush():
             h.flush()
 
     def our_turn(self):

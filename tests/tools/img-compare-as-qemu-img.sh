@@ -39,6 +39,17 @@ every_pair() {
 }
 side_by_side every_pair
 
+# Where a backing file ends within an image, that is no difference to one that goes on.
+short_backing_file() {
+    make_image -f raw short 1M
+    io -f raw -c 'write -P 1 0 1M' short
+    make_image -f qcow2 -b short -F raw over 2M
+    make_image -f raw flat 2M
+    io -f raw -c 'write -P 1 0 1M' flat
+    t compare -s -f qcow2 -F raw over flat
+}
+side_by_side short_backing_file
+
 # All of it: neither the steps nor the line's end depend on time.
 progress() {
     images

@@ -20,12 +20,15 @@ images() {
     "$real" convert -c -f qcow2 -O qcow2 base compressed
     make_image -f qcow2 -o data_file=data external 1M
     io -c 'write 64k 64k' external
+    make_image -f qcow2 -o data_file=raw_data,data_file_raw=on external_raw 1M
+    io -c 'write -z 0 192k' external_raw
     make_image -f qcow2 empty 0
 }
 
 every_image() {
     images
-    for image in raw base middle top sub full compressed external empty nofile; do
+    for image in raw base middle top sub full compressed external external_raw empty \
+        nofile; do
         for options in "" --output=json "--output=json -s 70k -l 200k" "-s 512k" -U \
             "--output=json -s 100M" "--output=json -l 0" "-l 1000 --output=human"; do
             # shellcheck disable=SC2086 # they are several words

@@ -75,6 +75,23 @@ down_the_chain() {
 side_by_side down_the_chain
 equal -f qcow2 -F qcow2 last
 
+# Parts of clusters of an image that had no backing file: they stay zeroes over the new one.
+first_backing_file() {
+    make_image -f raw base 2M
+    io -f raw -c 'write -P 1 300 1500' -c 'write -P 2 100k 1' -c 'write -P 3 1M 70000' base
+    for options in cluster_size=4k extended_l2=on data_file=data,cluster_size=16k; do
+        rm -f alone data
+        make_image -f qcow2 -o "$options" alone 2M
+        io -c 'write -P 7 1100k 4k' alone
+        "$real" convert -f qcow2 -O raw alone before_alone
+        t rebase -q -b base -F raw alone
+        "$real" compare -f qcow2 -F raw alone before_alone
+        allocated qcow2 alone
+        sound alone
+    done
+}
+side_by_side first_backing_file
+
 refusals() {
     make_chain 4M 4M
     t rebase top

@@ -78,7 +78,8 @@ Qcow2Type qcow2_entry_type(const Qcow2State *s, uint64_t entry, uint64_t bitmap,
     }
     if (entry & QCOW2_ZERO) {
         return s->hdr.version < 3 ? QCOW2_INVALID
-                                  : has_host(s, entry) ? QCOW2_ZERO_HOST : QCOW2_ZERO_PLAIN;
+                                  : qcow2_entry_has_place(s, entry) ? QCOW2_ZERO_HOST
+                                                                    : QCOW2_ZERO_PLAIN;
     }
     return has_host(s, entry) ? QCOW2_NORMAL : QCOW2_UNALLOCATED;
 }

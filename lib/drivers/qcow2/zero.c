@@ -159,15 +159,21 @@ static int coroutine_fn change_clusters(BlockDriverState *bs, ChangeJob *job)
 }
 
 /* The subclusters of one cluster from `from` to below `to`, byte offsets. */
-static int coroutine_fn change_subclusters(BlockDriverState *bs, Change change, int64_t from,
-                                           int64_t to)
+static ChangeJob subcluster_job(const Qcow2State *s, Change change, int64_t from, int64_t to)
 {
-    Qcow2State *s = bdrv_state(bs);
     uint64_t first = qcow2_cluster_of(s, (uint64_t)from);
     uint32_t start = qcow2_in_cluster(s, (uint64_t)from) >> s->subcluster_bits;
     uint32_t end = (uint32_t)((uint64_t)to - (first << s->cluster_bits)) >> s->subcluster_bits;
-    ChangeJob job = { .change = change, .first = first, .end = first + 1,
-                      .mask = ((UINT64_C(1) << end) - 1) & ~((UINT64_C(1) << start) - 1) };
+    uint64_t mask = ((UINT64_C(1) << end) - 1) & ~((UINT64_C(1) << start) - 1);
+
+    return (ChangeJob){ .change = change, .first = first, .end = first + 1,
+                        .mask = qcow2_has_subclusters(s) ? mask : ALL_SUBCLUSTERS };
+}
+
+static int coroutine_fn change_subclusters(BlockDriverState *bs, Change change, int64_t from,
+                                           int64_t to)
+{
+    ChangeJob job = subcluster_job(bdrv_state(bs), change, from, to);
 
     return change_clusters(bs, &job);
 }
@@ -200,25 +206,60 @@ static int coroutine_fn zero_range(BlockDriverState *bs, Change change, int64_t 
 
 /* ---- zero writes ---- */
 
-/* A part of a cluster needs no change if the whole reads as zeroes already. */
-static int coroutine_fn zero_part(BlockDriverState *bs, int64_t offset, int64_t bytes)
+/* A part of a subcluster that nobody has written yet: the whole reads as zeroes from now on, and
+ * a backing file that comes later does not show. */
+static int coroutine_fn zero_around(BlockDriverState *bs, int64_t offset)
+{
+    Qcow2State *s = bdrv_state(bs);
+    int64_t from = offset & ~((int64_t)s->subcluster_size - 1);
+    ChangeJob job = subcluster_job(s, CHANGE_ZERO, from, from + s->subcluster_size);
+
+    if (s->hdr.version < 3 || qcow2_is_data_file_raw(s)) {
+        return -ENOTSUP;
+    }
+    return atomic_load(&s->broken) ? -EIO : change_chunk(bs, &job);
+}
+
+/* bytes at offset are a part of one subcluster. lock */
+static int coroutine_fn zero_part_locked(BlockDriverState *bs, int64_t offset, int64_t bytes)
 {
     Qcow2State *s = bdrv_state(bs);
     Qcow2Extent ext;
     int ret;
 
-    qemu_co_mutex_lock(&s->lock);
     do {
         ret = qcow2_map_locked(bs, offset, bytes, &ext);
     } while (ret == 0 && qcow2_wait_allocations(s, qcow2_cluster_of(s, (uint64_t)offset), 1));
-    qemu_co_mutex_unlock(&s->lock);
-    if (ret == 0 && ext.bytes == bytes &&
-        (ext.type == QCOW2_ZERO_PLAIN || ext.type == QCOW2_ZERO_HOST ||
-         ((ext.type == QCOW2_UNALLOCATED || ext.type == QCOW2_UNALLOCATED_HOST) &&
-          !bdrv_backing(bs)))) {
-        return 0;
+    if (ret < 0) {
+        return ret;
     }
-    return ret < 0 ? ret : -ENOTSUP;
+    if (ext.bytes != bytes) {
+        return -ENOTSUP;
+    }
+    switch (ext.type) {
+    case QCOW2_ZERO_PLAIN:
+    case QCOW2_ZERO_HOST:
+        return 0;
+    case QCOW2_UNALLOCATED:
+    case QCOW2_UNALLOCATED_HOST:
+        return bdrv_backing(bs) ? -ENOTSUP : zero_around(bs, offset);
+    default:
+        return -ENOTSUP;
+    }
+}
+
+static int coroutine_fn zero_part(BlockDriverState *bs, int64_t offset, int64_t bytes)
+{
+    Qcow2State *s = bdrv_state(bs);
+    int ret;
+
+    if ((offset ^ (offset + bytes - 1)) & ~((int64_t)s->subcluster_size - 1)) {
+        return -ENOTSUP;
+    }
+    qemu_co_mutex_lock(&s->lock);
+    ret = zero_part_locked(bs, offset, bytes);
+    qemu_co_mutex_unlock(&s->lock);
+    return ret;
 }
 
 /* What is behind the end of the disk may be zeroed as well. */
