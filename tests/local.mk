@@ -415,8 +415,14 @@ code_tests = \
 	tests/code/spelling.sh \
 	tests/code/style.sh
 
-TESTS += $(lib_tests) $(image_tests) $(example_tests) $(fuzz_tests) $(protocol_tests) \
-	$(server_tests) $(tools_tests) $(plugin_tests) $(code_tests)
+TESTS += $(lib_tests) $(example_tests) $(protocol_tests) $(server_tests) $(plugin_tests)
+# The source is the same in every build; and where one thread works, no other gets in its way.
+if !SANITIZED
+TESTS += $(code_tests)
+endif
+if !TSAN
+TESTS += $(image_tests) $(fuzz_tests) $(tools_tests)
+endif
 check_PROGRAMS += $(lib_tests)
 
 # tests/run asks it what this machine can do.

@@ -12,6 +12,7 @@
 #include <blkbackend/image.h>
 
 #define GRANULARITY 512
+#define MOST_VM_STATE 10000
 
 /* false: not done, because it makes no sense now or was refused. */
 typedef bool Action(Scenario *sc);
@@ -30,6 +31,16 @@ static void progress(void *opaque, int64_t done, int64_t total)
 
 /* ---- snapshots ---- */
 
+/* Half of them have one. */
+static void save_vm_state(Scenario *sc, CutSnapshot *cs)
+{
+    cs->vm_state = cut_roll(sc, 2) ? 1 + (int)cut_roll(sc, MOST_VM_STATE) : 0;
+    memset(sc->buf, sc->snapshot_count, (size_t)cs->vm_state);
+    if (cs->vm_state && blk_save_vmstate(sc->blk, sc->buf, 0, cs->vm_state) != cs->vm_state) {
+        cut_failed(sc, "cannot save the VM state");
+    }
+}
+
 /* Whoever keeps the disk as it is keeps it for good. */
 static bool create_snapshot(Scenario *sc)
 {
@@ -46,14 +57,17 @@ static bool create_snapshot(Scenario *sc)
     *cs = (CutSnapshot){ .create_start = cut_now(sc), .delete_start = INT64_MAX,
                          .delete_end = INT64_MAX };
     snprintf(sn.name, sizeof(sn.name), "s%d", sc->snapshot_count);
-    if (bdrv_snapshot_create(node(sc), &sn, NULL) < 0) {
-        return false;
-    }
-    cs->create_end = cut_now(sc);
     cs->content = shadow_content(sc->buf, sc->sectors, &wrong);
     if (wrong >= 0) {
         cut_failed(sc, "sector %" PRId64 " holds nothing of ours", wrong);
     }
+    save_vm_state(sc, cs);
+    sn.vm_state_size = (uint64_t)cs->vm_state;
+    if (bdrv_snapshot_create(node(sc), &sn, NULL) < 0) {
+        free(cs->content.values);
+        return false;
+    }
+    cs->create_end = cut_now(sc);
     shadow_flushed(&sc->shadow, cs->create_start, cs->create_end);
     sc->snapshot_count++;
     return true;
@@ -360,6 +374,23 @@ void upkeep_judge(Scenario *sc, BlockBackend *blk, int64_t size)
     free(content.values);
 }
 
+static void judge_vm_state(Scenario *sc, BlockBackend *blk, const CutSnapshot *cs)
+{
+    int number = (int)(cs - sc->snapshots);
+
+    if (cs->vm_state == 0) {
+        return;
+    }
+    if (blk_load_vmstate(blk, sc->buf, 0, cs->vm_state) != cs->vm_state) {
+        cut_failed(sc, "cannot load the VM state of snapshot s%d", number);
+    }
+    for (int i = 0; i < cs->vm_state; i++) {
+        if (sc->buf[i] != number) {
+            cut_failed(sc, "byte %d of the VM state of snapshot s%d is %d", i, number, sc->buf[i]);
+        }
+    }
+}
+
 void upkeep_judge_snapshot(Scenario *sc, BlockBackend *blk)
 {
     const CutSnapshot *cs = choose_snapshot(sc, sc->moment);
@@ -383,6 +414,7 @@ void upkeep_judge_snapshot(Scenario *sc, BlockBackend *blk)
         cut_failed(sc, "snapshot %s has changed", name);
     }
     free(content.values);
+    judge_vm_state(sc, blk, cs);
 }
 
 void upkeep_judge_check(Scenario *sc, BlockBackend *blk)

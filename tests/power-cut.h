@@ -27,6 +27,7 @@ typedef struct Kind {
 typedef struct CutSnapshot {
     int64_t create_start, create_end, delete_start, delete_end;
     ShadowContent content;
+    int vm_state;                       /* bytes, each of the snapshot's number */
 } CutSnapshot;
 
 typedef struct Scenario {
