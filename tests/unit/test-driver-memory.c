@@ -133,7 +133,7 @@ static void size_is_needed(void **state)
 {
     (void)state;
     assert_open_fails("'size' is missing", 0, "'driver':'memory'");
-    assert_open_fails("'size'", 0, "'driver':'memory','size':'1.5G'");
+    assert_open_fails("'size'", 0, "'driver':'memory','size':'1.5X'");
     assert_open_fails("too large", 0, "'driver':'memory','size':'4E'");
 }
 
