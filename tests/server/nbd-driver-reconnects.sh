@@ -31,14 +31,12 @@ start_middle() {
     middle_pid=$behind_pid
 }
 
-# Waits for the front to have its connection to the middle again.
+# A request to the front ends when it has its connection to the middle again.
 wait_for_connection() {
-    local line
-
-    while read -r -t 60 -u 8 line; do
-        case $line in *'connected again'*) return ;; esac
-    done
-    fail "the connection did not come back"
+    timeout 60 qemu-io -f raw -c 'read 0 512' "$uri" >"$tmp/read" || {
+        cat "$tmp/read"
+        fail "the connection did not come back"
+    }
 }
 
 stop_behind() {
@@ -51,7 +49,6 @@ start_last
 start_middle
 cleanup_fn stop_behind
 start_server --image-opts "$(on_socket "$tmp/middle")"
-exec 8< <(exec tail -n +1 -f --pid="$server_pid" "$server_log")
 
 cd "$tmp"
 fio --name=verify --ioengine=nbd --uri="$uri" --rw=randrw --bsrange=4k-64k --iodepth=32 \

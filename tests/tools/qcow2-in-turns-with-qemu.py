@@ -91,7 +91,7 @@ class Run:
 def main():
     qemu, ours = twotools.both()
     first, images, rounds = (int(os.environ.get(name, default)) for name, default in
-                             (("SEED", 1), ("IMAGES", 12), ("ROUNDS", 20)))
+                             (("SEED", 1), ("IMAGES", 8), ("ROUNDS", 20)))
     total = 0
     for seed in range(first, first + images):
         run = Run(seed, qemu, ours)
