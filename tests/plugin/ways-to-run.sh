@@ -5,9 +5,12 @@ source "$(dirname "$0")/common.sh"
 requires qemu-img nbdcopy
 
 make_image qcow2
-# shellcheck disable=SC2016 # nbdkit's shell
-plain_nbdkit -U - "${plugin[@]}" "$image" --run 'nbdcopy "$uri" '"$tmp/copy"
-[ "$(stat -c %s "$tmp/copy")" = $((64 << 20)) ] || fail "--run"
+# ThreadSanitizer's library, which nbdkit's shell inherits, does not go with a shell.
+if [[ ${SANITIZERS:-} != *thread* ]]; then
+    # shellcheck disable=SC2016 # nbdkit's shell
+    plain_nbdkit -U - "${plugin[@]}" "$image" --run 'LD_PRELOAD= nbdcopy "$uri" '"$tmp/copy"
+    [ "$(stat -c %s "$tmp/copy")" = $((64 << 20)) ] || fail "--run"
+fi
 
 mkfifo "$tmp/ready" "$tmp/go"
 bash -c '"${@:2}" 3>"$0/ready" & cat "$0/go"; exit "$1"' "$tmp" 0 "${preload[@]}" nbdkit \
