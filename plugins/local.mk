@@ -18,4 +18,13 @@ plugins_nbdkit_blkbackend_plugin_la_CFLAGS = $(AM_CFLAGS)
 plugins_nbdkit_blkbackend_plugin_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared \
 	-export-symbols-regex '^plugin_init$$'
 plugins_nbdkit_blkbackend_plugin_la_LIBADD = libblkbackend.la $(JANSSON_LIBS)
+
+# The same to try in the build folder, .libs/nbdkit-blkbackend-plugin.so: while `make install` runs,
+# libtool links the other one again, and it is gone for a moment.
+noinst_LTLIBRARIES += nbdkit-blkbackend-plugin.la
+nbdkit_blkbackend_plugin_la_SOURCES = $(plugins_nbdkit_blkbackend_plugin_la_SOURCES)
+nbdkit_blkbackend_plugin_la_CFLAGS = $(plugins_nbdkit_blkbackend_plugin_la_CFLAGS)
+nbdkit_blkbackend_plugin_la_LDFLAGS = $(plugins_nbdkit_blkbackend_plugin_la_LDFLAGS) \
+	-rpath /nowhere
+nbdkit_blkbackend_plugin_la_LIBADD = $(plugins_nbdkit_blkbackend_plugin_la_LIBADD)
 endif

@@ -3,7 +3,7 @@
 # A file system on our plugin in nbdkit: plain, and with TLS, where both ends show certificates.
 source "$(dirname "$0")/guest.sh"
 requires nbdkit openssl qemu-img
-plugin=$abs_top_builddir/plugins/.libs/nbdkit-blkbackend-plugin.so
+plugin=$abs_top_builddir/.libs/nbdkit-blkbackend-plugin.so
 [ -e "$plugin" ] || skip "the plugin is not built"
 
 # certificate NAME EXTENSION OPENSSL-ARG...: NAME-cert.pem and NAME-key.pem.

@@ -5,7 +5,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/../functions.sh"
 PATH=$PATH:/usr/sbin:/sbin
 
-PLUGIN=$abs_top_builddir/plugins/.libs/nbdkit-blkbackend-plugin.so
+PLUGIN=$abs_top_builddir/.libs/nbdkit-blkbackend-plugin.so
 
 requires nbdkit nbdinfo
 # shellcheck disable=SC2034 # for the tests
