@@ -89,6 +89,8 @@ tests_lib_qcow2_bitmaps_survive_power_cuts_SOURCES = \
 	tests/choose-engine.c \
 	tests/cut-log.c \
 	tests/cut-log.h \
+	tests/cut-states.c \
+	tests/cut-states.h \
 	tests/lib/qcow2-bitmaps-survive-power-cuts.c \
 	tests/ram-file.c \
 	tests/ram-file.h
@@ -97,6 +99,8 @@ tests_lib_qcow2_snapshots_survive_power_cuts_SOURCES = \
 	tests/choose-engine.c \
 	tests/cut-log.c \
 	tests/cut-log.h \
+	tests/cut-states.c \
+	tests/cut-states.h \
 	tests/lib/qcow2-snapshots-survive-power-cuts.c \
 	tests/qcow2-walk.c \
 	tests/qcow2-walk.h \

@@ -18,7 +18,7 @@
 #include <blkbackend/block-backend.h>
 #include <blkbackend/image.h>
 
-#include "tests/cut-log.h"
+#include "tests/cut-states.h"
 #include "tests/qcow2-walk.h"
 #include "tests/ram-file.h"
 
@@ -252,44 +252,13 @@ static void judge(void)
     }
 }
 
-/* What was uncertain: none of it, all of it, or some sectors of some requests in any order. */
-static void try_state(const CutLog *cut, int kind)
-{
-    size_t order[CUT_MAX_UNCERTAIN];
-
-    ram_file_set(&ram_files[0], cut->disk, (size_t)cut->size);
-    for (size_t i = 0; kind > 0 && i < cut->uncertain_count; i++) {
-        size_t j = kind == 1 ? i : roll((unsigned)i + 1);
-
-        order[i] = order[j];
-        order[j] = i;
-    }
-    for (size_t i = 0; kind > 0 && i < cut->uncertain_count; i++) {
-        const CutRequest *req = cut->uncertain[order[i]];
-
-        for (int64_t k = 0; k < cut_sectors(req); k++) {
-            if (kind == 1 || roll(2)) {
-                cut_log_apply(cut, req, k, ram_files[0].data, &ram_files[0].size);
-            }
-        }
-    }
-    judge();
-}
-
 static void try_all_moments(const uint8_t *start, size_t size)
 {
     char log[100];
-    CutLog cut;
 
     snprintf(log, sizeof(log), "%s/log", folder);
-    cut_log_open(&cut, log, start, size, IMAGE_ROOM);
-    for (size_t i = 0; i < cut.moment_count; i++) {
-        cut_log_advance(&cut, cut.moments[i]);
-        for (int kind = 0; kind < (cut.uncertain_count ? 2 + RANDOM_STATES : 1); kind++) {
-            try_state(&cut, kind);
-        }
-    }
-    cut_log_close(&cut);
+    cut_try_all_moments(&(CutChoice){ .at_random = RANDOM_STATES, .roll = roll, .judge = judge },
+                        log, start, size, IMAGE_ROOM);
 }
 
 static void silence(void *opaque, const char *message)
