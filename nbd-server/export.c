@@ -10,7 +10,7 @@
 #include "common/nbd-protocol.h"
 #include "common/option-list.h"
 #include "common/xalloc.h"
-#include "server.h"
+#include "config.h"
 
 /* ---- life ---- */
 
@@ -115,6 +115,7 @@ Export *export_new(const ExportConfig *cfg, Error **errp)
     export->name = xstrdup(cfg->name);
     export->description = xstrdup(cfg->description);
     export->read_only = cfg->read_only;
+    export->tls_only = cfg->tls == TLS_REQUIRE;
     export->max_clients = cfg->max_clients;
     export->blk = open_image(cfg, errp);
     if (!export->blk || !describe(export, errp)) {

@@ -17,7 +17,7 @@ int coroutine_fn handshake_export_name(Handshake *hs)
                                      : sizeof(reply);
     int ret;
 
-    if (!export) {
+    if (!export || !handshake_may_see(hs, export)) {
         return handshake_violation(hs, "no export \"%.*s\"", (int)hs->len, (char *)hs->data);
     }
     if (!handshake_enter(hs, export)) {

@@ -103,8 +103,8 @@ static int coroutine_fn info_or_go(Handshake *hs, bool go)
                                NBD_MAX_STRING);
     }
     export = export_find(hs->server, req.name, req.name_len);
-    if (!export) {
-        return handshake_error(hs, NBD_REP_ERR_UNKNOWN, "there is no export of that name");
+    if (!export || !handshake_may_see(hs, export)) {
+        return handshake_no_export(hs);
     }
     if (go && !handshake_enter(hs, export)) {
         return handshake_error(hs, NBD_REP_ERR_POLICY,

@@ -29,7 +29,7 @@ int coroutine_fn handshake_list(Handshake *hs)
     Export *export;
 
     TAILQ_FOREACH(export, &hs->server->exports, link) {
-        int ret = list_one(hs, export);
+        int ret = handshake_may_see(hs, export) ? list_one(hs, export) : 0;
 
         if (ret < 0) {
             return ret;

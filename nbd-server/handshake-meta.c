@@ -106,7 +106,7 @@ static bool coroutine_fn parse(Handshake *hs, bool listing, MetaRequest *req, in
         return false;
     }
     req->export = export_find(hs->server, name, name_len);
-    if (!req->export) {
+    if (!req->export || !handshake_may_see(hs, req->export)) {
         *ret = handshake_error(hs, NBD_REP_ERR_UNKNOWN, "there is no export of that name");
         return false;
     }

@@ -14,6 +14,8 @@
 #include "data-pool.h"
 
 #define SEND_IOV_MAX 256
+/* Encrypting takes time: the others of the thread get their turn after so many bytes. */
+#define TLS_TURN_MAX (1u << 20)
 
 /* ---- on the wire ---- */
 
@@ -320,6 +322,8 @@ static void send_failed(Client *c, int error)
 
 void reply_flush(Client *c)
 {
+    size_t turn = 0;
+
     if (c->tx_busy || c->tx_blocked) {
         return;
     }
@@ -330,6 +334,8 @@ void reply_flush(Client *c)
         if (n >= 0) {
             c->sent += (size_t)n;
             advance(c, (size_t)n);
+            turn += (size_t)n;
+            c->tx_blocked = c->conn.tls && turn >= TLS_TURN_MAX;
         } else {
             send_failed(c, (int)n);
         }
