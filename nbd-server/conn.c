@@ -427,9 +427,6 @@ static void coroutine_fn conn_run(void *opaque)
     }
     aio_set_fd_handler(conn->ctx, conn->fd, true, NULL, NULL, NULL);
     close(conn->fd);
-    if (conn->export) {
-        export_put(conn->export);
-    }
     iothread_conn_gone(conn);
     client_free(c);
     if (--n_clients == 0) {
