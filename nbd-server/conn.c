@@ -420,9 +420,6 @@ static void coroutine_fn conn_run(void *opaque)
     }
     aio_set_fd_handler(conn->ctx, conn->fd, true, NULL, NULL, NULL);
     channel_close(conn);
-    if (conn->export) {
-        export_put(conn->export);
-    }
     iothread_conn_gone(conn);
     client_free(c);
     if (--n_clients == 0) {

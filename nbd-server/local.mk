@@ -26,6 +26,7 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/data-pool.c \
 	nbd-server/data-pool.h \
 	nbd-server/export.c \
+	nbd-server/exports.c \
 	nbd-server/handshake-export-name.c \
 	nbd-server/handshake-go.c \
 	nbd-server/handshake-list.c \
