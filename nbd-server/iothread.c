@@ -173,9 +173,6 @@ void iothread_conn_gone(Conn *conn)
 {
     IoThread *thread = conn->thread;
 
-    if (conn->export) {
-        log_msg(LOG_LEVEL_INFO, conn->export, conn, "disconnected");
-    }
     TAILQ_REMOVE(&thread->conns, conn, link);
     drop_place(thread);
 }
