@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "common/nbd-protocol.h"
+#include "config.h"
 #include "handshake.h"
 #include "tls.h"
 
@@ -13,9 +14,24 @@ bool handshake_needs_tls(const Handshake *hs)
     return tls_is_required(hs->tls) && !hs->conn->tls;
 }
 
-bool handshake_may_see(const Handshake *hs, const Export *export)
+bool handshake_may_see(const Handshake *hs, Export *export)
 {
-    return hs->conn->tls || !export->tls_only;
+    ExportConfig *cfg = export_settings(export);
+    bool ok = hs->conn->tls || cfg->tls != TLS_REQUIRE;
+
+    export_config_unref(cfg);
+    return ok;
+}
+
+Export *handshake_find_export(const Handshake *hs, const void *name, size_t len)
+{
+    Export *export = exports_find(hs->server, name, len);
+
+    if (export && !handshake_may_see(hs, export)) {
+        export_unref(export);
+        return NULL;
+    }
+    return export;
 }
 
 int coroutine_fn handshake_no_export(Handshake *hs)
@@ -32,6 +48,7 @@ static void forget_negotiated(Handshake *hs)
 {
     hs->conn->structured = false;
     hs->conn->base_allocation = false;
+    export_unref(hs->meta_export);
     hs->meta_export = NULL;
 }
 

@@ -30,7 +30,7 @@ typedef struct Handshake {
     uint8_t *out;            /* replies that are not sent yet */
     size_t out_len, out_size;
 
-    Export *meta_export;     /* base:allocation is selected for this one */
+    Export *meta_export;     /* base:allocation is selected for this one: a reference */
 } Handshake;
 
 /* What the function of an option returns; negative: close the connection. */
@@ -56,7 +56,8 @@ int handshake_violation(Handshake *hs, const char *fmt, ...)
 
 /* With the bits that depend on what was negotiated. */
 uint16_t handshake_flags(const Handshake *hs, const Export *export);
-/* Takes the client's place in the export; false if it is full. */
+/* The client's place in the export, which the connection refers to from now on; false if it is
+ * full. */
 bool handshake_enter(Handshake *hs, Export *export);
 
 /* Reads an option's data from front to back.  Each call is false when it would go past the end. */
@@ -80,8 +81,10 @@ bool option_get_string(OptionData *data, const uint8_t **bytes, uint32_t *len);
 /* The server serves nobody without TLS, and the client does not use it yet. */
 bool handshake_needs_tls(const Handshake *hs);
 /* False: to the client there is no such export. */
-bool handshake_may_see(const Handshake *hs, const Export *export);
-/* What a client is told, to INFO and GO, of an export that is not there or that it may not see. */
+bool handshake_may_see(const Handshake *hs, Export *export);
+/* As exports_find(), among those that the client may see. */
+Export *handshake_find_export(const Handshake *hs, const void *name, size_t len);
+/* What a client is told, to INFO and GO, of an export that it does not find. */
 int coroutine_fn handshake_no_export(Handshake *hs);
 
 /* ---- the options ---- */
