@@ -519,6 +519,11 @@ ssize_t tls_session_send(TlsSession *s, const struct iovec *iov, unsigned niov, 
 
 /* ---- beginning and end ---- */
 
+/* What a certificate must be for; gnutls looks at it in the handshake. */
+static gnutls_typed_vdata_st client_purpose = {
+    GNUTLS_DT_KEY_PURPOSE_OID, (unsigned char *)GNUTLS_KP_TLS_WWW_CLIENT, 0
+};
+
 static int set_up(TlsSession *s)
 {
     static const unsigned flags = GNUTLS_SERVER | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL |
@@ -536,10 +541,7 @@ static int set_up(TlsSession *s)
     gnutls_certificate_server_set_request(s->gnutls, creds->verify_peer ? GNUTLS_CERT_REQUIRE
                                                                         : GNUTLS_CERT_IGNORE);
     if (creds->verify_peer) {
-        gnutls_typed_vdata_st purpose = { GNUTLS_DT_KEY_PURPOSE_OID,
-                                          (unsigned char *)GNUTLS_KP_TLS_WWW_CLIENT, 0 };
-
-        gnutls_session_set_verify_cert2(s->gnutls, &purpose, 1, 0);
+        gnutls_session_set_verify_cert2(s->gnutls, &client_purpose, 1, 0);
     }
     ret = gnutls_priority_set(s->gnutls, creds->priority);
     if (ret == 0 && creds->x509) {

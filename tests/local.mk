@@ -241,6 +241,15 @@ protocol_tests = \
 	tests/protocol/thousands-of-requests-in-flight.py \
 	tests/protocol/throttle-does-not-delay-the-end.py \
 	tests/protocol/throttle-lets-trim-and-flush-pass.py \
+	tests/protocol/tls-bytes-ahead-of-the-handshake.py \
+	tests/protocol/tls-client-vanishes-in-the-handshake.py \
+	tests/protocol/tls-cut-off-is-no-end.py \
+	tests/protocol/tls-forgets-what-was-negotiated.py \
+	tests/protocol/tls-handshake-timeout.py \
+	tests/protocol/tls-of-one-export.py \
+	tests/protocol/tls-records-of-any-size.py \
+	tests/protocol/tls-required-tells-nothing-before-it.py \
+	tests/protocol/tls-sigterm-answers-what-is-in-flight.py \
 	tests/protocol/transmission-flags.py \
 	tests/protocol/trim-punches-with-discard-unmap.py \
 	tests/protocol/unaligned-end-of-image.py \
@@ -474,7 +483,7 @@ EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_test
 	tests/guest/init \
 	tests/guest/make-guest.sh \
 	tests/guest/serve-nbdkit.py \
-	tests/nbdtest.py tests/plugin/common.sh tests/protocol/rawnbd.py \
+	tests/nbdtest.py tests/plugin/common.sh tests/protocol/rawnbd.py tests/protocol/rawtls.py \
 	tests/server/common.sh \
 	tests/server/nbd-common.sh \
 	tests/server/qcow2-common.sh \
