@@ -235,6 +235,10 @@ const ConfigKey config_keys[] = {
       .help = "IMAGE is a list of driver options, not a file name" },
     { "read-only", 'r', NULL, EXPORT(read_only), .type = KEY_SWITCH, .def = "off",
       .help = "refuse writes" },
+    { "allow", 0, "RULE", EXPORT(access), .type = KEY_ALLOW,
+      .help = "clients that may enter, like net:10.0.0.0/8 or uid:1000 (may be repeated)" },
+    { "allow-read-only", 0, "RULE", EXPORT(access), .type = KEY_ALLOW_READ,
+      .help = "clients that may enter, but only read (may be repeated)" },
     { "shared", 'e', "NUM", EXPORT(max_clients), .type = KEY_NUMBER, .max = 1000000,
       .def = "0", .help = "most clients of an export at a time; 0: no limit" },
     { "cache", 0, "MODE", EXPORT(cache), .type = KEY_CHOICE, .choices = cache_choices,
@@ -544,6 +548,9 @@ bool config_key_set(const ConfigKey *key, Config *config, void *base, const char
         return set_rate(key, field, value, errp);
     case KEY_LIMITS:
         return set_limits(config, base, value, errp);
+    case KEY_ALLOW:
+    case KEY_ALLOW_READ:
+        return access_rules_add(field, value, key->type == KEY_ALLOW_READ, errp);
     case KEY_SPECIAL:
         return key->set(config, value, errp);
     }

@@ -67,6 +67,8 @@ enum key_type {
     KEY_RATE,        /* double: whole units a second */
     KEY_BYTE_RATE,   /* double: a size a second */
     KEY_LIMITS,      /* several keys of KEY_LIMIT as a list */
+    KEY_ALLOW,       /* AccessRules: one more rule */
+    KEY_ALLOW_READ,  /* AccessRules: one more rule, to read only */
     KEY_SPECIAL,     /* `set` knows */
 };
 

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -17,6 +16,7 @@
 
 #include "conn-int.h"
 #include "data-pool.h"
+#include "peer.h"
 
 /* A busy connection gives way to the others of its thread after so many recvs in a row ... */
 #define GREEDY_MAX 4
@@ -449,7 +449,8 @@ static void set_socket_options(int fd)
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 }
 
-Conn *conn_new(Server *server, IoThread *thread, AioContext *ctx, int fd, const char *peer)
+Conn *conn_new(Server *server, IoThread *thread, AioContext *ctx, int fd,
+               const struct sockaddr_storage *addr, socklen_t addr_len)
 {
     Client *c = calloc(1, sizeof(*c));
 
@@ -461,7 +462,9 @@ Conn *conn_new(Server *server, IoThread *thread, AioContext *ctx, int fd, const 
     c->conn.thread = thread;
     c->conn.ctx = ctx;
     c->conn.fd = fd;
-    snprintf(c->conn.peer, sizeof(c->conn.peer), "%s", peer);
+    c->conn.addr = *addr;
+    c->conn.addr_len = addr_len;
+    peer_identify(&c->conn);
     STAILQ_INIT(&c->replies);
     c->bh = aio_bh_new(ctx, client_bh, c);
     c->timer = aio_timer_new(ctx, QEMU_CLOCK_REALTIME, SCALE_NS, on_timer, c);

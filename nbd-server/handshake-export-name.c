@@ -11,7 +11,7 @@
 
 int coroutine_fn handshake_export_name(Handshake *hs)
 {
-    Export *export = export_find(hs->server, hs->data, hs->len);
+    Export *export = handshake_find_export(hs, hs->data, hs->len);
     struct nbd_export_name_reply reply = { .size = 0 };
     size_t len = hs->conn->no_zeroes ? offsetof(struct nbd_export_name_reply, zeroes)
                                      : sizeof(reply);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * NBD_OPT_LIST: the names of the exports, with their descriptions.
+ * NBD_OPT_LIST: the names of the exports that the client may enter, with their descriptions.
  */
 #include "handshake.h"
 
@@ -29,7 +29,7 @@ int coroutine_fn handshake_list(Handshake *hs)
     Export *export;
 
     TAILQ_FOREACH(export, &hs->server->exports, link) {
-        int ret = list_one(hs, export);
+        int ret = handshake_access(hs, export) == ACCESS_NONE ? 0 : list_one(hs, export);
 
         if (ret < 0) {
             return ret;

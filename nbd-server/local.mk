@@ -12,6 +12,8 @@ nbd_server_nbd_export_SOURCES = \
 	common/option-list.c \
 	common/option-list.h \
 	common/xalloc.h \
+	nbd-server/access.c \
+	nbd-server/access.h \
 	nbd-server/budget.c \
 	nbd-server/budget.h \
 	nbd-server/config-keys.c \
@@ -34,6 +36,8 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/listen.c \
 	nbd-server/log.c \
 	nbd-server/main.c \
+	nbd-server/peer.c \
+	nbd-server/peer.h \
 	nbd-server/receive.c \
 	nbd-server/reply.c \
 	nbd-server/request.c \

@@ -17,9 +17,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <blkbackend/block-backend.h>
+
+#include "access.h"
 
 typedef struct Server Server;
 typedef struct Export Export;
@@ -57,6 +60,7 @@ struct ExportConfig {
     int open_flags;           /* BDRV_O_* from cache, aio, discard, read-only */
     ThrottleConfig limits;    /* --throttle */
     char *throttle_group;     /* NULL: shares its limits with none */
+    AccessRules access;
     STAILQ_ENTRY(ExportConfig) link;
 };
 
@@ -66,11 +70,11 @@ struct Export {
     char *name, *description;       /* [const] */
     BlockBackend *blk;              /* [const] one reference */
     uint64_t size;                  /* [const] bytes */
-    uint16_t flags;                 /* [const] transmission flags without per-connection bits */
     uint32_t min_block, pref_block, max_block;  /* [const] bytes: INFO_BLOCK_SIZE */
     bool read_only;                 /* [const] */
     bool write_through;             /* [const] what is answered is stable */
     unsigned max_clients;           /* [const] 0: no limit */
+    Access access;                  /* [any] who may enter */
     bool throttled;                 /* [main] has I/O limits */
     atomic_uint clients;            /* [atomic] */
     TAILQ_ENTRY(Export) link;       /* [main] while starting, [const] afterwards */
@@ -80,6 +84,8 @@ Export *export_new(const ExportConfig *cfg, Error **errp);   /* main thread */
 void export_free(Export *export);
 /* Lets the requests go that wait because of --throttle, and those to come.  [main] */
 void export_unthrottle(Export *export);
+/* Transmission flags, without those that a connection negotiates. */
+uint16_t export_flags(const Export *export, bool read_only);
 /* NULL: there is no such export.  The empty name means the default export. */
 Export *export_find(Server *server, const void *name, size_t len);
 /* Takes a client's place in the export; false if it is full. */
@@ -102,10 +108,15 @@ struct Conn {
     IoThread *thread;               /* [const] */
     AioContext *ctx;                /* [const] */
     int fd;                         /* [conn] */
+    struct sockaddr_storage addr;   /* [const] of the client */
+    socklen_t addr_len;             /* [const] */
+    bool has_cred;                  /* [const] of a unix socket; then ... */
+    struct ucred cred;              /* [const] ... the process that connected */
     char peer[96];                  /* [const] printable: "127.0.0.1:4711", "unix pid 12 uid 0" */
     Export *export;                 /* [conn] set by the handshake; holds a place in it */
     bool structured;                /* [conn] structured replies negotiated */
     bool no_zeroes;                 /* [conn] */
+    bool read_only;                 /* [conn] this client may only read `export` */
     bool base_allocation;           /* [conn] meta context selected for `export` */
     uint32_t meta_context_id;       /* [conn] */
     TAILQ_ENTRY(Conn) link;         /* [conn's thread's list] */
@@ -133,7 +144,8 @@ void conn_set_deadline(Conn *conn, int64_t deadline_ns);
  * connection's coroutine: handshake, transmission, then iothread_conn_gone() as its last use
  * of conn, which conn.c frees right after: conn may be dead when conn_start() returns.
  */
-Conn *conn_new(Server *server, IoThread *thread, AioContext *ctx, int fd, const char *peer);
+Conn *conn_new(Server *server, IoThread *thread, AioContext *ctx, int fd,
+               const struct sockaddr_storage *addr, socklen_t addr_len);
 void conn_start(Conn *conn);
 /* New requests get ESHUTDOWN, requests in flight are answered, then the connection ends;
  * a handshake that waits for its client ends at once. */
@@ -158,8 +170,10 @@ void coroutine_fn transmission_run(Conn *conn);
 
 /* ---- iothread.c ---- */
 
-/* Hands an accepted socket to the thread with the fewest connections.  [main] */
-void server_add_client(Server *server, int fd, const char *peer);
+/* Hands an accepted socket, and its client's address, to the thread with the fewest
+ * connections.  [main] */
+void server_add_client(Server *server, int fd, const struct sockaddr_storage *addr,
+                       socklen_t addr_len);
 /* A connection is over: takes it off its thread's list.  [conn's thread] */
 void iothread_conn_gone(Conn *conn);
 

@@ -149,6 +149,7 @@ fuzz_tests = \
 # Bytes on a socket, and libnbd's Python.
 protocol_tests = \
 	tests/protocol/abort-is-acked.py \
+	tests/protocol/access-rules.py \
 	tests/protocol/bad-magic-after-good-requests.py \
 	tests/protocol/block-size-constraint-is-kept.py \
 	tests/protocol/block-status-any-range.py \
