@@ -268,7 +268,7 @@ void access_rules_clear(AccessRules *rules)
     *rules = (AccessRules){ .n = 0 };
 }
 
-enum access access_rules_check(const AccessRules *rules, const Conn *conn)
+enum access access_check(const AccessRules *rules, const Conn *conn)
 {
     enum access access = rules->n ? ACCESS_NONE : ACCESS_FULL;
 
@@ -293,40 +293,4 @@ bool access_rules_guard_network(const AccessRules *rules)
         }
     }
     return rules->n > 0;
-}
-
-/* ---- rules in use ---- */
-
-void access_init(Access *access, const AccessRules *rules)
-{
-    pthread_rwlock_init(&access->lock, NULL);
-    access_rules_inherit(&access->rules, rules);
-}
-
-void access_destroy(Access *access)
-{
-    access_rules_clear(&access->rules);
-    pthread_rwlock_destroy(&access->lock);
-}
-
-void access_replace(Access *access, const AccessRules *rules)
-{
-    AccessRules old, new;
-
-    access_rules_inherit(&new, rules);
-    pthread_rwlock_wrlock(&access->lock);
-    old = access->rules;
-    access->rules = new;
-    pthread_rwlock_unlock(&access->lock);
-    access_rules_clear(&old);
-}
-
-enum access access_check(Access *access, const Conn *conn)
-{
-    enum access result;
-
-    pthread_rwlock_rdlock(&access->lock);
-    result = access_rules_check(&access->rules, conn);
-    pthread_rwlock_unlock(&access->lock);
-    return result;
 }

@@ -9,7 +9,6 @@
 #ifndef NBD_EXPORT_ACCESS_H
 #define NBD_EXPORT_ACCESS_H
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -30,21 +29,9 @@ bool access_rules_add(AccessRules *rules, const char *text, bool read_only, Erro
 /* `to` gets a copy, as inherited ones; what it had is lost. */
 void access_rules_inherit(AccessRules *to, const AccessRules *from);
 void access_rules_clear(AccessRules *rules);
-enum access access_rules_check(const AccessRules *rules, const Conn *conn);
+/* [conn's thread] */
+enum access access_check(const AccessRules *rules, const Conn *conn);
 /* Some of the network's clients may not enter. */
 bool access_rules_guard_network(const AccessRules *rules);
-
-/* The rules of an export that is being served, which may be replaced meanwhile. */
-typedef struct Access {
-    pthread_rwlock_t lock;
-    AccessRules rules;     /* under the lock */
-} Access;
-
-void access_init(Access *access, const AccessRules *rules);
-void access_destroy(Access *access);
-/* [any thread] Holds for those who enter from now on. */
-void access_replace(Access *access, const AccessRules *rules);
-/* [conn's thread] */
-enum access access_check(Access *access, const Conn *conn);
 
 #endif

@@ -6,14 +6,15 @@
  * handlers are the only ones to wake it, and it looks again at why it waited.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "channel.h"
 #include "conn-int.h"
 #include "data-pool.h"
 #include "peer.h"
@@ -225,19 +226,12 @@ static ssize_t recv_once(Client *c, void *first, size_t first_len)
         { first, first_len },
         { rx_room_at(&c->rx), rx_room(&c->rx) },
     };
-    struct msghdr msg = {
-        .msg_iov = first ? iov : iov + 1,
-        .msg_iovlen = first ? 2 : 1,
-    };
     size_t asked = first_len + rx_room(&c->rx);
-    ssize_t n;
+    ssize_t n = channel_recv(&c->conn, first ? iov : iov + 1, first ? 2 : 1);
 
-    do {
-        n = recvmsg(c->conn.fd, &msg, MSG_DONTWAIT);
-    } while (n < 0 && errno == EINTR);
     if (n < 0) {
         c->drained = true;
-        return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+        return n;
     }
     c->drained = (size_t)n < asked;
     if (!first) {
@@ -363,19 +357,19 @@ int coroutine_fn conn_write(Conn *conn, const struct iovec *iov, int niov)
     size_t skip = 0;   /* bytes of *iov that have gone */
 
     while (niov > 0) {
+        struct iovec rest;
         ssize_t n = check_alive(c);
 
         if (n < 0) {
             return (int)n;
         }
-        n = send(conn->fd, (uint8_t *)iov->iov_base + skip, iov->iov_len - skip,
-                 MSG_DONTWAIT | MSG_NOSIGNAL | (niov > 1 ? MSG_MORE : 0));
-        if (n < 0 && errno != EINTR) {
-            if (errno != EAGAIN && errno != EWOULDBLOCK) {
-                return errno == EPIPE ? -ECONNRESET : -errno;
-            }
+        rest = (struct iovec){ (uint8_t *)iov->iov_base + skip, iov->iov_len - skip };
+        n = channel_send(conn, &rest, 1, niov > 1);
+        if (n == -EAGAIN) {
             client_wait(c, WAIT_OUTPUT);
-        } else if (n >= 0) {
+        } else if (n < 0) {
+            return n == -EPIPE ? -ECONNRESET : (int)n;
+        } else {
             skip += (size_t)n;
         }
         if (skip == iov->iov_len) {
@@ -412,6 +406,23 @@ static void client_free(Client *c)
     free(c);
 }
 
+/* That the client has gone, and what it has done. */
+static void log_disconnect(const Client *c)
+{
+    int64_t us = (qemu_clock_get_ns(QEMU_CLOCK_REALTIME) - c->since_ns) / 1000;
+    const LogField fields[] = {
+        { "requests", (int64_t)c->n_requests },
+        { "bytes_read", (int64_t)c->bytes_read },
+        { "bytes_written", (int64_t)c->bytes_written },
+        { "duration_us", us },
+    };
+
+    log_fields(LOG_LEVEL_NOTICE, c->conn.export, &c->conn, fields, 4,
+               "disconnected after %" PRId64 ".%03" PRId64 " seconds: %" PRIu64 " requests, %"
+               PRIu64 " bytes read, %" PRIu64 " bytes written", us / 1000000, us / 1000 % 1000,
+               c->n_requests, c->bytes_read, c->bytes_written);
+}
+
 static void coroutine_fn conn_run(void *opaque)
 {
     Client *c = opaque;
@@ -426,9 +437,9 @@ static void coroutine_fn conn_run(void *opaque)
         client_wait(c, WAIT_QUIET);
     }
     aio_set_fd_handler(conn->ctx, conn->fd, true, NULL, NULL, NULL);
-    close(conn->fd);
+    channel_close(conn);
     if (conn->export) {
-        export_put(conn->export);
+        log_disconnect(c);
     }
     iothread_conn_gone(conn);
     client_free(c);
@@ -462,6 +473,7 @@ Conn *conn_new(Server *server, IoThread *thread, AioContext *ctx, int fd,
     c->conn.thread = thread;
     c->conn.ctx = ctx;
     c->conn.fd = fd;
+    c->since_ns = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
     c->conn.addr = *addr;
     c->conn.addr_len = addr_len;
     peer_identify(&c->conn);
@@ -485,17 +497,13 @@ void conn_start(Conn *conn)
 void conn_shutdown(Conn *conn)
 {
     Client *c = client_of(conn);
-    int unread = 0;
 
     if (c->stopping) {
         return;
     }
-    if (ioctl(conn->fd, FIONREAD, &unread) < 0 || unread < 0) {
-        unread = 0;
-    }
     c->stopping = true;
     c->timed_out = false;
-    c->serve_until = c->rx.consumed + rx_have(&c->rx) + (uint64_t)unread;
+    c->serve_until = c->rx.consumed + rx_have(&c->rx) + channel_unread(conn);
     c->linger = c->in_flight > 0 || c->serve_until > c->rx.consumed ||
                 qemu_clock_get_ns(QEMU_CLOCK_REALTIME) - c->heard_ns < LINGER_NS;
     client_kick(c);

@@ -29,7 +29,7 @@ typedef struct Handshake {
     uint8_t *out;            /* replies that are not sent yet */
     size_t out_len, out_size;
 
-    Export *meta_export;     /* base:allocation is selected for this one */
+    Export *meta_export;     /* base:allocation is selected for this one: a reference */
 } Handshake;
 
 /* What the function of an option returns; negative: close the connection. */
@@ -51,13 +51,15 @@ int coroutine_fn handshake_send(Handshake *hs, const void *data, size_t len);
 int handshake_violation(Handshake *hs, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* The export of that name that the client may enter; NULL: to this client there is none. */
+/* A reference to the export of that name, if the client may enter it; NULL: to this client there
+ * is none. */
 Export *handshake_find_export(Handshake *hs, const void *name, size_t len);
 /* What this client may do there. */
 enum access handshake_access(Handshake *hs, Export *export);
 /* With the bits that depend on the client and on what was negotiated. */
 uint16_t handshake_flags(Handshake *hs, Export *export);
-/* Takes the client's place in the export; false if it is full. */
+/* The client's place in the export, which the connection refers to from now on; false if it is
+ * full. */
 bool handshake_enter(Handshake *hs, Export *export);
 
 /* Reads an option's data from front to back.  Each call is false when it would go past the end. */

@@ -11,11 +11,14 @@ nbd_server_nbd_export_SOURCES = \
 	common/nbd-protocol.h \
 	common/option-list.c \
 	common/option-list.h \
+	common/utf8.h \
 	common/xalloc.h \
 	nbd-server/access.c \
 	nbd-server/access.h \
 	nbd-server/budget.c \
 	nbd-server/budget.h \
+	nbd-server/channel.c \
+	nbd-server/channel.h \
 	nbd-server/config-keys.c \
 	nbd-server/config.c \
 	nbd-server/config.h \
@@ -26,6 +29,7 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/data-pool.c \
 	nbd-server/data-pool.h \
 	nbd-server/export.c \
+	nbd-server/exports.c \
 	nbd-server/handshake-export-name.c \
 	nbd-server/handshake-go.c \
 	nbd-server/handshake-list.c \
@@ -34,6 +38,8 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/handshake.h \
 	nbd-server/iothread.c \
 	nbd-server/listen.c \
+	nbd-server/log-int.h \
+	nbd-server/log-output.c \
 	nbd-server/log.c \
 	nbd-server/main.c \
 	nbd-server/peer.c \
@@ -43,7 +49,9 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/request.c \
 	nbd-server/rx-buffer.c \
 	nbd-server/rx-buffer.h \
-	nbd-server/server.h
+	nbd-server/server.h \
+	nbd-server/tls-none.c \
+	nbd-server/tls.h
 nbd_server_nbd_export_LDADD = libblkbackend.la $(JANSSON_LIBS)
 
 # The same program to run from the build folder: a plain executable that finds the library there,

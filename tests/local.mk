@@ -196,6 +196,9 @@ protocol_tests = \
 	tests/protocol/info-stays-in-haggling.py \
 	tests/protocol/list-names-every-export.py \
 	tests/protocol/list-with-data-is-invalid.py \
+	tests/protocol/log-json-is-json.py \
+	tests/protocol/log-of-strangers-is-bounded.py \
+	tests/protocol/log-tells-who-came-and-went.py \
 	tests/protocol/many-connections.py \
 	tests/protocol/meta-context-list.py \
 	tests/protocol/meta-context-long-query.py \
@@ -271,6 +274,7 @@ server_tests = \
 	tests/server/live-socket-is-refused.sh \
 	tests/server/locked-folder.sh \
 	tests/server/locks-against-qemu.sh \
+	tests/server/log-to-syslog-and-journal.sh \
 	tests/server/nbd-client-list.sh \
 	tests/server/nbd-driver-errors.sh \
 	tests/server/nbd-driver-reconnects.sh \
@@ -284,12 +288,7 @@ server_tests = \
 	tests/server/out-of-descriptors.sh \
 	tests/server/pid-file-and-socket-removed.sh \
 	tests/server/qcow2-chain-of-three.sh \
-	tests/server/qcow2-check-agrees-with-qemu.py \
-	tests/server/qcow2-check-random-damage.py \
-	tests/server/qcow2-differential.py \
 	tests/server/qcow2-fio-verify.sh \
-	tests/server/qcow2-reads-what-qemu-wrote.sh \
-	tests/server/qcow2-writes-what-qemu-reads.sh \
 	tests/server/qemu-img.sh \
 	tests/server/qemu-io-patterns.sh \
 	tests/server/read-only.sh \
@@ -302,6 +301,14 @@ server_tests = \
 	tests/server/throttle-holds-its-limits.sh \
 	tests/server/throttle-options.sh \
 	tests/server/two-servers-one-image.sh
+
+# Images of QEMU's and ours, one request after the other.
+image_tests += \
+	tests/server/qcow2-check-agrees-with-qemu.py \
+	tests/server/qcow2-check-random-damage.py \
+	tests/server/qcow2-differential.py \
+	tests/server/qcow2-reads-what-qemu-wrote.sh \
+	tests/server/qcow2-writes-what-qemu-reads.sh
 
 # The tools, held against QEMU's.
 tools_tests = \
