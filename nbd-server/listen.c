@@ -81,7 +81,7 @@ static bool accept_one(Listener *l)
     socklen_t len = sizeof(addr);
     int fd;
 
-    if (iothreads_connections(l->server) >= SERVER_MAX_CLIENTS) {
+    if (iothreads_connections(l->server) >= l->server->config->max_clients) {
         pause_accepting(l->server, EUSERS);
         return false;
     }

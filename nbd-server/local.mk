@@ -38,6 +38,8 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/handshake.h \
 	nbd-server/iothread.c \
 	nbd-server/listen.c \
+	nbd-server/liveness.c \
+	nbd-server/liveness.h \
 	nbd-server/log-int.h \
 	nbd-server/log-output.c \
 	nbd-server/log.c \

@@ -176,7 +176,7 @@ void export_unref(Export *export);
 /* All together, or the kernel has no more mappings for the coroutines' stacks.  A client may have
  * one request in flight whatever the others have. */
 #define SERVER_MAX_IN_FLIGHT 8192
-#define SERVER_MAX_CLIENTS 10000
+#define SERVER_MAX_CLIENTS 10000          /* what --max-clients may ask for */
 
 struct Conn {
     Server *server;                 /* [const] */
