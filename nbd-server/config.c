@@ -28,6 +28,7 @@ static void clear_export(ExportConfig *export)
     free(export->image);
     free(export->format);
     free(export->throttle_group);
+    name_list_clear(&export->bitmaps);
 }
 
 static void free_export(ExportConfig *export)
@@ -46,6 +47,7 @@ static ExportConfig *copy_defaults(const Config *config)
     export->image = xstrdup(config->defaults.image);
     export->format = xstrdup(config->defaults.format);
     export->throttle_group = xstrdup(config->defaults.throttle_group);
+    name_list_copy(&export->bitmaps, &config->defaults.bitmaps);
     return export;
 }
 

@@ -10,6 +10,7 @@
 #include "common/nbd-protocol.h"
 #include "common/option-list.h"
 #include "common/xalloc.h"
+#include "meta-context.h"
 #include "server.h"
 
 /* ---- life ---- */
@@ -117,7 +118,7 @@ Export *export_new(const ExportConfig *cfg, Error **errp)
     export->read_only = cfg->read_only;
     export->max_clients = cfg->max_clients;
     export->blk = open_image(cfg, errp);
-    if (!export->blk || !describe(export, errp)) {
+    if (!export->blk || !describe(export, errp) || !meta_contexts_init(export, cfg, errp)) {
         error_prepend(errp, "Export '%s': image '%s': ", export->name, cfg->image);
         export_free(export);
         return NULL;
@@ -130,6 +131,7 @@ Export *export_new(const ExportConfig *cfg, Error **errp)
 void export_free(Export *export)
 {
     if (export) {
+        meta_contexts_free(export);
         blk_unref(export->blk);
         free(export->name);
         free(export->description);

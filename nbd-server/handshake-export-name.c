@@ -17,6 +17,9 @@ int coroutine_fn handshake_export_name(Handshake *hs)
                                      : sizeof(reply);
     int ret;
 
+    if (hs->conn->extended) {
+        return handshake_violation(hs, "NBD_OPT_EXPORT_NAME after NBD_OPT_EXTENDED_HEADERS");
+    }
     if (!export) {
         return handshake_violation(hs, "no export \"%.*s\"", (int)hs->len, (char *)hs->data);
     }

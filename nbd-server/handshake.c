@@ -104,7 +104,11 @@ int handshake_violation(Handshake *hs, const char *fmt, ...)
 
 uint16_t handshake_flags(const Handshake *hs, const Export *export)
 {
-    return export->flags | (hs->conn->structured ? NBD_FLAG_SEND_DF : 0);
+    const Conn *conn = hs->conn;
+    bool contexts = hs->option == NBD_OPT_INFO || conn->contexts;
+
+    return export->flags | (conn->structured ? NBD_FLAG_SEND_DF : 0) |
+           (conn->extended && contexts ? NBD_FLAG_BLOCK_STATUS_PAYLOAD : 0);
 }
 
 bool handshake_enter(Handshake *hs, Export *export)
@@ -116,7 +120,7 @@ bool handshake_enter(Handshake *hs, Export *export)
     }
     conn->export = export;
     /* Contexts selected for another export do not count: "NBD_OPT_SET_META_CONTEXT". */
-    conn->base_allocation = conn->structured && hs->meta_export == export;
+    conn->contexts = hs->meta_export == export ? hs->meta_contexts : 0;
     return true;
 }
 
@@ -171,7 +175,19 @@ static int coroutine_fn handshake_abort(Handshake *hs)
 
 static int coroutine_fn handshake_structured_reply(Handshake *hs)
 {
+    if (hs->conn->extended) {
+        return handshake_error(hs, NBD_REP_ERR_EXT_HEADER_REQD,
+                               "extended headers are negotiated, which take precedence");
+    }
     hs->conn->structured = true;
+    return handshake_ack(hs);
+}
+
+/* Their replies are chunks as structured ones are, under another header. */
+static int coroutine_fn handshake_extended_headers(Handshake *hs)
+{
+    hs->conn->structured = true;
+    hs->conn->extended = true;
     return handshake_ack(hs);
 }
 
@@ -205,6 +221,7 @@ static const OptionRow options[] = {
     { NBD_OPT_STRUCTURED_REPLY, DATA_NONE, "STRUCTURED_REPLY", handshake_structured_reply },
     { NBD_OPT_LIST_META_CONTEXT, DATA_READ, "LIST_META_CONTEXT", handshake_list_meta_context },
     { NBD_OPT_SET_META_CONTEXT, DATA_READ, "SET_META_CONTEXT", handshake_set_meta_context },
+    { NBD_OPT_EXTENDED_HEADERS, DATA_NONE, "EXTENDED_HEADERS", handshake_extended_headers },
 };
 
 static const OptionRow *find_option(uint32_t option)

@@ -12,6 +12,7 @@ nbd_server_nbd_export_SOURCES = \
 	common/option-list.c \
 	common/option-list.h \
 	common/xalloc.h \
+	nbd-server/block-status.c \
 	nbd-server/budget.c \
 	nbd-server/budget.h \
 	nbd-server/channel.c \
@@ -36,6 +37,8 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/listen.c \
 	nbd-server/log.c \
 	nbd-server/main.c \
+	nbd-server/meta-context.c \
+	nbd-server/meta-context.h \
 	nbd-server/receive.c \
 	nbd-server/reply.c \
 	nbd-server/request.c \

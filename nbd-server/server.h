@@ -26,6 +26,7 @@ typedef struct Export Export;
 typedef struct Conn Conn;
 typedef struct IoThread IoThread;
 typedef struct Request Request;
+typedef struct MetaContext MetaContext;
 typedef struct Config Config;
 typedef struct ExportConfig ExportConfig;
 
@@ -45,6 +46,12 @@ void log_to_syslog(void);
 
 /* ---- config.c, config-keys.c: command line to Config (config.h), by one table ---- */
 
+/* What a key that may be repeated was given. */
+typedef struct NameList {
+    char **names;
+    unsigned n;
+} NameList;
+
 struct ExportConfig {
     char *name;               /* "" is the default export */
     char *description;        /* NULL: none */
@@ -57,6 +64,9 @@ struct ExportConfig {
     int open_flags;           /* BDRV_O_* from cache, aio, discard, read-only */
     ThrottleConfig limits;    /* --throttle */
     char *throttle_group;     /* NULL: shares its limits with none */
+    bool allocation_depth;    /* clients may ask for the meta context */
+    NameList bitmaps;         /* that clients may ask for */
+    unsigned rotational;      /* enum rotational_choice */
     STAILQ_ENTRY(ExportConfig) link;
 };
 
@@ -72,6 +82,8 @@ struct Export {
     bool write_through;             /* [const] what is answered is stable */
     unsigned max_clients;           /* [const] 0: no limit */
     bool throttled;                 /* [main] has I/O limits */
+    MetaContext *contexts;          /* [const] what it can tell about its parts */
+    unsigned n_contexts;            /* [const] */
     atomic_uint clients;            /* [atomic] */
     TAILQ_ENTRY(Export) link;       /* [main] while starting, [const] afterwards */
 };
@@ -107,10 +119,10 @@ struct Conn {
     bool tls;                       /* [conn] what goes over the socket is encrypted */
     const char *tls_name;           /* [conn] whom TLS has authenticated: the certificate's common
                                      * name or the user of a pre-shared key; or NULL */
-    bool structured;                /* [conn] structured replies negotiated */
+    bool structured;                /* [conn] structured replies negotiated, or extended headers */
+    bool extended;                  /* [conn] extended headers negotiated */
     bool no_zeroes;                 /* [conn] */
-    bool base_allocation;           /* [conn] meta context selected for `export` */
-    uint32_t meta_context_id;       /* [conn] */
+    uint32_t contexts;              /* [conn] meta contexts selected for `export`: a set */
     TAILQ_ENTRY(Conn) link;         /* [conn's thread's list] */
     /* the rest (receive buffer, reply queue, counters) is conn.c's: conn-int.h */
 };

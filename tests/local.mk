@@ -155,6 +155,7 @@ protocol_tests = \
 	tests/protocol/block-status-by-export-name.py \
 	tests/protocol/block-status-of-a-huge-hole.py \
 	tests/protocol/block-status-req-one.py \
+	tests/protocol/block-status-of-some-contexts.py \
 	tests/protocol/block-status-tells-the-holes.py \
 	tests/protocol/block-status-without-context-is-einval.py \
 	tests/protocol/cache-changes-nothing.py \
@@ -168,6 +169,9 @@ protocol_tests = \
 	tests/protocol/disc-answers-what-is-in-flight.py \
 	tests/protocol/export-name-124-zeroes.py \
 	tests/protocol/export-name-unknown-closes.py \
+	tests/protocol/extended-headers-are-negotiated.py \
+	tests/protocol/extended-payload-is-told-by-its-flag.py \
+	tests/protocol/extended-requests-of-any-length.py \
 	tests/protocol/failed-flush-stays-failed.py \
 	tests/protocol/flush-answers.py \
 	tests/protocol/flush-with-a-range-is-einval.py \
