@@ -20,6 +20,7 @@
 #include "common/human-size.h"
 #include "common/nbd-protocol.h"
 #include "common/option-list.h"
+#include "common/utf8.h"
 #include "common/xalloc.h"
 
 #define MAX_DEFAULT_THREADS 4
@@ -167,6 +168,15 @@ static bool set_version(Config *config, const char *value, Error **errp)
 
 /* ---- the table ---- */
 
+static const struct key_choice log_choices[] = {
+    { "auto", LOG_TO_AUTO },
+    { "stderr", LOG_TO_STDERR },
+    { "syslog", LOG_TO_SYSLOG },
+    { "journal", LOG_TO_JOURNAL },
+    { "json", LOG_TO_JSON },
+    { NULL, 0 },
+};
+
 static const struct key_choice cache_choices[] = {
     { "writeback", CACHE_WRITEBACK },
     { "writethrough", CACHE_WRITETHROUGH },
@@ -295,8 +305,10 @@ const ConfigKey config_keys[] = {
       .help = "write the process ID here once clients can connect" },
     { "ready-fd", 0, "FD", SPECIAL(set_ready_fd),
       .help = "write READY to this file descriptor once clients can connect" },
+    { "log", 0, "TARGET", SERVER(log), .type = KEY_CHOICE, .choices = log_choices, .def = "auto",
+      .help = "where messages go" },
     { "verbose", 'v', NULL, SPECIAL(set_verbose),
-      .help = "tell about addresses and clients; twice: about every step" },
+      .help = "tell about addresses and more; twice: about every option and request" },
     { "version", 'V', NULL, SPECIAL(set_version), .help = "print the version and exit" },
     { "help", 'h', NULL, SPECIAL(set_help), .help = "print this help and exit" },
 };
@@ -421,33 +433,12 @@ static bool set_switch(bool *field, const char *value, Error **errp)
     return false;
 }
 
-/* Well-formed UTF-8, as "Conventions" of the protocol asks of names and texts. */
+/* As "Conventions" of the protocol asks of names and texts. */
 static bool is_utf8(const char *text)
 {
-    const unsigned char *p = (const unsigned char *)text;
-
-    while (*p) {
-        uint32_t c = *p++, least;
-        int more;
-
-        if (c < 0x80) {
-            continue;
-        } else if (c >= 0xc2 && c < 0xe0) {
-            more = 1, least = 0x80, c &= 0x1f;
-        } else if (c >= 0xe0 && c < 0xf0) {
-            more = 2, least = 0x800, c &= 0x0f;
-        } else if (c >= 0xf0 && c < 0xf5) {
-            more = 3, least = 0x10000, c &= 0x07;
-        } else {
-            return false;
-        }
-        for (; more; more--) {
-            if ((*p & 0xc0) != 0x80) {
-                return false;
-            }
-            c = c << 6 | (*p++ & 0x3f);
-        }
-        if (c < least || c > 0x10ffff || (c >= 0xd800 && c < 0xe000)) {
+    for (size_t len; *text; text += len) {
+        len = utf8_length(text);
+        if (len == 0) {
             return false;
         }
     }

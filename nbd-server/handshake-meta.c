@@ -12,7 +12,7 @@
 
 /* What both options hand over, once it is known to be well formed. */
 typedef struct MetaRequest {
-    Export *export;
+    Export *export;          /* a reference */
     OptionData queries;      /* after their number */
     uint32_t n_queries;
 } MetaRequest;
@@ -75,7 +75,7 @@ static bool coroutine_fn parse(Handshake *hs, MetaRequest *req, int *ret)
     if (!check_queries(hs, data, req->n_queries, ret)) {
         return false;
     }
-    req->export = export_find(hs->server, name, name_len);
+    req->export = exports_find(hs->server, name, name_len);
     if (!req->export) {
         *ret = handshake_error(hs, NBD_REP_ERR_UNKNOWN, "there is no export of that name");
         return false;
@@ -125,8 +125,9 @@ int coroutine_fn handshake_list_meta_context(Handshake *hs)
         return ret;
     }
     /* Without a query it lists everything. */
-    return send_contexts(hs, req.export,
-                         req.n_queries ? find_contexts(&req, true) : UINT32_MAX);
+    ret = send_contexts(hs, req.export, req.n_queries ? find_contexts(&req, true) : UINT32_MAX);
+    export_unref(req.export);
+    return ret;
 }
 
 int coroutine_fn handshake_set_meta_context(Handshake *hs)
@@ -134,7 +135,8 @@ int coroutine_fn handshake_set_meta_context(Handshake *hs)
     MetaRequest req;
     int ret;
 
-    hs->meta_export = NULL;    /* replaces what was selected, even if it fails */
+    export_unref(hs->meta_export);    /* replaces what was selected, even if it fails */
+    hs->meta_export = NULL;
     if (!parse(hs, &req, &ret)) {
         return ret;
     }

@@ -11,6 +11,7 @@ nbd_server_nbd_export_SOURCES = \
 	common/nbd-protocol.h \
 	common/option-list.c \
 	common/option-list.h \
+	common/utf8.h \
 	common/xalloc.h \
 	nbd-server/block-status.c \
 	nbd-server/budget.c \
@@ -27,6 +28,7 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/data-pool.c \
 	nbd-server/data-pool.h \
 	nbd-server/export.c \
+	nbd-server/exports.c \
 	nbd-server/handshake-export-name.c \
 	nbd-server/handshake-go.c \
 	nbd-server/handshake-list.c \
@@ -35,6 +37,8 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/handshake.h \
 	nbd-server/iothread.c \
 	nbd-server/listen.c \
+	nbd-server/log-int.h \
+	nbd-server/log-output.c \
 	nbd-server/log.c \
 	nbd-server/main.c \
 	nbd-server/meta-context.c \

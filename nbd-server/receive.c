@@ -321,6 +321,7 @@ static int coroutine_fn take_request(Client *c, const Header *h)
     req->flags = h->flags;
     req->offset = h->offset;
     req->len = h->len;
+    c->n_requests++;
     rx_consume(&c->rx, header_size(c));
     c->linger = true;
     if (h->type == NBD_CMD_BLOCK_STATUS && payload > 0 && c->conn.contexts) {

@@ -2,7 +2,7 @@
 /*
  * nbd-export from the inside: who owns what.
  *
- *   main thread        listens, accepts, signals, configuration; owns Server and Exports
+ *   main thread        listens, accepts, signals, configuration; opens and closes images
  *   I/O threads (N)    each runs one AioContext; a Conn lives in one of them from its
  *                      first byte to its last
  *
@@ -12,6 +12,7 @@
 #ifndef NBD_EXPORT_SERVER_H
 #define NBD_EXPORT_SERVER_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,17 +33,57 @@ typedef struct ExportConfig ExportConfig;
 
 /* ---- log.c: the only place that prints ---- */
 
-enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
-void log_set_level(enum log_level level);
-/* One line to stderr: nbd-export: [export "NAME":] [client ADDR:] message.  Both may be NULL. */
+enum log_level {
+    LOG_LEVEL_ERROR,
+    LOG_LEVEL_WARNING,
+    LOG_LEVEL_NOTICE,    /* shown without --verbose: clients that come, go, are refused */
+    LOG_LEVEL_INFO,      /* --verbose */
+    LOG_LEVEL_DEBUG,     /* twice: every option and request */
+};
+
+/* Where to (--log). */
+enum log_target {
+    LOG_TO_AUTO,         /* stderr, or the journal if it ends there; syslog in the background */
+    LOG_TO_STDERR, LOG_TO_SYSLOG, LOG_TO_JOURNAL,
+    LOG_TO_JSON,         /* on stderr, an object a line */
+};
+
+/* A number that goes with a message, for machines. */
+typedef struct LogField {
+    const char *name;    /* [a-z_]; ends in the unit */
+    int64_t value;
+} LogField;
+
+bool log_open(enum log_target target, enum log_level level, Error **errp);
+/* In the background from now on: says whether stderr is of use no more. */
+bool log_leave_terminal(void);
+/* Tells what is still to be told. */
+void log_close(void);
+
+extern _Atomic enum log_level log_threshold;
+static inline bool log_enabled(enum log_level level)
+{
+    return level <= atomic_load_explicit(&log_threshold, memory_order_relaxed);
+}
+
+/*
+ * One line: [export "NAME":] [client ADDR:] message.  Both may be NULL.  Any thread.
+ *
+ * What is said about clients (conn, or peer, is not NULL) is limited to a number of lines a
+ * second and level, and the rest is counted: strangers must not fill the disk.
+ */
 void log_msg(enum log_level level, const Export *export, const Conn *conn, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+void log_fields(enum log_level level, const Export *export, const Conn *conn,
+                const LogField *fields, unsigned n_fields, const char *fmt, ...)
+    __attribute__((format(printf, 6, 7)));
+/* About a client that is no Conn yet. */
+void log_peer(enum log_level level, const char *peer, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 /* The error's message and its hint as lines of level ERROR; frees err. */
 void log_error_free(Error *err);
 /* For blkbackend_set_log_fn(). */
 void log_library_message(void *opaque, const char *message);
-/* From now on to the system's log instead of stderr. */
-void log_to_syslog(void);
 
 /* ---- config.c, config-keys.c: command line to Config (config.h), by one table ---- */
 
@@ -52,7 +93,9 @@ typedef struct NameList {
     unsigned n;
 } NameList;
 
+/* Never changes once config_parse() has returned: other settings are another ExportConfig. */
 struct ExportConfig {
+    atomic_uint refs;         /* [atomic] */
     char *name;               /* "" is the default export */
     char *description;        /* NULL: none */
     char *image;              /* file name, or option string with image_opts */
@@ -67,36 +110,69 @@ struct ExportConfig {
     bool allocation_depth;    /* clients may ask for the meta context */
     NameList bitmaps;         /* that clients may ask for */
     unsigned rotational;      /* enum rotational_choice */
-    STAILQ_ENTRY(ExportConfig) link;
+    STAILQ_ENTRY(ExportConfig) link;   /* [main] its Config's list */
 };
 
-/* ---- export.c ---- */
+ExportConfig *export_config_ref(ExportConfig *cfg);      /* any thread */
+void export_config_unref(ExportConfig *cfg);
+
+/* ---- export.c: one export ---- */
 
 struct Export {
-    char *name, *description;       /* [const] */
+    Server *server;                 /* [const] */
+    atomic_uint refs;               /* [atomic] the server's list until it is removed; each user */
+    atomic_bool removed;            /* [atomic] nobody enters it any more */
+    char *name;                     /* [const] */
+    pthread_mutex_t lock;
+    ExportConfig *cfg;              /* [lock] its settings: export_settings() */
     BlockBackend *blk;              /* [const] one reference */
     uint64_t size;                  /* [const] bytes */
     uint16_t flags;                 /* [const] transmission flags without per-connection bits */
     uint32_t min_block, pref_block, max_block;  /* [const] bytes: INFO_BLOCK_SIZE */
     bool read_only;                 /* [const] */
     bool write_through;             /* [const] what is answered is stable */
-    unsigned max_clients;           /* [const] 0: no limit */
     bool throttled;                 /* [main] has I/O limits */
     MetaContext *contexts;          /* [const] what it can tell about its parts */
     unsigned n_contexts;            /* [const] */
+    QEMUTimer *deadline;            /* [main] cuts off who stays after a hard removal; or NULL */
     atomic_uint clients;            /* [atomic] */
-    TAILQ_ENTRY(Export) link;       /* [main] while starting, [const] afterwards */
+    TAILQ_ENTRY(Export) link;       /* [exports_lock] until it is closed */
 };
 
-Export *export_new(const ExportConfig *cfg, Error **errp);   /* main thread */
+/* One reference, in no list yet; keeps one to cfg.  [main] */
+Export *export_new(ExportConfig *cfg, Error **errp);
+/* Closes the image.  Only for one that is in no list.  [main] */
 void export_free(Export *export);
+/* A reference to what is set now.  [any thread] */
+ExportConfig *export_settings(Export *export);
+/* False, and logged, if data that clients wrote may not have reached the disk.  [main] */
+bool export_flush(Export *export);
 /* Lets the requests go that wait because of --throttle, and those to come.  [main] */
 void export_unthrottle(Export *export);
-/* NULL: there is no such export.  The empty name means the default export. */
-Export *export_find(Server *server, const void *name, size_t len);
-/* Takes a client's place in the export; false if it is full. */
-bool export_get(Export *export);
-void export_put(Export *export);
+/* Takes a client's place in the export; false if it is full, or removed.  [any thread] */
+bool export_enter(Export *export);
+void export_leave(Export *export);
+
+/* ---- exports.c: all exports of a server ---- */
+
+void exports_init(Server *server);                       /* [main] */
+void exports_add(Server *server, Export *export);        /* [main] takes over the reference */
+/* Nobody finds it any more, and it is closed once its last user leaves.  hard: its connections
+ * are ended, as by conn_shutdown(), and cut off when the drain timeout is over.  [main] */
+void exports_remove(Export *export, bool hard);
+/* Removes all and waits for the last to be closed; false if data may be lost, now or when one was
+ * removed before.  [main] */
+bool exports_close(Server *server);
+void exports_unthrottle(Server *server);                 /* [main] export_unthrottle() for each */
+
+/* A reference; NULL: there is no such export.  The empty name means the default export. */
+Export *exports_find(Server *server, const void *name, size_t len);
+/* References to all, NULL at the end; NULL instead of all: no memory. */
+Export **exports_snapshot(Server *server);
+void exports_snapshot_free(Export **all);
+/* Any thread; the last reference has the main thread close the image.  NULL is let pass. */
+Export *export_ref(Export *export);
+void export_unref(Export *export);
 
 /* ---- conn.c: one client, its socket, its buffers ---- */
 
@@ -115,7 +191,7 @@ struct Conn {
     AioContext *ctx;                /* [const] */
     int fd;                         /* [conn] */
     char peer[96];                  /* [const] printable: "127.0.0.1:4711", "unix pid 12 uid 0" */
-    Export *export;                 /* [conn] set by the handshake; holds a place in it */
+    Export *export;                 /* [conn] set by the handshake: a reference, and a place in it */
     bool tls;                       /* [conn] what goes over the socket is encrypted */
     const char *tls_name;           /* [conn] whom TLS has authenticated: the certificate's common
                                      * name or the user of a pre-shared key; or NULL */
@@ -185,6 +261,9 @@ bool iothreads_winding_down(Server *server);         /* it has reached every thr
 void iothreads_abort_conns(Server *server);             /* [main] conn_abort() for each */
 void iothreads_watch_conns(Server *server);             /* [main] conn_watch() for each */
 void iothreads_press_conns(Server *server);             /* [main] conn_press() for each */
+/* conn_shutdown(), conn_abort() for each connection of that export.  [main] */
+void iothreads_shutdown_export(Server *server, Export *export);
+void iothreads_abort_export(Server *server, Export *export);
 void iothreads_stop(Server *server);                    /* [main] once no connection is left */
 
 /* ---- listen.c: addresses, accept ---- */
@@ -199,8 +278,9 @@ typedef struct Listener Listener;
 
 struct Server {
     const Config *config;                 /* [const] */
-    TAILQ_HEAD(ExportList, Export) exports;         /* [const] once listening */
-    Export *default_export;               /* [const] what "" stands for; may be NULL */
+    pthread_mutex_t exports_lock;
+    TAILQ_HEAD(, Export) exports;         /* [exports_lock] changed by [main] only */
+    bool data_lost;                       /* [main] an export could not be flushed when it went */
     IoThread **threads;                   /* [const] */
     unsigned n_threads;                   /* [const] */
     STAILQ_HEAD(, Listener) listeners;    /* [main] */
