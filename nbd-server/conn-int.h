@@ -146,6 +146,8 @@ void request_release_data(Request *req);
 const Command *command_find(unsigned type);
 /* NBD_SUCCESS, or the error to answer with `text` (ERROR_TEXT_MAX bytes) for a human. */
 uint32_t request_check(const Request *req, char *text);
+/* It names a range that does not end within the export as we know it. */
+bool request_is_past_end(const Request *req);
 /* Runs the request in a coroutine of its own, which queues the reply. */
 void request_start(Request *req);
 /* Answers without running it. */

@@ -4,14 +4,15 @@
  * connections share.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/nbd-protocol.h"
 #include "common/option-list.h"
 #include "common/xalloc.h"
+#include "config.h"
 #include "meta-context.h"
-#include "server.h"
 
 /* ---- life ---- */
 
@@ -63,7 +64,7 @@ static uint32_t preferred_block(BlockBackend *blk)
     return NBD_DEFAULT_PREF_BLOCK_SIZE;
 }
 
-static bool describe(Export *export, Error **errp)
+static bool describe(Export *export, const ExportConfig *cfg, Error **errp)
 {
     BlockBackend *blk = export->blk;
     int64_t size;
@@ -81,11 +82,30 @@ static bool describe(Export *export, Error **errp)
     export->size = (uint64_t)size;
     export->write_through = !blk_enable_write_cache(blk);
     export->flags = transmission_flags(export->read_only, export->write_through);
+    if (cfg->rotational == ROTATIONAL_ON ||
+        (cfg->rotational == ROTATIONAL_AUTO && export_is_rotational(blk))) {
+        export->flags |= NBD_FLAG_ROTATIONAL;
+    }
     export->min_block = 1;      /* the block layer serves any alignment */
     export->pref_block = preferred_block(blk);
     export->max_block = NBD_MAX_REQUEST;
     block_acct_init(blk_get_stats(blk), true, true);
     return true;
+}
+
+void coroutine_fn export_refresh_size(Export *export)
+{
+    int64_t size = blk_getlength(export->blk);
+    uint64_t old;
+
+    if (size < 0) {
+        return;     /* requests will tell what is the matter */
+    }
+    old = atomic_exchange(&export->size, (uint64_t)size);
+    if (old != (uint64_t)size) {
+        log_msg(LOG_LEVEL_INFO, export, NULL, "the image has %" PRId64 " bytes now, %" PRIu64
+                " before", size, old);
+    }
 }
 
 static void throttle(Export *export, const ExportConfig *cfg)
@@ -130,7 +150,7 @@ Export *export_new(ExportConfig *cfg, Error **errp)
     export->name = xstrdup(cfg->name);
     export->read_only = cfg->read_only;
     export->blk = open_image(cfg, errp);
-    if (!export->blk || !describe(export, errp) || !meta_contexts_init(export, cfg, errp)) {
+    if (!export->blk || !describe(export, cfg, errp) || !meta_contexts_init(export, cfg, errp)) {
         error_prepend(errp, "Export '%s': image '%s': ", export->name, cfg->image);
         if (cfg->format) {
             error_append_hint(errp, "It was opened with --format=%s.\n", cfg->format);

@@ -16,6 +16,7 @@ static int coroutine_fn enter(Handshake *hs, Export *export)
                                      : sizeof(reply);
     int ret;
 
+    export_refresh_size(export);
     if (!handshake_enter(hs, export)) {
         return handshake_violation(hs, "export \"%s\" has as many clients as it may have",
                                    export->name);

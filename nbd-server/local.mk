@@ -46,6 +46,7 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/receive.c \
 	nbd-server/reply.c \
 	nbd-server/request.c \
+	nbd-server/rotational.c \
 	nbd-server/rx-buffer.c \
 	nbd-server/rx-buffer.h \
 	nbd-server/server.h \

@@ -235,7 +235,7 @@ static bool read_header(const Client *c, Header *h)
 }
 
 /* What is the matter with the request as such, before it has done anything. */
-static uint32_t verdict(const Request *req, uint64_t position, char *text)
+static uint32_t coroutine_fn verdict(const Request *req, uint64_t position, char *text)
 {
     Client *c = req->client;
 
@@ -245,6 +245,9 @@ static uint32_t verdict(const Request *req, uint64_t position, char *text)
         }
         strcpy(text, "the server is being shut down");
         return NBD_ESHUTDOWN;
+    }
+    if (request_is_past_end(req)) {
+        export_refresh_size(c->conn.export);
     }
     return request_check(req, text);
 }

@@ -351,12 +351,24 @@ const Command *command_find(unsigned type)
         return (error); \
     } while (0)
 
+static bool is_past(uint64_t size, uint64_t offset, uint64_t len)
+{
+    return offset > size || len > size - offset;
+}
+
+bool request_is_past_end(const Request *req)
+{
+    return req->cmd->ranged && is_past(req->client->conn.export->size, req->offset, req->len);
+}
+
 static uint32_t check_range(const Command *cmd, const Export *export, uint64_t offset,
                             uint64_t len, bool structured, char *text)
 {
-    if (offset > export->size || len > export->size - offset) {
+    uint64_t size = export->size;
+
+    if (is_past(size, offset, len)) {
         REFUSE(cmd->past_end, "%s past the end of the export: offset %" PRIu64 " length %" PRIu64
-               " size %" PRIu64, cmd->name, offset, len, export->size);
+               " size %" PRIu64, cmd->name, offset, len, size);
     }
     if (cmd->payload && len > export->max_block) {
         /* A reader that knows EOVERFLOW tries again with less: "Structured replies". */
@@ -412,16 +424,17 @@ uint32_t request_check(const Request *req, char *text)
 
 /* ---- from the header to the reply ---- */
 
+/* What the client did wrong is found out before (request_check()): this is the storage's, and of
+ * what the protocol has no word for a client need only know that it failed. */
 static uint32_t nbd_errno(int ret, const Request *req)
 {
     switch (-ret) {
     case EPERM:
+    case EACCES:
     case EROFS:
         return NBD_EPERM;
-    case EIO:
-    case ENOMEDIUM:
-        return NBD_EIO;
     case ENOMEM:
+    case ENOBUFS:
         return NBD_ENOMEM;
     case ENOSPC:
     case EDQUOT:
@@ -431,8 +444,10 @@ static uint32_t nbd_errno(int ret, const Request *req)
         return NBD_ESHUTDOWN;
     case ENOTSUP:
         return req->flags & NBD_CMD_FLAG_FAST_ZERO ? NBD_ENOTSUP : NBD_EINVAL;
-    default:
+    case EINVAL:
         return NBD_EINVAL;
+    default:
+        return NBD_EIO;
     }
 }
 

@@ -126,7 +126,7 @@ struct Export {
     pthread_mutex_t lock;
     ExportConfig *cfg;              /* [lock] its settings: export_settings() */
     BlockBackend *blk;              /* [const] one reference */
-    uint64_t size;                  /* [const] bytes */
+    _Atomic uint64_t size;          /* [atomic] bytes, when it was last looked at */
     uint16_t flags;                 /* [const] transmission flags without per-connection bits */
     uint32_t min_block, pref_block, max_block;  /* [const] bytes: INFO_BLOCK_SIZE */
     bool read_only;                 /* [const] */
@@ -141,12 +141,16 @@ struct Export {
 
 /* One reference, in no list yet; keeps one to cfg.  [main] */
 Export *export_new(ExportConfig *cfg, Error **errp);
+/* rotational.c: by what the host knows of the file or device below. */
+bool export_is_rotational(BlockBackend *blk);
 /* Closes the image.  Only for one that is in no list.  [main] */
 void export_free(Export *export);
 /* A reference to what is set now.  [any thread] */
 ExportConfig *export_settings(Export *export);
 /* False, and logged, if data that clients wrote may not have reached the disk.  [main] */
 bool export_flush(Export *export);
+/* Looks at the image's size anew: others may have changed it.  [any thread] */
+void coroutine_fn export_refresh_size(Export *export);
 /* Lets the requests go that wait because of --throttle, and those to come.  [main] */
 void export_unthrottle(Export *export);
 /* Takes a client's place in the export; false if it is full, or removed.  [any thread] */

@@ -195,6 +195,8 @@ protocol_tests = \
 	tests/protocol/hoarders-do-not-starve-others.py \
 	tests/protocol/hostile-clients.py \
 	tests/protocol/image-cut-while-replies-wait.py \
+	tests/protocol/image-that-grew-is-usable.py \
+	tests/protocol/image-that-was-cut-fails-cleanly.py \
 	tests/protocol/info-and-go-agree.py \
 	tests/protocol/info-stays-in-haggling.py \
 	tests/protocol/list-names-every-export.py \
@@ -227,6 +229,7 @@ protocol_tests = \
 	tests/protocol/request-of-32-mib.py \
 	tests/protocol/requests-cut-anywhere.py \
 	tests/protocol/requests-run-side-by-side.py \
+	tests/protocol/rotational-is-told.py \
 	tests/protocol/sigterm-accepts-nothing-new.py \
 	tests/protocol/sigterm-answers-everything-in-flight.py \
 	tests/protocol/sigterm-does-not-wait-for-idle-clients.py \
@@ -235,6 +238,7 @@ protocol_tests = \
 	tests/protocol/sigterm-twice-ends-at-once.py \
 	tests/protocol/single-bytes.py \
 	tests/protocol/starttls-is-refused.py \
+	tests/protocol/storage-errors-are-named.py \
 	tests/protocol/structured-error-has-a-text.py \
 	tests/protocol/structured-read-covers-once.py \
 	tests/protocol/structured-read-df.py \
