@@ -15,6 +15,7 @@ nbd_server_nbd_export_SOURCES = \
 	common/xalloc.h \
 	nbd-server/access.c \
 	nbd-server/access.h \
+	nbd-server/block-status.c \
 	nbd-server/budget.c \
 	nbd-server/budget.h \
 	nbd-server/channel.c \
@@ -46,9 +47,12 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/main.c \
 	nbd-server/peer.c \
 	nbd-server/peer.h \
+	nbd-server/meta-context.c \
+	nbd-server/meta-context.h \
 	nbd-server/receive.c \
 	nbd-server/reply.c \
 	nbd-server/request.c \
+	nbd-server/rotational.c \
 	nbd-server/rx-buffer.c \
 	nbd-server/rx-buffer.h \
 	nbd-server/server.h \
