@@ -4,13 +4,15 @@
  * connections share.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/nbd-protocol.h"
 #include "common/option-list.h"
 #include "common/xalloc.h"
-#include "server.h"
+#include "config.h"
+#include "meta-context.h"
 
 /* ---- life ---- */
 
@@ -39,13 +41,14 @@ static void warn_if_guessed(const Export *export, const ExportConfig *cfg)
     }
 }
 
-static uint16_t transmission_flags(bool read_only, bool write_through)
+uint16_t export_flags(const Export *export, bool read_only)
 {
     unsigned flags = NBD_FLAG_HAS_FLAGS | NBD_FLAG_SEND_FUA | NBD_FLAG_SEND_CACHE |
                      NBD_FLAG_CAN_MULTI_CONN;   /* one BlockBackend: a flush covers them all */
 
     /* That is how a client learns that what is answered is stable: there is nothing to flush. */
-    flags |= write_through ? 0 : NBD_FLAG_SEND_FLUSH;
+    flags |= export->write_through ? 0 : NBD_FLAG_SEND_FLUSH;
+    flags |= export->rotational ? NBD_FLAG_ROTATIONAL : 0;
     flags |= read_only ? NBD_FLAG_READ_ONLY
                        : NBD_FLAG_SEND_TRIM | NBD_FLAG_SEND_WRITE_ZEROES | NBD_FLAG_SEND_FAST_ZERO;
     return (uint16_t)flags;
@@ -62,7 +65,7 @@ static uint32_t preferred_block(BlockBackend *blk)
     return NBD_DEFAULT_PREF_BLOCK_SIZE;
 }
 
-static bool describe(Export *export, Error **errp)
+static bool describe(Export *export, const ExportConfig *cfg, Error **errp)
 {
     BlockBackend *blk = export->blk;
     int64_t size;
@@ -79,12 +82,28 @@ static bool describe(Export *export, Error **errp)
     }
     export->size = (uint64_t)size;
     export->write_through = !blk_enable_write_cache(blk);
-    export->flags = transmission_flags(export->read_only, export->write_through);
+    export->rotational = cfg->rotational == ROTATIONAL_ON ||
+                         (cfg->rotational == ROTATIONAL_AUTO && export_is_rotational(blk));
     export->min_block = 1;      /* the block layer serves any alignment */
     export->pref_block = preferred_block(blk);
     export->max_block = NBD_MAX_REQUEST;
     block_acct_init(blk_get_stats(blk), true, true);
     return true;
+}
+
+void coroutine_fn export_refresh_size(Export *export)
+{
+    int64_t size = blk_getlength(export->blk);
+    uint64_t old;
+
+    if (size < 0) {
+        return;     /* requests will tell what is the matter */
+    }
+    old = atomic_exchange(&export->size, (uint64_t)size);
+    if (old != (uint64_t)size) {
+        log_msg(LOG_LEVEL_INFO, export, NULL, "the image has %" PRId64 " bytes now, %" PRIu64
+                " before", size, old);
+    }
 }
 
 static void throttle(Export *export, const ExportConfig *cfg)
@@ -129,7 +148,7 @@ Export *export_new(ExportConfig *cfg, Error **errp)
     export->name = xstrdup(cfg->name);
     export->read_only = cfg->read_only;
     export->blk = open_image(cfg, errp);
-    if (!export->blk || !describe(export, errp)) {
+    if (!export->blk || !describe(export, cfg, errp) || !meta_contexts_init(export, cfg, errp)) {
         error_prepend(errp, "Export '%s': image '%s': ", export->name, cfg->image);
         if (cfg->format) {
             error_append_hint(errp, "It was opened with --format=%s.\n", cfg->format);
@@ -145,6 +164,7 @@ Export *export_new(ExportConfig *cfg, Error **errp)
 void export_free(Export *export)
 {
     if (export) {
+        meta_contexts_free(export);
         timer_free(export->deadline);
         blk_unref(export->blk);
         export_config_unref(export->cfg);

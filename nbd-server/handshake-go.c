@@ -34,7 +34,7 @@ static bool parse(Handshake *hs, InfoRequest *req)
     return true;
 }
 
-static int coroutine_fn send_export(Handshake *hs, const Export *export)
+static int coroutine_fn send_export(Handshake *hs, Export *export)
 {
     struct nbd_info_export info;
     struct iovec iov = { &info, sizeof(info) };
@@ -102,6 +102,7 @@ static int coroutine_fn tell_or_enter(Handshake *hs, Export *export, const InfoR
 {
     int ret;
 
+    export_refresh_size(export);
     if (go && !handshake_enter(hs, export)) {
         return handshake_error(hs, NBD_REP_ERR_POLICY,
                                "the export has as many clients as it may have");

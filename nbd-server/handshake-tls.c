@@ -14,24 +14,9 @@ bool handshake_needs_tls(const Handshake *hs)
     return tls_is_required(hs->tls) && !hs->conn->tls;
 }
 
-bool handshake_may_see(const Handshake *hs, Export *export)
+bool handshake_lacks_tls(const Handshake *hs, const ExportConfig *cfg)
 {
-    ExportConfig *cfg = export_settings(export);
-    bool ok = hs->conn->tls || cfg->tls != TLS_REQUIRE;
-
-    export_config_unref(cfg);
-    return ok;
-}
-
-Export *handshake_find_export(const Handshake *hs, const void *name, size_t len)
-{
-    Export *export = exports_find(hs->server, name, len);
-
-    if (export && !handshake_may_see(hs, export)) {
-        export_unref(export);
-        return NULL;
-    }
-    return export;
+    return cfg->tls == TLS_REQUIRE && !hs->conn->tls;
 }
 
 int coroutine_fn handshake_no_export(Handshake *hs)
@@ -47,9 +32,10 @@ int coroutine_fn handshake_no_export(Handshake *hs)
 static void forget_negotiated(Handshake *hs)
 {
     hs->conn->structured = false;
-    hs->conn->base_allocation = false;
+    hs->conn->extended = false;
     export_unref(hs->meta_export);
     hs->meta_export = NULL;
+    hs->meta_contexts = 0;
 }
 
 int coroutine_fn handshake_starttls(Handshake *hs)

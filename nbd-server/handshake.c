@@ -107,9 +107,50 @@ int handshake_violation(Handshake *hs, const char *fmt, ...)
 
 /* ---- for the options ---- */
 
-uint16_t handshake_flags(const Handshake *hs, const Export *export)
+enum access handshake_access(Handshake *hs, Export *export)
 {
-    return export->flags | (hs->conn->structured ? NBD_FLAG_SEND_DF : 0);
+    ExportConfig *cfg = export_settings(export);
+    enum access access = handshake_lacks_tls(hs, cfg) ? ACCESS_NONE
+                                                      : access_check(&cfg->access, hs->conn);
+
+    export_config_unref(cfg);
+    if (access == ACCESS_FULL && export->read_only) {
+        access = ACCESS_READ_ONLY;
+    }
+    return access;
+}
+
+static void refused(Handshake *hs, Export *export)
+{
+    ExportConfig *cfg = export_settings(export);
+
+    log_msg(LOG_LEVEL_WARNING, export, hs->conn, "refused: %s",
+            handshake_lacks_tls(hs, cfg) ? "it needs TLS here" : "no rule allows this client");
+    export_config_unref(cfg);
+}
+
+Export *handshake_find_export(Handshake *hs, const void *name, size_t len)
+{
+    Export *export = exports_find(hs->server, name, len);
+
+    if (export && handshake_access(hs, export) == ACCESS_NONE) {
+        refused(hs, export);
+        export_unref(export);
+        export = NULL;
+    }
+    return export;
+}
+
+uint16_t handshake_flags(Handshake *hs, Export *export)
+{
+    const Conn *conn = hs->conn;
+    bool contexts = hs->option == NBD_OPT_INFO || conn->contexts;
+    bool entered = conn->export == export;
+    bool read_only = entered ? conn->read_only
+                             : handshake_access(hs, export) != ACCESS_FULL;
+
+    return export_flags(export, read_only) | (conn->structured ? NBD_FLAG_SEND_DF : 0) |
+           (conn->extended && contexts ? NBD_FLAG_BLOCK_STATUS_PAYLOAD : 0);
 }
 
 bool handshake_enter(Handshake *hs, Export *export)
@@ -120,8 +161,9 @@ bool handshake_enter(Handshake *hs, Export *export)
         return false;
     }
     conn->export = export_ref(export);
+    conn->read_only = handshake_access(hs, export) != ACCESS_FULL;
     /* Contexts selected for another export do not count: "NBD_OPT_SET_META_CONTEXT". */
-    conn->base_allocation = conn->structured && hs->meta_export == export;
+    conn->contexts = hs->meta_export == export ? hs->meta_contexts : 0;
     return true;
 }
 
@@ -176,7 +218,19 @@ static int coroutine_fn handshake_abort(Handshake *hs)
 
 static int coroutine_fn handshake_structured_reply(Handshake *hs)
 {
+    if (hs->conn->extended) {
+        return handshake_error(hs, NBD_REP_ERR_EXT_HEADER_REQD,
+                               "extended headers are negotiated, which take precedence");
+    }
     hs->conn->structured = true;
+    return handshake_ack(hs);
+}
+
+/* Their replies are chunks as structured ones are, under another header. */
+static int coroutine_fn handshake_extended_headers(Handshake *hs)
+{
+    hs->conn->structured = true;
+    hs->conn->extended = true;
     return handshake_ack(hs);
 }
 
@@ -205,6 +259,7 @@ static const OptionRow options[] = {
     { NBD_OPT_STRUCTURED_REPLY, DATA_NONE, "STRUCTURED_REPLY", handshake_structured_reply },
     { NBD_OPT_LIST_META_CONTEXT, DATA_READ, "LIST_META_CONTEXT", handshake_list_meta_context },
     { NBD_OPT_SET_META_CONTEXT, DATA_READ, "SET_META_CONTEXT", handshake_set_meta_context },
+    { NBD_OPT_EXTENDED_HEADERS, DATA_NONE, "EXTENDED_HEADERS", handshake_extended_headers },
 };
 
 static const OptionRow *find_option(uint32_t option)

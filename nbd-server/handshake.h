@@ -30,7 +30,8 @@ typedef struct Handshake {
     uint8_t *out;            /* replies that are not sent yet */
     size_t out_len, out_size;
 
-    Export *meta_export;     /* base:allocation is selected for this one: a reference */
+    Export *meta_export;     /* a reference: what the contexts were selected for; NULL: nothing */
+    uint32_t meta_contexts;  /* a set */
 } Handshake;
 
 /* What the function of an option returns; negative: close the connection. */
@@ -54,8 +55,13 @@ int coroutine_fn handshake_flush(Handshake *hs);
 int handshake_violation(Handshake *hs, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* With the bits that depend on what was negotiated. */
-uint16_t handshake_flags(const Handshake *hs, const Export *export);
+/* A reference to the export of that name, if the client may enter it; NULL: to this client there
+ * is none. */
+Export *handshake_find_export(Handshake *hs, const void *name, size_t len);
+/* What this client may do there. */
+enum access handshake_access(Handshake *hs, Export *export);
+/* With the bits that depend on the client and on what was negotiated. */
+uint16_t handshake_flags(Handshake *hs, Export *export);
 /* The client's place in the export, which the connection refers to from now on; false if it is
  * full. */
 bool handshake_enter(Handshake *hs, Export *export);
@@ -80,10 +86,8 @@ bool option_get_string(OptionData *data, const uint8_t **bytes, uint32_t *len);
 
 /* The server serves nobody without TLS, and the client does not use it yet. */
 bool handshake_needs_tls(const Handshake *hs);
-/* False: to the client there is no such export. */
-bool handshake_may_see(const Handshake *hs, Export *export);
-/* As exports_find(), among those that the client may see. */
-Export *handshake_find_export(const Handshake *hs, const void *name, size_t len);
+/* The export is for clients with TLS, and this one has none. */
+bool handshake_lacks_tls(const Handshake *hs, const ExportConfig *cfg);
 /* What a client is told, to INFO and GO, of an export that it does not find. */
 int coroutine_fn handshake_no_export(Handshake *hs);
 

@@ -18,15 +18,19 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <blkbackend/block-backend.h>
+
+#include "access.h"
 
 typedef struct Server Server;
 typedef struct Export Export;
 typedef struct Conn Conn;
 typedef struct IoThread IoThread;
 typedef struct Request Request;
+typedef struct MetaContext MetaContext;
 typedef struct Config Config;
 typedef struct ExportConfig ExportConfig;
 typedef struct TlsCreds TlsCreds;
@@ -88,6 +92,12 @@ void log_library_message(void *opaque, const char *message);
 
 /* ---- config.c, config-keys.c: command line to Config (config.h), by one table ---- */
 
+/* What a key that may be repeated was given. */
+typedef struct NameList {
+    char **names;
+    unsigned n;
+} NameList;
+
 /* Never changes once config_parse() has returned: other settings are another ExportConfig. */
 struct ExportConfig {
     atomic_uint refs;         /* [atomic] */
@@ -103,6 +113,10 @@ struct ExportConfig {
     int open_flags;           /* BDRV_O_* from cache, aio, discard, read-only */
     ThrottleConfig limits;    /* --throttle */
     char *throttle_group;     /* NULL: shares its limits with none */
+    AccessRules access;
+    bool allocation_depth;    /* clients may ask for the meta context */
+    NameList bitmaps;         /* that clients may ask for */
+    unsigned rotational;      /* enum rotational_choice */
     STAILQ_ENTRY(ExportConfig) link;   /* [main] its Config's list */
 };
 
@@ -119,12 +133,14 @@ struct Export {
     pthread_mutex_t lock;
     ExportConfig *cfg;              /* [lock] its settings: export_settings() */
     BlockBackend *blk;              /* [const] one reference */
-    uint64_t size;                  /* [const] bytes */
-    uint16_t flags;                 /* [const] transmission flags without per-connection bits */
+    _Atomic uint64_t size;          /* [atomic] bytes, when it was last looked at */
     uint32_t min_block, pref_block, max_block;  /* [const] bytes: INFO_BLOCK_SIZE */
     bool read_only;                 /* [const] */
     bool write_through;             /* [const] what is answered is stable */
+    bool rotational;                /* [const] on disks that turn */
     bool throttled;                 /* [main] has I/O limits */
+    MetaContext *contexts;          /* [const] what it can tell about its parts */
+    unsigned n_contexts;            /* [const] */
     QEMUTimer *deadline;            /* [main] cuts off who stays after a hard removal; or NULL */
     atomic_uint clients;            /* [atomic] */
     TAILQ_ENTRY(Export) link;       /* [exports_lock] until it is closed */
@@ -132,14 +148,20 @@ struct Export {
 
 /* One reference, in no list yet; keeps one to cfg.  [main] */
 Export *export_new(ExportConfig *cfg, Error **errp);
+/* rotational.c: by what the host knows of the file or device below. */
+bool export_is_rotational(BlockBackend *blk);
 /* Closes the image.  Only for one that is in no list.  [main] */
 void export_free(Export *export);
 /* A reference to what is set now.  [any thread] */
 ExportConfig *export_settings(Export *export);
 /* False, and logged, if data that clients wrote may not have reached the disk.  [main] */
 bool export_flush(Export *export);
+/* Looks at the image's size anew: others may have changed it.  [any thread] */
+void coroutine_fn export_refresh_size(Export *export);
 /* Lets the requests go that wait because of --throttle, and those to come.  [main] */
 void export_unthrottle(Export *export);
+/* Transmission flags, without those that a connection negotiates. */
+uint16_t export_flags(const Export *export, bool read_only);
 /* Takes a client's place in the export; false if it is full, or removed.  [any thread] */
 bool export_enter(Export *export);
 void export_leave(Export *export);
@@ -174,23 +196,28 @@ void export_unref(Export *export);
 /* All together, or the kernel has no more mappings for the coroutines' stacks.  A client may have
  * one request in flight whatever the others have. */
 #define SERVER_MAX_IN_FLIGHT 8192
-#define SERVER_MAX_CLIENTS 10000
+#define SERVER_MAX_CLIENTS 10000          /* what --max-clients may ask for */
 
 struct Conn {
     Server *server;                 /* [const] */
     IoThread *thread;               /* [const] */
     AioContext *ctx;                /* [const] */
     int fd;                         /* [conn] */
+    struct sockaddr_storage addr;   /* [const] of the client */
+    socklen_t addr_len;             /* [const] */
+    bool has_cred;                  /* [const] of a unix socket; then ... */
+    struct ucred cred;              /* [const] ... the process that connected */
     char peer[96];                  /* [const] printable: "127.0.0.1:4711", "unix pid 12 uid 0" */
     Export *export;                 /* [conn] set by the handshake: a reference, and a place in it */
     TlsSession *tls_session;        /* [conn] channel.c's; NULL: plain */
     bool tls;                       /* [conn] what goes over the socket is encrypted */
     const char *tls_name;           /* [conn] whom TLS has authenticated: the certificate's common
                                      * name or the user of a pre-shared key; or NULL */
-    bool structured;                /* [conn] structured replies negotiated */
+    bool structured;                /* [conn] structured replies negotiated, or extended headers */
+    bool extended;                  /* [conn] extended headers negotiated */
     bool no_zeroes;                 /* [conn] */
-    bool base_allocation;           /* [conn] meta context selected for `export` */
-    uint32_t meta_context_id;       /* [conn] */
+    bool read_only;                 /* [conn] this client may only read `export` */
+    uint32_t contexts;              /* [conn] meta contexts selected for `export`: a set */
     TAILQ_ENTRY(Conn) link;         /* [conn's thread's list] */
     /* the rest (receive buffer, reply queue, counters) is conn.c's: conn-int.h */
 };
@@ -220,7 +247,8 @@ void conn_set_deadline(Conn *conn, int64_t deadline_ns);
  * connection's coroutine: handshake, transmission, then iothread_conn_gone() as its last use
  * of conn, which conn.c frees right after: conn may be dead when conn_start() returns.
  */
-Conn *conn_new(Server *server, IoThread *thread, AioContext *ctx, int fd, const char *peer);
+Conn *conn_new(Server *server, IoThread *thread, AioContext *ctx, int fd,
+               const struct sockaddr_storage *addr, socklen_t addr_len);
 void conn_start(Conn *conn);
 /* New requests get ESHUTDOWN, requests in flight are answered, then the connection ends;
  * a handshake that waits for its client ends at once. */
@@ -245,8 +273,10 @@ void coroutine_fn transmission_run(Conn *conn);
 
 /* ---- iothread.c ---- */
 
-/* Hands an accepted socket to the thread with the fewest connections.  [main] */
-void server_add_client(Server *server, int fd, const char *peer);
+/* Hands an accepted socket, and its client's address, to the thread with the fewest
+ * connections.  [main] */
+void server_add_client(Server *server, int fd, const struct sockaddr_storage *addr,
+                       socklen_t addr_len);
 /* A connection is over: takes it off its thread's list.  [conn's thread] */
 void iothread_conn_gone(Conn *conn);
 
