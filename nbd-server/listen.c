@@ -387,6 +387,20 @@ static bool listen_tcp(Server *server, const ListenAddress *address, bool *expos
     return true;
 }
 
+/* Some export is served in the clear, and to everybody. */
+static bool serves_strangers(const Config *config)
+{
+    const ExportConfig *export;
+
+    STAILQ_FOREACH(export, &config->exports, link) {
+        if (config->tls != TLS_REQUIRE && export->tls != TLS_REQUIRE &&
+            !access_rules_guard_network(&export->access)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool listen_start(Server *server, Error **errp)
 {
     ListenAddress *address;
@@ -401,9 +415,10 @@ bool listen_start(Server *server, Error **errp)
             return false;
         }
     }
-    if (exposed) {
+    if (exposed && serves_strangers(server->config)) {
         log_msg(LOG_LEVEL_WARNING, NULL, NULL, "whoever reaches this machine over the network can "
-                "use the exports: to prevent that, --bind 127.0.0.1 or --socket PATH");
+                "use the exports, in the clear: to prevent that, --tls-certs DIR or --tls-psk FILE, "
+                "--allow net:ADDRESS/BITS, --bind 127.0.0.1 or --socket PATH");
     }
     watch_all(server, accept_ready);
     return true;
