@@ -21,8 +21,10 @@ bool handshake_lacks_tls(const Handshake *hs, const ExportConfig *cfg)
 
 int coroutine_fn handshake_no_export(Handshake *hs)
 {
+    bool may_say_so = hs->option == NBD_OPT_INFO || hs->option == NBD_OPT_GO;
+
     /* The same for an export that is hidden and for one that does not exist. */
-    if (hs->tls && !hs->conn->tls) {
+    if (may_say_so && hs->tls && !hs->conn->tls) {
         return handshake_error(hs, NBD_REP_ERR_TLS_REQD, "no such export is served without TLS");
     }
     return handshake_error(hs, NBD_REP_ERR_UNKNOWN, "there is no export of that name");

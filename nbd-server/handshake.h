@@ -88,7 +88,7 @@ bool option_get_string(OptionData *data, const uint8_t **bytes, uint32_t *len);
 bool handshake_needs_tls(const Handshake *hs);
 /* The export is for clients with TLS, and this one has none. */
 bool handshake_lacks_tls(const Handshake *hs, const ExportConfig *cfg);
-/* What a client is told, to INFO and GO, of an export that it does not find. */
+/* What a client is told of an export that it does not find. */
 int coroutine_fn handshake_no_export(Handshake *hs);
 
 /* ---- the options ---- */
