@@ -299,7 +299,7 @@ static char *explain(const TlsSession *s, int ret)
     case GNUTLS_E_FATAL_ALERT_RECEIVED:
     case GNUTLS_E_WARNING_ALERT_RECEIVED:
         alert = gnutls_alert_get_name(gnutls_alert_get(s->gnutls));
-        n = asprintf(&why, "it refuses us: %s", alert ? alert : "no reason is given");
+        n = asprintf(&why, "it refused us: %s", alert ? alert : "no reason is given");
         break;
     default:
         if (s->asked_user.data) {
@@ -318,7 +318,13 @@ static int handshake_failed(TlsSession *s, int ret)
 
     if (ret == GNUTLS_E_PREMATURE_TERMINATION || ret == GNUTLS_E_PULL_ERROR ||
         ret == GNUTLS_E_PUSH_ERROR) {
-        return -ECONNRESET;
+        if (gnutls_handshake_get_last_in(s->gnutls) != GNUTLS_HANDSHAKE_CLIENT_HELLO) {
+            return -ECONNRESET;
+        }
+        /* Many clients do not say why. */
+        log_msg(LOG_LEVEL_WARNING, NULL, s->conn, "refused us in the TLS handshake: does it know "
+                "the authority of our certificate, and our name in it?");
+        return -EPROTO;
     }
     why = explain(s, ret);
     log_msg(LOG_LEVEL_WARNING, NULL, s->conn, "refused in the TLS handshake: %s",

@@ -252,6 +252,7 @@ protocol_tests = \
 	tests/protocol/throttle-does-not-delay-the-end.py \
 	tests/protocol/throttle-lets-trim-and-flush-pass.py \
 	tests/protocol/tls-bytes-ahead-of-the-handshake.py \
+	tests/protocol/tls-client-that-refuses-us.py \
 	tests/protocol/tls-client-vanishes-in-the-handshake.py \
 	tests/protocol/tls-cut-off-is-no-end.py \
 	tests/protocol/tls-forgets-what-was-negotiated.py \
@@ -294,6 +295,7 @@ server_tests = \
 	tests/server/locked-folder.sh \
 	tests/server/locks-against-qemu.sh \
 	tests/server/log-to-syslog-and-journal.sh \
+	tests/server/make-certs.sh \
 	tests/server/max-clients.sh \
 	tests/server/nbd-client-list.sh \
 	tests/server/nbd-driver-errors.sh \
@@ -303,6 +305,7 @@ server_tests = \
 	tests/server/nbdcopy-ext4-image.sh \
 	tests/server/nbdinfo.sh \
 	tests/server/nbdinfo-map.sh \
+	tests/server/network-without-protection-warns.sh \
 	tests/server/old-kernels.sh \
 	tests/server/option-errors.sh \
 	tests/server/out-of-descriptors.sh \
@@ -320,6 +323,11 @@ server_tests = \
 	tests/server/throttle-group-is-shared.sh \
 	tests/server/throttle-holds-its-limits.sh \
 	tests/server/throttle-options.sh \
+	tests/server/tls-clients.sh \
+	tests/server/tls-copies-exactly.sh \
+	tests/server/tls-fio-verify.sh \
+	tests/server/tls-option-errors.sh \
+	tests/server/tls-refuses-wrong-credentials.sh \
 	tests/server/two-servers-one-image.sh
 
 # Images of QEMU's and ours, one request after the other.
@@ -500,6 +508,7 @@ EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_test
 	tests/server/nbd-common.sh \
 	tests/server/qcow2-common.sh \
 	tests/server/qcow2damage.py \
+	tests/server/tls-common.sh \
 	tests/tools/common.sh \
 	tests/tools/imageactions.py \
 	tests/tools/img-side-by-side.sh \

@@ -5,9 +5,7 @@ import os
 import ssl
 import subprocess
 
-import nbdtest
-from nbdtest import skip
-from rawnbd import OPT_STARTTLS, REP_ACK, Client, eq, served
+from rawnbd import OPT_STARTTLS, REP_ACK, Client, eq, nbdtest, served, skip
 
 
 def make_certs(name='pki'):
