@@ -204,6 +204,7 @@ static const struct key_choice aio_choices[] = {
 #define EXPORT(field) .scope = KEY_EXPORT, .offset = offsetof(ExportConfig, field)
 #define ONE_EXPORT(field) .scope = KEY_ONE_EXPORT, .offset = offsetof(ExportConfig, field)
 #define IN_LIST(field) .scope = KEY_IN_LIST, .offset = offsetof(ExportConfig, field)
+#define VIEW(field) .scope = KEY_ONE_EXPORT | KEY_IN_LIST, .offset = offsetof(ExportConfig, field)
 #define LIMIT(field) .scope = KEY_LIMIT, .offset = offsetof(ExportConfig, field)
 #define SPECIAL(function) .scope = KEY_SERVER, .type = KEY_SPECIAL, .set = (function)
 
@@ -253,6 +254,18 @@ const ConfigKey config_keys[] = {
       .def = "ignore", .help = "whether a client's trim frees space in the image" },
     { "throttle", 0, "LIST", EXPORT(limits), .type = KEY_LIMITS,
       .help = "limit reads and writes: KEY=VALUE,KEY=VALUE,..." },
+
+    /* Views. */
+    { "snapshot", 's', NULL, EXPORT(snapshot), .type = KEY_SWITCH, .def = "off",
+      .help = "what is written goes to a temporary file; the image stays as it is" },
+    { "load-snapshot", 'l', "NAME", VIEW(load_snapshot), .type = KEY_STRING, .min = 1,
+      .max = 1024, .help = "show a snapshot inside the image, read-only" },
+    { "offset", 'o', "SIZE", VIEW(offset), .type = KEY_SIZE, .max = INT64_MAX,
+      .help = "show the image from here on" },
+    { "size", 0, "SIZE", VIEW(size), .type = KEY_SIZE, .max = INT64_MAX,
+      .help = "show so much of the image" },
+    { "partition", 'P', "NUM", VIEW(partition), .type = KEY_NUMBER, .min = 1, .max = 256,
+      .help = "show a partition of the image" },
 
     /* Limits. */
     BYTE_RATES("bps-total", THROTTLE_BPS_TOTAL, "bytes of reads and writes together"),
@@ -579,6 +592,7 @@ void config_set_defaults(Config *config)
     }
     throttle_config_init(&config->defaults.limits);
     config->threads = count_processors();
+    config->defaults.size = -1;
     config->ready_fd = -1;
 }
 

@@ -14,6 +14,7 @@
 #include "common/nbd-protocol.h"
 #include "common/option-list.h"
 #include "common/xalloc.h"
+#include "view.h"
 
 #define COMMAND_LINE_SCOPES (KEY_SERVER | KEY_EXPORT | KEY_ONE_EXPORT)
 #define LIST_SCOPES (KEY_EXPORT | KEY_IN_LIST)
@@ -28,6 +29,7 @@ static void clear_export(ExportConfig *export)
     free(export->image);
     free(export->format);
     free(export->throttle_group);
+    free(export->load_snapshot);
 }
 
 static void free_export(ExportConfig *export)
@@ -46,6 +48,7 @@ static ExportConfig *copy_defaults(const Config *config)
     export->image = xstrdup(config->defaults.image);
     export->format = xstrdup(config->defaults.format);
     export->throttle_group = xstrdup(config->defaults.throttle_group);
+    export->load_snapshot = xstrdup(config->defaults.load_snapshot);
     return export;
 }
 
@@ -125,8 +128,9 @@ static bool add_export(Config *config, ExportConfig *export, Error **errp)
             return false;
         }
     }
+    export->read_only |= export->load_snapshot != NULL;
     export->open_flags = open_flags(config, export);
-    return check_limits(config, export, errp);
+    return view_check(export, errp) && check_limits(config, export, errp);
 }
 
 static bool set_in_list(Config *config, ExportConfig *export, const char *name,

@@ -7,35 +7,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/cleanup.h"
 #include "common/nbd-protocol.h"
-#include "common/option-list.h"
 #include "common/xalloc.h"
-#include "server.h"
+#include "view.h"
 
 /* ---- life ---- */
 
-static BlockBackend *open_image(const ExportConfig *cfg, Error **errp)
-{
-    const char *filename = cfg->image_opts ? NULL : cfg->image;
-    QDict *options = cfg->image_opts ? option_list_parse(cfg->image, errp) : qdict_new();
-
-    if (!options) {
-        return NULL;
-    }
-    if (cfg->format) {
-        qdict_put(options, "driver", qstring_from_str(cfg->format));
-    }
-    return blk_new_open(filename, NULL, options, cfg->open_flags, errp);
-}
-
 /* A client may write what looks like another format: the next guess would be another one. */
-static void warn_if_guessed(const Export *export, const ExportConfig *cfg)
+static void warn_if_guessed(const Export *export, const char *guessed)
 {
-    if (!cfg->format && !cfg->image_opts) {
-        const char *format = bdrv_get_format_name(blk_bs(export->blk));
-
+    if (guessed) {
         log_msg(LOG_LEVEL_WARNING, export, NULL,
-                "the image's format was guessed; name it: --format=%s", format);
+                "the image's format was guessed; name it: --format=%s", guessed);
     }
 }
 
@@ -111,19 +95,20 @@ void export_unthrottle(Export *export)
 Export *export_new(const ExportConfig *cfg, Error **errp)
 {
     Export *export = xcalloc(1, sizeof(*export));
+    auto_free char *guessed = NULL;
 
     export->name = xstrdup(cfg->name);
     export->description = xstrdup(cfg->description);
     export->read_only = cfg->read_only;
     export->max_clients = cfg->max_clients;
-    export->blk = open_image(cfg, errp);
+    export->blk = view_open(cfg, &guessed, errp);
     if (!export->blk || !describe(export, errp)) {
         error_prepend(errp, "Export '%s': image '%s': ", export->name, cfg->image);
         export_free(export);
         return NULL;
     }
     throttle(export, cfg);
-    warn_if_guessed(export, cfg);
+    warn_if_guessed(export, guessed);
     return export;
 }
 

@@ -37,13 +37,16 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/log-output.c \
 	nbd-server/log.c \
 	nbd-server/main.c \
+	nbd-server/partition.c \
 	nbd-server/receive.c \
 	nbd-server/reply.c \
 	nbd-server/request.c \
 	nbd-server/rx-buffer.c \
 	nbd-server/rx-buffer.h \
-	nbd-server/server.h
-nbd_server_nbd_export_LDADD = libblkbackend.la $(JANSSON_LIBS)
+	nbd-server/server.h \
+	nbd-server/view.c \
+	nbd-server/view.h
+nbd_server_nbd_export_LDADD = libblkbackend.la $(JANSSON_LIBS) $(BLKID_LIBS)
 
 # The same program to run from the build folder: a plain executable that finds the library there,
 # where libtool puts a shell script in front of the one that is to be installed.

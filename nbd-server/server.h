@@ -97,6 +97,10 @@ struct ExportConfig {
     int open_flags;           /* BDRV_O_* from cache, aio, discard, read-only */
     ThrottleConfig limits;    /* --throttle */
     char *throttle_group;     /* NULL: shares its limits with none */
+    bool snapshot;            /* what is written goes to a temporary overlay */
+    char *load_snapshot;      /* as given; NULL: the image as it is now */
+    int64_t offset, size;     /* bytes: the part of the image to show; size -1: to its end */
+    unsigned partition;       /* or this partition; 0: none */
     STAILQ_ENTRY(ExportConfig) link;
 };
 

@@ -304,7 +304,10 @@ server_tests = \
 	tests/server/throttle-group-is-shared.sh \
 	tests/server/throttle-holds-its-limits.sh \
 	tests/server/throttle-options.sh \
-	tests/server/two-servers-one-image.sh
+	tests/server/two-servers-one-image.sh \
+	tests/server/view-partition.sh \
+	tests/server/view-snapshots.sh \
+	tests/server/view-window.sh
 
 # The tools, held against QEMU's.
 tools_tests = \
