@@ -32,10 +32,18 @@ static void clear_export(ExportConfig *export)
     free(export->load_snapshot);
 }
 
-static void free_export(ExportConfig *export)
+ExportConfig *export_config_ref(ExportConfig *cfg)
 {
-    clear_export(export);
-    free(export);
+    atomic_fetch_add(&cfg->refs, 1);
+    return cfg;
+}
+
+void export_config_unref(ExportConfig *cfg)
+{
+    if (cfg && atomic_fetch_sub(&cfg->refs, 1) == 1) {
+        clear_export(cfg);
+        free(cfg);
+    }
 }
 
 static ExportConfig *copy_defaults(const Config *config)
@@ -43,6 +51,7 @@ static ExportConfig *copy_defaults(const Config *config)
     ExportConfig *export = xcalloc(1, sizeof(*export));
 
     *export = config->defaults;
+    atomic_init(&export->refs, 1);
     export->name = xstrdup(config->defaults.name);
     export->description = xstrdup(config->defaults.description);
     export->image = xstrdup(config->defaults.image);
@@ -157,13 +166,13 @@ static bool parse_export_text(Config *config, const char *text, Error **errp)
         free(key);
         free(value);
         if (!ok) {
-            free_export(export);
+            export_config_unref(export);
             error_prepend(errp, "--export \"%s\": ", text);
             return false;
         }
     }
     if (!export->image) {
-        free_export(export);
+        export_config_unref(export);
         error_setg(errp, "--export \"%s\": says no image", text);
         error_append_hint(errp, "Add image=PATH to the list.\n");
         return false;
@@ -401,7 +410,7 @@ void config_free(Config *config)
     }
     while ((export = STAILQ_FIRST(&config->exports))) {
         STAILQ_REMOVE_HEAD(&config->exports, link);
-        free_export(export);
+        export_config_unref(export);
     }
     while ((text = STAILQ_FIRST(&config->export_texts))) {
         STAILQ_REMOVE_HEAD(&config->export_texts, link);

@@ -92,18 +92,33 @@ void export_unthrottle(Export *export)
     }
 }
 
-Export *export_new(const ExportConfig *cfg, Error **errp)
+bool export_flush(Export *export)
+{
+    int ret = blk_is_read_only(export->blk) ? 0 : blk_flush(export->blk);
+
+    if (ret < 0) {
+        log_msg(LOG_LEVEL_ERROR, export, NULL, "flush failed, written data may be lost: %s",
+                strerror(-ret));
+    }
+    return ret >= 0;
+}
+
+Export *export_new(ExportConfig *cfg, Error **errp)
 {
     Export *export = xcalloc(1, sizeof(*export));
     auto_free char *guessed = NULL;
 
+    atomic_init(&export->refs, 1);
+    pthread_mutex_init(&export->lock, NULL);
+    export->cfg = export_config_ref(cfg);
     export->name = xstrdup(cfg->name);
-    export->description = xstrdup(cfg->description);
     export->read_only = cfg->read_only;
-    export->max_clients = cfg->max_clients;
     export->blk = view_open(cfg, &guessed, errp);
     if (!export->blk || !describe(export, errp)) {
         error_prepend(errp, "Export '%s': image '%s': ", export->name, cfg->image);
+        if (cfg->format) {
+            error_append_hint(errp, "It was opened with --format=%s.\n", cfg->format);
+        }
         export_free(export);
         return NULL;
     }
@@ -115,42 +130,41 @@ Export *export_new(const ExportConfig *cfg, Error **errp)
 void export_free(Export *export)
 {
     if (export) {
+        timer_free(export->deadline);
         blk_unref(export->blk);
+        export_config_unref(export->cfg);
+        pthread_mutex_destroy(&export->lock);
         free(export->name);
-        free(export->description);
         free(export);
     }
 }
 
-Export *export_find(Server *server, const void *name, size_t len)
+ExportConfig *export_settings(Export *export)
 {
-    Export *export;
+    ExportConfig *cfg;
 
-    if (len == 0) {
-        return server->default_export;
-    }
-    TAILQ_FOREACH(export, &server->exports, link) {
-        if (strlen(export->name) == len && memcmp(export->name, name, len) == 0) {
-            return export;
-        }
-    }
-    return NULL;
+    pthread_mutex_lock(&export->lock);
+    cfg = export_config_ref(export->cfg);
+    pthread_mutex_unlock(&export->lock);
+    return cfg;
 }
 
 /* ---- clients ---- */
 
-bool export_get(Export *export)
+bool export_enter(Export *export)
 {
     unsigned n = atomic_fetch_add(&export->clients, 1) + 1;
+    ExportConfig *cfg = export_settings(export);
+    bool ok = !export->removed && (cfg->max_clients == 0 || n <= cfg->max_clients);
 
-    if (export->max_clients > 0 && n > export->max_clients) {
-        export_put(export);
-        return false;
+    export_config_unref(cfg);
+    if (!ok) {
+        export_leave(export);
     }
-    return true;
+    return ok;
 }
 
-void export_put(Export *export)
+void export_leave(Export *export)
 {
     atomic_fetch_sub(&export->clients, 1);
 }

@@ -9,23 +9,32 @@
 #include "common/byte-order.h"
 #include "common/nbd-protocol.h"
 
-int coroutine_fn handshake_export_name(Handshake *hs)
+static int coroutine_fn enter(Handshake *hs, Export *export)
 {
-    Export *export = export_find(hs->server, hs->data, hs->len);
     struct nbd_export_name_reply reply = { .size = 0 };
     size_t len = hs->conn->no_zeroes ? offsetof(struct nbd_export_name_reply, zeroes)
                                      : sizeof(reply);
     int ret;
 
-    if (!export) {
-        return handshake_violation(hs, "no export \"%.*s\"", (int)hs->len, (char *)hs->data);
-    }
     if (!handshake_enter(hs, export)) {
-        return handshake_violation(hs, "export \"%s\" has its %u clients", export->name,
-                                   export->max_clients);
+        return handshake_violation(hs, "export \"%s\" has as many clients as it may have",
+                                   export->name);
     }
     store_be64(&reply.size, export->size);
     store_be16(&reply.flags, handshake_flags(hs, export));
     ret = handshake_send(hs, &reply, len);
     return ret < 0 ? ret : HANDSHAKE_DONE;
+}
+
+int coroutine_fn handshake_export_name(Handshake *hs)
+{
+    Export *export = exports_find(hs->server, hs->data, hs->len);
+    int ret;
+
+    if (!export) {
+        return handshake_violation(hs, "no export \"%.*s\"", (int)hs->len, (char *)hs->data);
+    }
+    ret = enter(hs, export);
+    export_unref(export);
+    return ret;
 }

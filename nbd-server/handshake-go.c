@@ -72,20 +72,45 @@ static bool has_size_constraints(const Export *export)
     return export->min_block > 1 || export->max_block < NBD_DEFAULT_MAX_PAYLOAD;
 }
 
-static int coroutine_fn send_infos(Handshake *hs, const Export *export, const InfoRequest *req)
+static int coroutine_fn send_description(Handshake *hs, Export *export)
+{
+    ExportConfig *cfg = export_settings(export);
+    int ret = cfg->description ? send_text(hs, NBD_INFO_DESCRIPTION, cfg->description) : 0;
+
+    export_config_unref(cfg);
+    return ret;
+}
+
+static int coroutine_fn send_infos(Handshake *hs, Export *export, const InfoRequest *req)
 {
     int ret = send_export(hs, export);
 
     if (ret == 0 && req->want_name) {
         ret = send_text(hs, NBD_INFO_NAME, export->name);
     }
-    if (ret == 0 && req->want_description && export->description) {
-        ret = send_text(hs, NBD_INFO_DESCRIPTION, export->description);
+    if (ret == 0 && req->want_description) {
+        ret = send_description(hs, export);
     }
     if (ret == 0 && (req->want_block_size || has_size_constraints(export))) {
         ret = send_block_size(hs, export);
     }
     return ret < 0 ? ret : handshake_ack(hs);
+}
+
+static int coroutine_fn tell_or_enter(Handshake *hs, Export *export, const InfoRequest *req,
+                                      bool go)
+{
+    int ret;
+
+    if (go && !handshake_enter(hs, export)) {
+        return handshake_error(hs, NBD_REP_ERR_POLICY,
+                               "the export has as many clients as it may have");
+    }
+    ret = send_infos(hs, export, req);
+    if (ret < 0) {
+        return ret;
+    }
+    return go ? HANDSHAKE_DONE : HANDSHAKE_NEXT;
 }
 
 static int coroutine_fn info_or_go(Handshake *hs, bool go)
@@ -102,20 +127,13 @@ static int coroutine_fn info_or_go(Handshake *hs, bool go)
         return handshake_error(hs, NBD_REP_ERR_TOO_BIG, "export name longer than %d bytes",
                                NBD_MAX_STRING);
     }
-    export = export_find(hs->server, req.name, req.name_len);
+    export = exports_find(hs->server, req.name, req.name_len);
     if (!export) {
         return handshake_error(hs, NBD_REP_ERR_UNKNOWN, "there is no export of that name");
     }
-    if (go && !handshake_enter(hs, export)) {
-        return handshake_error(hs, NBD_REP_ERR_POLICY,
-                               "the export has as many clients as it may have: %u",
-                               export->max_clients);
-    }
-    ret = send_infos(hs, export, &req);
-    if (ret < 0) {
-        return ret;
-    }
-    return go ? HANDSHAKE_DONE : HANDSHAKE_NEXT;
+    ret = tell_or_enter(hs, export, &req, go);
+    export_unref(export);
+    return ret;
 }
 
 int coroutine_fn handshake_info(Handshake *hs)

@@ -4,19 +4,19 @@
  */
 #include "handshake.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "common/byte-order.h"
 #include "common/nbd-protocol.h"
 
-static int coroutine_fn list_one(Handshake *hs, const Export *export)
+static int coroutine_fn send_name(Handshake *hs, const char *name, const char *description)
 {
-    const char *description = export->description ? export->description : "";
-    const size_t name_len = strlen(export->name);
+    const size_t name_len = strlen(name);
     uint32_t be_len;
     struct iovec iov[] = {
         { &be_len, sizeof(be_len) },
-        { export->name, name_len },
+        { (char *)name, name_len },
         { (char *)description, strlen(description) },
     };
 
@@ -24,16 +24,23 @@ static int coroutine_fn list_one(Handshake *hs, const Export *export)
     return handshake_reply(hs, NBD_REP_SERVER, iov, 3);
 }
 
+static int coroutine_fn list_one(Handshake *hs, Export *export)
+{
+    ExportConfig *cfg = export_settings(export);
+    int ret = send_name(hs, export->name, cfg->description ? cfg->description : "");
+
+    export_config_unref(cfg);
+    return ret;
+}
+
 int coroutine_fn handshake_list(Handshake *hs)
 {
-    Export *export;
+    Export **all = exports_snapshot(hs->server);
+    int ret = all ? 0 : -ENOMEM;
 
-    TAILQ_FOREACH(export, &hs->server->exports, link) {
-        int ret = list_one(hs, export);
-
-        if (ret < 0) {
-            return ret;
-        }
+    for (Export **next = all; ret == 0 && *next; next++) {
+        ret = list_one(hs, *next);
     }
-    return handshake_ack(hs);
+    exports_snapshot_free(all);
+    return ret < 0 ? ret : handshake_ack(hs);
 }

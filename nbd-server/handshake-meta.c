@@ -15,7 +15,7 @@
 
 /* The data of both options. */
 typedef struct MetaRequest {
-    Export *export;
+    Export *export;          /* a reference once parse() was true */
     bool base_allocation;    /* a query asks for it */
 } MetaRequest;
 
@@ -105,7 +105,7 @@ static bool coroutine_fn parse(Handshake *hs, bool listing, MetaRequest *req, in
     if (!parse_queries(hs, &data, listing, &req->base_allocation, ret)) {
         return false;
     }
-    req->export = export_find(hs->server, name, name_len);
+    req->export = exports_find(hs->server, name, name_len);
     if (!req->export) {
         *ret = handshake_error(hs, NBD_REP_ERR_UNKNOWN, "there is no export of that name");
         return false;
@@ -136,6 +136,7 @@ int coroutine_fn handshake_list_meta_context(Handshake *hs)
     if (req.base_allocation) {
         ret = send_context(hs, 0);
     }
+    export_unref(req.export);
     return ret < 0 ? ret : handshake_ack(hs);
 }
 
@@ -144,14 +145,16 @@ int coroutine_fn handshake_set_meta_context(Handshake *hs)
     MetaRequest req = { .export = NULL };
     int ret = 0;
 
-    hs->meta_export = NULL;    /* replaces what was selected, even if it fails */
+    export_unref(hs->meta_export);    /* replaces what was selected, even if it fails */
+    hs->meta_export = NULL;
     if (!parse(hs, false, &req, &ret)) {
         return ret;
     }
     if (req.base_allocation) {
-        hs->meta_export = req.export;
+        hs->meta_export = export_ref(req.export);
         hs->conn->meta_context_id = BASE_ALLOCATION_ID;
         ret = send_context(hs, BASE_ALLOCATION_ID);
     }
+    export_unref(req.export);
     return ret < 0 ? ret : handshake_ack(hs);
 }

@@ -115,10 +115,10 @@ bool handshake_enter(Handshake *hs, Export *export)
 {
     Conn *conn = hs->conn;
 
-    if (!export_get(export)) {
+    if (!export_enter(export)) {
         return false;
     }
-    conn->export = export;
+    conn->export = export_ref(export);
     /* Contexts selected for another export do not count: "NBD_OPT_SET_META_CONTEXT". */
     conn->base_allocation = conn->structured && hs->meta_export == export;
     return true;
@@ -398,6 +398,7 @@ int coroutine_fn handshake_run(Conn *conn)
     conn_set_deadline(conn, 0);
     free(hs.data);
     free(hs.out);
+    export_unref(hs.meta_export);
     if (ret < 0) {
         log_end(&hs, ret);
         return ret;

@@ -29,7 +29,7 @@ typedef struct Handshake {
     uint8_t *out;            /* replies that are not sent yet */
     size_t out_len, out_size;
 
-    Export *meta_export;     /* base:allocation is selected for this one */
+    Export *meta_export;     /* base:allocation is selected for this one: a reference */
 } Handshake;
 
 /* What the function of an option returns; negative: close the connection. */
@@ -53,7 +53,8 @@ int handshake_violation(Handshake *hs, const char *fmt, ...)
 
 /* With the bits that depend on what was negotiated. */
 uint16_t handshake_flags(const Handshake *hs, const Export *export);
-/* Takes the client's place in the export; false if it is full. */
+/* The client's place in the export, which the connection refers to from now on; false if it is
+ * full. */
 bool handshake_enter(Handshake *hs, Export *export);
 
 /* Reads an option's data from front to back.  Each call is false when it would go past the end. */

@@ -173,6 +173,10 @@ void iothread_conn_gone(Conn *conn)
 {
     IoThread *thread = conn->thread;
 
+    if (conn->export) {
+        export_leave(conn->export);
+        export_unref(conn->export);
+    }
     TAILQ_REMOVE(&thread->conns, conn, link);
     drop_place(thread);
 }
@@ -257,4 +261,48 @@ void iothreads_press_conns(Server *server)
 void iothreads_abort_conns(Server *server)
 {
     call_in_threads(server, abort_conns);
+}
+
+/* ---- connections of one export ---- */
+
+/* A call for each connection of an export, on its way to a thread. */
+typedef struct {
+    IoThread *thread;
+    Export *export;                /* a reference */
+    void (*call)(Conn *conn);
+} ExportCall;
+
+static void run_export_call(void *opaque)
+{
+    ExportCall *c = opaque;
+    Conn *conn, *next;
+
+    for (conn = TAILQ_FIRST(&c->thread->conns); conn; conn = next) {
+        next = TAILQ_NEXT(conn, link);
+        if (conn->export == c->export) {
+            c->call(conn);
+        }
+    }
+    export_unref(c->export);
+    free(c);
+}
+
+static void call_for_export(Server *server, Export *export, void (*call)(Conn *conn))
+{
+    for (unsigned i = 0; i < server->n_threads; i++) {
+        ExportCall *c = xcalloc(1, sizeof(*c));
+
+        *c = (ExportCall){ server->threads[i], export_ref(export), call };
+        aio_bh_schedule_oneshot(server->threads[i]->ctx, run_export_call, c);
+    }
+}
+
+void iothreads_shutdown_export(Server *server, Export *export)
+{
+    call_for_export(server, export, conn_shutdown);
+}
+
+void iothreads_abort_export(Server *server, Export *export)
+{
+    call_for_export(server, export, conn_abort);
 }

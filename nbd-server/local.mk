@@ -15,6 +15,8 @@ nbd_server_nbd_export_SOURCES = \
 	common/xalloc.h \
 	nbd-server/budget.c \
 	nbd-server/budget.h \
+	nbd-server/channel.c \
+	nbd-server/channel.h \
 	nbd-server/config-keys.c \
 	nbd-server/config.c \
 	nbd-server/config.h \
@@ -25,6 +27,7 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/data-pool.c \
 	nbd-server/data-pool.h \
 	nbd-server/export.c \
+	nbd-server/exports.c \
 	nbd-server/handshake-export-name.c \
 	nbd-server/handshake-go.c \
 	nbd-server/handshake-list.c \
@@ -44,6 +47,8 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/rx-buffer.c \
 	nbd-server/rx-buffer.h \
 	nbd-server/server.h \
+	nbd-server/tls-none.c \
+	nbd-server/tls.h \
 	nbd-server/view.c \
 	nbd-server/view.h
 nbd_server_nbd_export_LDADD = libblkbackend.la $(JANSSON_LIBS) $(BLKID_LIBS)

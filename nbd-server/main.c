@@ -98,56 +98,17 @@ void server_memory_short(void *s)
 
 static bool open_exports(const Config *config, Error **errp)
 {
-    const ExportConfig *cfg;
+    ExportConfig *cfg;
 
     STAILQ_FOREACH(cfg, &config->exports, link) {
         Export *export = export_new(cfg, errp);
 
         if (!export) {
-            if (cfg->format) {
-                error_append_hint(errp, "It was opened with --format=%s.\n", cfg->format);
-            }
             return false;
         }
-        TAILQ_INSERT_TAIL(&server.exports, export, link);
-        if (!*export->name) {
-            server.default_export = export;
-        }
-    }
-    /* A client that names no export means the only one there is. */
-    if (TAILQ_FIRST(&server.exports) == TAILQ_LAST(&server.exports, ExportList)) {
-        server.default_export = TAILQ_FIRST(&server.exports);
+        exports_add(&server, export);
     }
     return true;
-}
-
-/* False if data that clients wrote may not have reached the disk. */
-static bool flush_exports(void)
-{
-    Export *export;
-    bool ok = true;
-
-    TAILQ_FOREACH(export, &server.exports, link) {
-        int ret = export->read_only ? 0 : blk_flush(export->blk);
-
-        if (ret < 0) {
-            log_msg(LOG_LEVEL_ERROR, export, NULL, "flush failed, written data may be lost: %s",
-                    strerror(-ret));
-            ok = false;
-        }
-    }
-    return ok;
-}
-
-static void close_exports(void)
-{
-    Export *export;
-
-    while ((export = TAILQ_FIRST(&server.exports))) {
-        TAILQ_REMOVE(&server.exports, export, link);
-        export_free(export);
-    }
-    server.default_export = NULL;
 }
 
 /* ---- the end ---- */
@@ -179,8 +140,6 @@ static bool wait_for_clients(int64_t timeout_ns)
 
 static void drain_clients(void)
 {
-    Export *export;
-
     /* In this order: who finds nobody listening any more gets ESHUTDOWN where he is connected. */
     iothreads_shutdown_conns(&server);
     while (!iothreads_winding_down(&server)) {
@@ -188,9 +147,7 @@ static void drain_clients(void)
     }
     listen_stop(&server);
     /* No new requests are taken: limits would only make the last ones late. */
-    TAILQ_FOREACH(export, &server.exports, link) {
-        export_unthrottle(export);
-    }
+    exports_unthrottle(&server);
     if (wait_for_clients((int64_t)server.config->drain_timeout * 1000000000)) {
         return;
     }
@@ -232,7 +189,7 @@ static int serve(const Config *config)
 
     server.config = config;
     server.max_memory = config->max_memory;
-    TAILQ_INIT(&server.exports);
+    exports_init(&server);
     STAILQ_INIT(&server.listeners);
 
     ok = start(config, &err);
@@ -241,15 +198,14 @@ static int serve(const Config *config)
             main_loop_wait(false);
         }
         drain_clients();
-        ok = flush_exports();
     } else {
         log_error_free(err);
         listen_stop(&server);
     }
+    ok &= exports_close(&server);
     iothreads_stop(&server);
     timer_free(server.press_timer);
     server.press_timer = NULL;
-    close_exports();
     daemon_remove_pid_file(config);
     log_close();
     return ok ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -114,8 +114,8 @@ static blkid_partlist read_table(blkid_probe probe, unsigned sector_size, int fd
 {
     blkid_partlist list;
 
-    if (blkid_probe_set_sectorsize(probe, sector_size) != 0 ||
-        blkid_probe_set_device(probe, fd, 0, 0) != 0) {
+    if (blkid_probe_set_device(probe, fd, 0, 0) != 0 ||
+        blkid_probe_set_sectorsize(probe, sector_size) != 0) {
         return NULL;
     }
     blkid_probe_enable_superblocks(probe, 0);

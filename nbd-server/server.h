@@ -2,7 +2,7 @@
 /*
  * nbd-export from the inside: who owns what.
  *
- *   main thread        listens, accepts, signals, configuration; owns Server and Exports
+ *   main thread        listens, accepts, signals, configuration; opens and closes images
  *   I/O threads (N)    each runs one AioContext; a Conn lives in one of them from its
  *                      first byte to its last
  *
@@ -12,6 +12,7 @@
 #ifndef NBD_EXPORT_SERVER_H
 #define NBD_EXPORT_SERVER_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -85,7 +86,9 @@ void log_library_message(void *opaque, const char *message);
 
 /* ---- config.c, config-keys.c: command line to Config (config.h), by one table ---- */
 
+/* Never changes once config_parse() has returned: other settings are another ExportConfig. */
 struct ExportConfig {
+    atomic_uint refs;         /* [atomic] */
     char *name;               /* "" is the default export */
     char *description;        /* NULL: none */
     char *image;              /* file name, or option string with image_opts */
@@ -101,34 +104,67 @@ struct ExportConfig {
     char *load_snapshot;      /* as given; NULL: the image as it is now */
     int64_t offset, size;     /* bytes: the part of the image to show; size -1: to its end */
     unsigned partition;       /* or this partition; 0: none */
-    STAILQ_ENTRY(ExportConfig) link;
+    STAILQ_ENTRY(ExportConfig) link;   /* [main] its Config's list */
 };
 
-/* ---- export.c ---- */
+ExportConfig *export_config_ref(ExportConfig *cfg);      /* any thread */
+void export_config_unref(ExportConfig *cfg);
+
+/* ---- export.c: one export ---- */
 
 struct Export {
-    char *name, *description;       /* [const] */
+    Server *server;                 /* [const] */
+    atomic_uint refs;               /* [atomic] the server's list until it is removed; each user */
+    atomic_bool removed;            /* [atomic] nobody enters it any more */
+    char *name;                     /* [const] */
+    pthread_mutex_t lock;
+    ExportConfig *cfg;              /* [lock] its settings: export_settings() */
     BlockBackend *blk;              /* [const] one reference */
     uint64_t size;                  /* [const] bytes */
     uint16_t flags;                 /* [const] transmission flags without per-connection bits */
     uint32_t min_block, pref_block, max_block;  /* [const] bytes: INFO_BLOCK_SIZE */
     bool read_only;                 /* [const] */
     bool write_through;             /* [const] what is answered is stable */
-    unsigned max_clients;           /* [const] 0: no limit */
     bool throttled;                 /* [main] has I/O limits */
+    QEMUTimer *deadline;            /* [main] cuts off who stays after a hard removal; or NULL */
     atomic_uint clients;            /* [atomic] */
-    TAILQ_ENTRY(Export) link;       /* [main] while starting, [const] afterwards */
+    TAILQ_ENTRY(Export) link;       /* [exports_lock] until it is closed */
 };
 
-Export *export_new(const ExportConfig *cfg, Error **errp);   /* main thread */
+/* One reference, in no list yet; keeps one to cfg.  [main] */
+Export *export_new(ExportConfig *cfg, Error **errp);
+/* Closes the image.  Only for one that is in no list.  [main] */
 void export_free(Export *export);
+/* A reference to what is set now.  [any thread] */
+ExportConfig *export_settings(Export *export);
+/* False, and logged, if data that clients wrote may not have reached the disk.  [main] */
+bool export_flush(Export *export);
 /* Lets the requests go that wait because of --throttle, and those to come.  [main] */
 void export_unthrottle(Export *export);
-/* NULL: there is no such export.  The empty name means the default export. */
-Export *export_find(Server *server, const void *name, size_t len);
-/* Takes a client's place in the export; false if it is full. */
-bool export_get(Export *export);
-void export_put(Export *export);
+/* Takes a client's place in the export; false if it is full, or removed.  [any thread] */
+bool export_enter(Export *export);
+void export_leave(Export *export);
+
+/* ---- exports.c: all exports of a server ---- */
+
+void exports_init(Server *server);                       /* [main] */
+void exports_add(Server *server, Export *export);        /* [main] takes over the reference */
+/* Nobody finds it any more, and it is closed once its last user leaves.  hard: its connections
+ * are ended, as by conn_shutdown(), and cut off when the drain timeout is over.  [main] */
+void exports_remove(Export *export, bool hard);
+/* Removes all and waits for the last to be closed; false if data may be lost, now or when one was
+ * removed before.  [main] */
+bool exports_close(Server *server);
+void exports_unthrottle(Server *server);                 /* [main] export_unthrottle() for each */
+
+/* A reference; NULL: there is no such export.  The empty name means the default export. */
+Export *exports_find(Server *server, const void *name, size_t len);
+/* References to all, NULL at the end; NULL instead of all: no memory. */
+Export **exports_snapshot(Server *server);
+void exports_snapshot_free(Export **all);
+/* Any thread; the last reference has the main thread close the image.  NULL is let pass. */
+Export *export_ref(Export *export);
+void export_unref(Export *export);
 
 /* ---- conn.c: one client, its socket, its buffers ---- */
 
@@ -147,7 +183,10 @@ struct Conn {
     AioContext *ctx;                /* [const] */
     int fd;                         /* [conn] */
     char peer[96];                  /* [const] printable: "127.0.0.1:4711", "unix pid 12 uid 0" */
-    Export *export;                 /* [conn] set by the handshake; holds a place in it */
+    Export *export;                 /* [conn] set by the handshake: a reference, and a place in it */
+    bool tls;                       /* [conn] what goes over the socket is encrypted */
+    const char *tls_name;           /* [conn] whom TLS has authenticated: the certificate's common
+                                     * name or the user of a pre-shared key; or NULL */
     bool structured;                /* [conn] structured replies negotiated */
     bool no_zeroes;                 /* [conn] */
     bool base_allocation;           /* [conn] meta context selected for `export` */
@@ -214,6 +253,9 @@ bool iothreads_winding_down(Server *server);         /* it has reached every thr
 void iothreads_abort_conns(Server *server);             /* [main] conn_abort() for each */
 void iothreads_watch_conns(Server *server);             /* [main] conn_watch() for each */
 void iothreads_press_conns(Server *server);             /* [main] conn_press() for each */
+/* conn_shutdown(), conn_abort() for each connection of that export.  [main] */
+void iothreads_shutdown_export(Server *server, Export *export);
+void iothreads_abort_export(Server *server, Export *export);
 void iothreads_stop(Server *server);                    /* [main] once no connection is left */
 
 /* ---- listen.c: addresses, accept ---- */
@@ -228,8 +270,9 @@ typedef struct Listener Listener;
 
 struct Server {
     const Config *config;                 /* [const] */
-    TAILQ_HEAD(ExportList, Export) exports;         /* [const] once listening */
-    Export *default_export;               /* [const] what "" stands for; may be NULL */
+    pthread_mutex_t exports_lock;
+    TAILQ_HEAD(, Export) exports;         /* [exports_lock] changed by [main] only */
+    bool data_lost;                       /* [main] an export could not be flushed when it went */
     IoThread **threads;                   /* [const] */
     unsigned n_threads;                   /* [const] */
     STAILQ_HEAD(, Listener) listeners;    /* [main] */

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The exports of a server, which come and go while it runs.
+ *
+ * Each is referenced by this list until it is removed, and by whoever uses it;
+ * the last reference may go in any thread, and the main thread closes the image.
+ * A removed export stays in the list, where nobody finds it, until then.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/xalloc.h"
+#include "config.h"
+
+void exports_init(Server *server)
+{
+    pthread_mutex_init(&server->exports_lock, NULL);
+    TAILQ_INIT(&server->exports);
+}
+
+/* ---- references ---- */
+
+/* In the main thread: the image's last requests and its flush may take long, and opening and
+ * closing is the main thread's. */
+static void close_export(void *opaque)
+{
+    Export *export = opaque;
+    Server *server = export->server;
+
+    pthread_mutex_lock(&server->exports_lock);
+    TAILQ_REMOVE(&server->exports, export, link);
+    pthread_mutex_unlock(&server->exports_lock);
+    server->data_lost |= !export_flush(export);
+    export_free(export);
+}
+
+Export *export_ref(Export *export)
+{
+    atomic_fetch_add(&export->refs, 1);
+    return export;
+}
+
+void export_unref(Export *export)
+{
+    if (export && atomic_fetch_sub(&export->refs, 1) == 1) {
+        aio_bh_schedule_oneshot(qemu_get_aio_context(), close_export, export);
+    }
+}
+
+/* ---- adding and removing ---- */
+
+void exports_add(Server *server, Export *export)
+{
+    export->server = server;
+    pthread_mutex_lock(&server->exports_lock);
+    TAILQ_INSERT_TAIL(&server->exports, export, link);
+    pthread_mutex_unlock(&server->exports_lock);
+}
+
+static void cut_off(void *opaque)
+{
+    Export *export = opaque;
+
+    log_msg(LOG_LEVEL_WARNING, export, NULL, "removed, and its last clients are cut off because "
+            "--drain-timeout is over");
+    iothreads_abort_export(export->server, export);
+}
+
+static void end_connections(Export *export)
+{
+    int64_t timeout_ns = (int64_t)export->server->config->drain_timeout * 1000000000;
+
+    iothreads_shutdown_export(export->server, export);
+    export->deadline = aio_timer_new(qemu_get_aio_context(), QEMU_CLOCK_REALTIME, SCALE_NS,
+                                     cut_off, export);
+    timer_mod_ns(export->deadline, qemu_clock_get_ns(QEMU_CLOCK_REALTIME) + timeout_ns);
+}
+
+void exports_remove(Export *export, bool hard)
+{
+    Server *server = export->server;
+
+    pthread_mutex_lock(&server->exports_lock);
+    atomic_store(&export->removed, true);
+    pthread_mutex_unlock(&server->exports_lock);
+    if (hard) {
+        end_connections(export);
+    }
+    export_unref(export);
+}
+
+bool exports_close(Server *server)
+{
+    Export *export;
+
+    /* Closing happens in the main loop: nothing leaves the list in here. */
+    TAILQ_FOREACH(export, &server->exports, link) {
+        if (!export->removed) {
+            exports_remove(export, false);
+        }
+    }
+    while (!TAILQ_EMPTY(&server->exports)) {
+        main_loop_wait(false);
+    }
+    return !server->data_lost;
+}
+
+void exports_unthrottle(Server *server)
+{
+    Export *export;
+
+    TAILQ_FOREACH(export, &server->exports, link) {
+        export_unthrottle(export);
+    }
+}
+
+/* ---- finding ---- */
+
+static bool has_name(const Export *export, const void *name, size_t len)
+{
+    return strlen(export->name) == len && memcmp(export->name, name, len) == 0;
+}
+
+/* Under the lock: what a client means that names no export, the only one there is. */
+static Export *only_export(Server *server)
+{
+    Export *export, *only = NULL;
+
+    TAILQ_FOREACH(export, &server->exports, link) {
+        if (!export->removed) {
+            if (only) {
+                return NULL;
+            }
+            only = export;
+        }
+    }
+    return only;
+}
+
+Export *exports_find(Server *server, const void *name, size_t len)
+{
+    Export *export;
+
+    pthread_mutex_lock(&server->exports_lock);
+    TAILQ_FOREACH(export, &server->exports, link) {
+        if (!export->removed && has_name(export, name, len)) {
+            break;
+        }
+    }
+    if (!export && len == 0) {
+        export = only_export(server);
+    }
+    if (export) {
+        export_ref(export);
+    }
+    pthread_mutex_unlock(&server->exports_lock);
+    return export;
+}
+
+Export **exports_snapshot(Server *server)
+{
+    Export **all, **next, *export;
+    size_t n = 1;
+
+    pthread_mutex_lock(&server->exports_lock);
+    TAILQ_FOREACH(export, &server->exports, link) {
+        n++;
+    }
+    all = next = calloc(n, sizeof(*all));
+    TAILQ_FOREACH(export, &server->exports, link) {
+        if (all && !export->removed) {
+            *next++ = export_ref(export);
+        }
+    }
+    pthread_mutex_unlock(&server->exports_lock);
+    return all;
+}
+
+void exports_snapshot_free(Export **all)
+{
+    for (Export **next = all; next && *next; next++) {
+        export_unref(*next);
+    }
+    free(all);
+}
