@@ -250,9 +250,6 @@ static void resolve_addresses(Config *config)
     STAILQ_FOREACH(port, &config->ports, link) {
         add_address(config, &everywhere, port->port);
     }
-    if (STAILQ_EMPTY(&config->addresses)) {
-        add_address(config, &everywhere, NBD_DEFAULT_PORT);
-    }
 }
 
 /* ---- the command line ---- */
@@ -366,6 +363,23 @@ static bool parse_words(Config *config, Words *words, Error **errp)
     return true;
 }
 
+/* Ways to start that exclude each other. */
+static bool check_process(const Config *config, Error **errp)
+{
+    const char *way = config->inetd ? "--inetd" : config->run ? "--run" : NULL;
+
+    if (config->inetd && (config->run || !STAILQ_EMPTY(&config->addresses))) {
+        error_setg(errp, "--inetd serves one client and listens nowhere: it goes without %s",
+                   config->run ? "--run" : "--socket, --bind and --port");
+        return false;
+    }
+    if (way && config->fork) {
+        error_setg(errp, "%s and --fork do not go together", way);
+        return false;
+    }
+    return true;
+}
+
 Config *config_parse(int argc, char **argv, Error **errp)
 {
     Config *config = xcalloc(1, sizeof(*config));
@@ -385,6 +399,10 @@ Config *config_parse(int argc, char **argv, Error **errp)
         return NULL;
     }
     resolve_addresses(config);
+    if (!check_process(config, errp)) {
+        config_free(config);
+        return NULL;
+    }
     return config;
 }
 
@@ -422,5 +440,8 @@ void config_free(Config *config)
     free_addresses(&config->ports);
     clear_export(&config->defaults);
     free(config->pid_file);
+    free(config->run);
+    free(config->user);
+    free(config->group);
     free(config);
 }

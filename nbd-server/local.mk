@@ -13,6 +13,7 @@ nbd_server_nbd_export_SOURCES = \
 	common/option-list.h \
 	common/utf8.h \
 	common/xalloc.h \
+	nbd-server/announce.c \
 	nbd-server/budget.c \
 	nbd-server/budget.h \
 	nbd-server/channel.c \
@@ -34,6 +35,7 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/handshake-meta.c \
 	nbd-server/handshake.c \
 	nbd-server/handshake.h \
+	nbd-server/inetd.c \
 	nbd-server/iothread.c \
 	nbd-server/listen.c \
 	nbd-server/log-int.h \
@@ -44,11 +46,17 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/receive.c \
 	nbd-server/reply.c \
 	nbd-server/request.c \
+	nbd-server/run.c \
 	nbd-server/rx-buffer.c \
 	nbd-server/rx-buffer.h \
 	nbd-server/server.h \
+	nbd-server/systemd.c \
+	nbd-server/systemd.h \
 	nbd-server/tls-none.c \
 	nbd-server/tls.h \
+	nbd-server/uri.c \
+	nbd-server/uri.h \
+	nbd-server/user.c \
 	nbd-server/view.c \
 	nbd-server/view.h
 nbd_server_nbd_export_LDADD = libblkbackend.la $(JANSSON_LIBS) $(BLKID_LIBS)

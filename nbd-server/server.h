@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <blkbackend/block-backend.h>
@@ -26,6 +27,7 @@ typedef struct Server Server;
 typedef struct Export Export;
 typedef struct Conn Conn;
 typedef struct IoThread IoThread;
+typedef struct Listener Listener;
 typedef struct Request Request;
 typedef struct Config Config;
 typedef struct ExportConfig ExportConfig;
@@ -183,7 +185,7 @@ struct Conn {
     AioContext *ctx;                /* [const] */
     int fd;                         /* [conn] */
     char peer[96];                  /* [const] printable: "127.0.0.1:4711", "unix pid 12 uid 0" */
-    Export *export;                 /* [conn] set by the handshake: a reference, and a place in it */
+    Export *export;                 /* [conn] set by the handshake: a reference and a place */
     bool tls;                       /* [conn] what goes over the socket is encrypted */
     const char *tls_name;           /* [conn] whom TLS has authenticated: the certificate's common
                                      * name or the user of a pre-shared key; or NULL */
@@ -261,12 +263,14 @@ void iothreads_stop(Server *server);                    /* [main] once no connec
 /* ---- listen.c: addresses, accept ---- */
 
 bool listen_start(Server *server, Error **errp);        /* [main] all of config's addresses */
+/* Serves a client that is connected already; takes over fd, which does not block.  [main] */
+void listen_adopt(Server *server, int fd);
+/* The address of the next listener; *l is NULL for the first.  False: there are no more.  [main] */
+bool listen_next(Server *server, Listener **l, struct sockaddr_storage *addr, socklen_t *len);
 void listen_client_left(Server *server);                /* [main] there may be room again */
 void listen_stop(Server *server);                       /* [main] closes, removes unix sockets */
 
 /* ---- main.c ---- */
-
-typedef struct Listener Listener;
 
 struct Server {
     const Config *config;                 /* [const] */
@@ -276,7 +280,10 @@ struct Server {
     IoThread **threads;                   /* [const] */
     unsigned n_threads;                   /* [const] */
     STAILQ_HEAD(, Listener) listeners;    /* [main] */
+    int passed_fds;                       /* [const] sockets that systemd listens on for us */
+    char *private_socket;                 /* [const] path, for --run; or NULL */
     QEMUTimer *accept_timer;              /* [main] pending: out of descriptors, not accepting */
+    atomic_bool served;                   /* [atomic] somebody has entered an export */
     atomic_bool stopping;                 /* [atomic] SIGTERM was seen: requests get ESHUTDOWN */
     _Atomic int64_t memory;               /* [atomic] bytes held for all clients */
     int64_t max_memory;                   /* [const] */

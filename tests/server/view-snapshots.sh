@@ -66,7 +66,7 @@ refused() {
     grep -qF -- "$message" "$tmp/err" || fail "no \"$message\" in: $(cat "$tmp/err")"
 }
 refused 'snapshot.id=2,snapshot.name=a,b' --format=qcow2 -l nonesuch "$tmp/disk"
-refused 'should be NAME or' --format=qcow2 -l snapshot.nam=x "$tmp/disk"
+refused 'should be NAME or' --format=qcow2 -l snapshot.title=x "$tmp/disk"
 refused 'do not go together' --format=qcow2 -s -l 1 "$tmp/disk"
 truncate -s 1M "$tmp/raw"
 refused 'does not support internal snapshots' --format=raw -l 1 "$tmp/raw"

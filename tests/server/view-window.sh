@@ -26,8 +26,9 @@ for fmt in raw qcow2; do
 done
 
 # A window in the middle, of two images at once, one of them named by its options.
+opts="driver=qcow2,,file.driver=file,,file.filename=$tmp/disk.qcow2"
 start_server --export name=a,image="$tmp/disk.raw",format=raw,offset=2M,size=1M \
-    --export name=b,image-opts=on,offset=5M,size=1536k,image="driver=qcow2,,file.driver=file,,file.filename=$tmp/disk.qcow2"
+    --export name=b,image-opts=on,offset=5M,size=1536k,image="$opts"
 [ "$(nbdinfo --size "nbd+unix:///a?socket=$sock")" -eq $((1 << 20)) ] || fail "size of a"
 [ "$(nbdinfo --size "nbd+unix:///b?socket=$sock")" -eq $((1536 << 10)) ] || fail "size of b"
 qemu-io -f raw -c 'read -q -P 12 0 1M' -c 'write -q -P 42 0 1M' "nbd+unix:///a?socket=$sock"
