@@ -30,6 +30,7 @@ static void clear_export(ExportConfig *export)
     free(export->format);
     free(export->throttle_group);
     free(export->load_snapshot);
+    access_rules_clear(&export->access);
 }
 
 ExportConfig *export_config_ref(ExportConfig *cfg)
@@ -58,6 +59,7 @@ static ExportConfig *copy_defaults(const Config *config)
     export->format = xstrdup(config->defaults.format);
     export->throttle_group = xstrdup(config->defaults.throttle_group);
     export->load_snapshot = xstrdup(config->defaults.load_snapshot);
+    access_rules_inherit(&export->access, &config->defaults.access);
     return export;
 }
 

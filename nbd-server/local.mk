@@ -13,6 +13,8 @@ nbd_server_nbd_export_SOURCES = \
 	common/option-list.h \
 	common/utf8.h \
 	common/xalloc.h \
+	nbd-server/access.c \
+	nbd-server/access.h \
 	nbd-server/announce.c \
 	nbd-server/budget.c \
 	nbd-server/budget.h \
@@ -38,11 +40,15 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/inetd.c \
 	nbd-server/iothread.c \
 	nbd-server/listen.c \
+	nbd-server/liveness.c \
+	nbd-server/liveness.h \
 	nbd-server/log-int.h \
 	nbd-server/log-output.c \
 	nbd-server/log.c \
 	nbd-server/main.c \
 	nbd-server/partition.c \
+	nbd-server/peer.c \
+	nbd-server/peer.h \
 	nbd-server/receive.c \
 	nbd-server/reply.c \
 	nbd-server/request.c \
