@@ -265,8 +265,10 @@ protocol_tests = \
 
 # nbd-export and real clients.
 server_tests = \
+	tests/server/announces-uris.py \
 	tests/server/cache-modes.sh \
 	tests/server/cache-none-copies-exactly.sh \
+	tests/server/exit-with-last-client.sh \
 	tests/server/export-key-errors.sh \
 	tests/server/exports-by-name.sh \
 	tests/server/fault-errors-reach-the-client.sh \
@@ -279,6 +281,7 @@ server_tests = \
 	tests/server/fork-and-pid-file.sh \
 	tests/server/fork-reports-errors.sh \
 	tests/server/help-and-version.sh \
+	tests/server/inetd.py \
 	tests/server/keepalive.sh \
 	tests/server/libnbd-async.sh \
 	tests/server/live-socket-is-refused.sh \
@@ -303,15 +306,22 @@ server_tests = \
 	tests/server/qemu-img.sh \
 	tests/server/qemu-io-patterns.sh \
 	tests/server/read-only.sh \
+	tests/server/run-command.sh \
 	tests/server/shared-limit-is-given-back.sh \
+	tests/server/socket-activation.py \
 	tests/server/stale-socket-is-replaced.sh \
 	tests/server/tcp-nodelay.sh \
 	tests/server/tcp-v4-v6-and-unix-at-once.sh \
+	tests/server/tells-systemd.py \
 	tests/server/threads.sh \
 	tests/server/throttle-group-is-shared.sh \
 	tests/server/throttle-holds-its-limits.sh \
 	tests/server/throttle-options.sh \
-	tests/server/two-servers-one-image.sh
+	tests/server/two-servers-one-image.sh \
+	tests/server/user-and-group.sh \
+	tests/server/view-partition.sh \
+	tests/server/view-snapshots.sh \
+	tests/server/view-window.sh
 
 # Images of QEMU's and ours, one request after the other.
 image_tests += \
@@ -436,7 +446,8 @@ code_tests = \
 	tests/code/manual-names-every-function.sh \
 	tests/code/shell.sh \
 	tests/code/spelling.sh \
-	tests/code/style.sh
+	tests/code/style.sh \
+	tests/code/systemd-units.sh
 
 TESTS += $(lib_tests) $(example_tests) $(protocol_tests) $(server_tests) $(plugin_tests)
 # The source is the same in every build; and where one thread works, no other gets in its way.
