@@ -213,6 +213,7 @@ protocol_tests = \
 	tests/protocol/meta-context-set.py \
 	tests/protocol/meta-context-set-replaces.py \
 	tests/protocol/meta-context-unknown-export.py \
+	tests/protocol/meta-contexts-at-once.py \
 	tests/protocol/multi-conn-is-coherent.py \
 	tests/protocol/option-bad-magic-closes-alone.py \
 	tests/protocol/option-flood-is-bounded.py \
@@ -263,6 +264,7 @@ protocol_tests = \
 
 # nbd-export and real clients.
 server_tests = \
+	tests/server/bitmap-must-not-change.sh \
 	tests/server/cache-modes.sh \
 	tests/server/cache-none-copies-exactly.sh \
 	tests/server/export-key-errors.sh \
@@ -282,6 +284,7 @@ server_tests = \
 	tests/server/locked-folder.sh \
 	tests/server/locks-against-qemu.sh \
 	tests/server/log-to-syslog-and-journal.sh \
+	tests/server/meta-contexts-as-qemu-nbd.sh \
 	tests/server/nbd-client-list.sh \
 	tests/server/nbd-driver-errors.sh \
 	tests/server/nbd-driver-reconnects.sh \
