@@ -254,6 +254,10 @@ const ConfigKey config_keys[] = {
       .help = "IMAGE is a list of driver options, not a file name" },
     { "read-only", 'r', NULL, EXPORT(read_only), .type = KEY_SWITCH, .def = "off",
       .help = "refuse writes" },
+    { "allow", 0, "RULE", EXPORT(access), .type = KEY_ALLOW,
+      .help = "clients that may enter, like net:10.0.0.0/8 or uid:1000 (may be repeated)" },
+    { "allow-read-only", 0, "RULE", EXPORT(access), .type = KEY_ALLOW_READ,
+      .help = "clients that may enter, but only read (may be repeated)" },
     { "shared", 'e', "NUM", EXPORT(max_clients), .type = KEY_NUMBER, .max = 1000000,
       .def = "0", .help = "most clients of an export at a time; 0: no limit" },
     { "cache", 0, "MODE", EXPORT(cache), .type = KEY_CHOICE, .choices = cache_choices,
@@ -293,6 +297,14 @@ const ConfigKey config_keys[] = {
     { "handshake-timeout", 0, "SECONDS", SERVER(handshake_timeout), .type = KEY_NUMBER,
       .min = 1, .max = 86400, .def = "10",
       .help = "a client that has not chosen an export by then is disconnected" },
+    { "payload-timeout", 0, "SECONDS", SERVER(payload_timeout), .type = KEY_NUMBER,
+      .max = 86400, .def = "60",
+      .help = "a client that stops inside a request, or takes no replies, is disconnected then" },
+    { "keepalive", 0, "SECONDS", SERVER(keepalive), .type = KEY_NUMBER, .max = 86400,
+      .def = "45", .help = "a TCP client whose machine does not answer is gone after this; 0: off" },
+    { "max-clients", 0, "NUM", SERVER(max_clients), .type = KEY_NUMBER, .min = 1,
+      .max = SERVER_MAX_CLIENTS, .def = "1000",
+      .help = "most clients of all exports at a time; more wait until one leaves" },
     { "drain-timeout", 0, "SECONDS", SERVER(drain_timeout), .type = KEY_NUMBER, .max = 86400,
       .def = "30", .help = "at the end, wait this long for requests in flight" },
     { "persistent", 't', NULL, SPECIAL(set_persistent),
@@ -602,6 +614,9 @@ bool config_key_set(const ConfigKey *key, Config *config, void *base, const char
         return add_name(key, field, value, errp);
     case KEY_LIMITS:
         return set_limits(config, base, value, errp);
+    case KEY_ALLOW:
+    case KEY_ALLOW_READ:
+        return access_rules_add(field, value, key->type == KEY_ALLOW_READ, errp);
     case KEY_SPECIAL:
         return key->set(config, value, errp);
     }

@@ -29,6 +29,7 @@ static void clear_export(ExportConfig *export)
     free(export->format);
     free(export->throttle_group);
     name_list_clear(&export->bitmaps);
+    access_rules_clear(&export->access);
 }
 
 ExportConfig *export_config_ref(ExportConfig *cfg)
@@ -57,6 +58,7 @@ static ExportConfig *copy_defaults(const Config *config)
     export->format = xstrdup(config->defaults.format);
     export->throttle_group = xstrdup(config->defaults.throttle_group);
     name_list_copy(&export->bitmaps, &config->defaults.bitmaps);
+    access_rules_inherit(&export->access, &config->defaults.access);
     return export;
 }
 

@@ -34,6 +34,9 @@ struct Config {
     unsigned threads;
     unsigned drain_timeout;        /* seconds */
     unsigned handshake_timeout;    /* seconds */
+    unsigned payload_timeout;      /* seconds; 0: none */
+    unsigned keepalive;            /* seconds; 0: off */
+    unsigned max_clients;          /* of all exports together */
     int64_t max_memory;            /* bytes held for all clients */
     char *pid_file;                /* NULL: none */
     int ready_fd;                  /* -1: none */
@@ -70,6 +73,8 @@ enum key_type {
     KEY_BYTE_RATE,   /* double: a size a second */
     KEY_NAMES,       /* NameList: adds one; min and max as for KEY_STRING */
     KEY_LIMITS,      /* several keys of KEY_LIMIT as a list */
+    KEY_ALLOW,       /* AccessRules: one more rule */
+    KEY_ALLOW_READ,  /* AccessRules: one more rule, to read only */
     KEY_SPECIAL,     /* `set` knows */
 };
 

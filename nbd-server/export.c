@@ -41,13 +41,14 @@ static void warn_if_guessed(const Export *export, const ExportConfig *cfg)
     }
 }
 
-static uint16_t transmission_flags(bool read_only, bool write_through)
+uint16_t export_flags(const Export *export, bool read_only)
 {
     unsigned flags = NBD_FLAG_HAS_FLAGS | NBD_FLAG_SEND_FUA | NBD_FLAG_SEND_CACHE |
                      NBD_FLAG_CAN_MULTI_CONN;   /* one BlockBackend: a flush covers them all */
 
     /* That is how a client learns that what is answered is stable: there is nothing to flush. */
-    flags |= write_through ? 0 : NBD_FLAG_SEND_FLUSH;
+    flags |= export->write_through ? 0 : NBD_FLAG_SEND_FLUSH;
+    flags |= export->rotational ? NBD_FLAG_ROTATIONAL : 0;
     flags |= read_only ? NBD_FLAG_READ_ONLY
                        : NBD_FLAG_SEND_TRIM | NBD_FLAG_SEND_WRITE_ZEROES | NBD_FLAG_SEND_FAST_ZERO;
     return (uint16_t)flags;
@@ -81,11 +82,8 @@ static bool describe(Export *export, const ExportConfig *cfg, Error **errp)
     }
     export->size = (uint64_t)size;
     export->write_through = !blk_enable_write_cache(blk);
-    export->flags = transmission_flags(export->read_only, export->write_through);
-    if (cfg->rotational == ROTATIONAL_ON ||
-        (cfg->rotational == ROTATIONAL_AUTO && export_is_rotational(blk))) {
-        export->flags |= NBD_FLAG_ROTATIONAL;
-    }
+    export->rotational = cfg->rotational == ROTATIONAL_ON ||
+                         (cfg->rotational == ROTATIONAL_AUTO && export_is_rotational(blk));
     export->min_block = 1;      /* the block layer serves any alignment */
     export->pref_block = preferred_block(blk);
     export->max_block = NBD_MAX_REQUEST;

@@ -35,7 +35,7 @@ int coroutine_fn handshake_export_name(Handshake *hs)
     if (hs->conn->extended) {
         return handshake_violation(hs, "NBD_OPT_EXPORT_NAME after NBD_OPT_EXTENDED_HEADERS");
     }
-    export = exports_find(hs->server, hs->data, hs->len);
+    export = handshake_find_export(hs, hs->data, hs->len);
     if (!export) {
         return handshake_violation(hs, "no export \"%.*s\"", (int)hs->len, (char *)hs->data);
     }

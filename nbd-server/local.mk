@@ -13,6 +13,8 @@ nbd_server_nbd_export_SOURCES = \
 	common/option-list.h \
 	common/utf8.h \
 	common/xalloc.h \
+	nbd-server/access.c \
+	nbd-server/access.h \
 	nbd-server/block-status.c \
 	nbd-server/budget.c \
 	nbd-server/budget.h \
@@ -37,12 +39,16 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/handshake.h \
 	nbd-server/iothread.c \
 	nbd-server/listen.c \
+	nbd-server/liveness.c \
+	nbd-server/liveness.h \
 	nbd-server/log-int.h \
 	nbd-server/log-output.c \
 	nbd-server/log.c \
 	nbd-server/main.c \
 	nbd-server/meta-context.c \
 	nbd-server/meta-context.h \
+	nbd-server/peer.c \
+	nbd-server/peer.h \
 	nbd-server/receive.c \
 	nbd-server/reply.c \
 	nbd-server/request.c \

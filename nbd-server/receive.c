@@ -325,6 +325,9 @@ static int coroutine_fn take_request(Client *c, const Header *h)
     req->offset = h->offset;
     req->len = h->len;
     c->n_requests++;
+    if (!c->tx_blocked) {
+        c->stalled_ns = 0;
+    }
     rx_consume(&c->rx, header_size(c));
     c->linger = true;
     if (h->type == NBD_CMD_BLOCK_STATUS && payload > 0 && c->conn.contexts) {

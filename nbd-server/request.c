@@ -404,7 +404,7 @@ uint32_t request_check(const Request *req, char *text)
     if (conn->extended && cmd->run == run_write && !(req->flags & NBD_CMD_FLAG_PAYLOAD_LEN)) {
         REFUSE(NBD_EINVAL, "%s without NBD_CMD_FLAG_PAYLOAD_LEN: no data came with it", cmd->name);
     }
-    if (cmd->writes && conn->export->read_only) {
+    if (cmd->writes && conn->read_only) {
         REFUSE(NBD_EPERM, "%s: the export is read-only", cmd->name);
     }
     if (cmd->run == request_run_block_status && !conn->contexts) {
