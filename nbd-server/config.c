@@ -28,8 +28,8 @@ static void clear_export(ExportConfig *export)
     free(export->image);
     free(export->format);
     free(export->throttle_group);
-    name_list_clear(&export->bitmaps);
     access_rules_clear(&export->access);
+    name_list_clear(&export->bitmaps);
 }
 
 ExportConfig *export_config_ref(ExportConfig *cfg)
@@ -57,8 +57,8 @@ static ExportConfig *copy_defaults(const Config *config)
     export->image = xstrdup(config->defaults.image);
     export->format = xstrdup(config->defaults.format);
     export->throttle_group = xstrdup(config->defaults.throttle_group);
-    name_list_copy(&export->bitmaps, &config->defaults.bitmaps);
     access_rules_inherit(&export->access, &config->defaults.access);
+    name_list_copy(&export->bitmaps, &config->defaults.bitmaps);
     return export;
 }
 

@@ -132,13 +132,14 @@ Export *handshake_find_export(Handshake *hs, const void *name, size_t len)
 
 uint16_t handshake_flags(Handshake *hs, Export *export)
 {
-    bool entered = hs->conn->export == export;
-    bool read_only = entered ? hs->conn->read_only
+    const Conn *conn = hs->conn;
+    bool contexts = hs->option == NBD_OPT_INFO || conn->contexts;
+    bool entered = conn->export == export;
+    bool read_only = entered ? conn->read_only
                              : handshake_access(hs, export) != ACCESS_FULL;
-    bool contexts = hs->option == NBD_OPT_INFO || hs->conn->contexts;
 
-    return export_flags(export, read_only) | (hs->conn->structured ? NBD_FLAG_SEND_DF : 0) |
-           (hs->conn->extended && contexts ? NBD_FLAG_BLOCK_STATUS_PAYLOAD : 0);
+    return export_flags(export, read_only) | (conn->structured ? NBD_FLAG_SEND_DF : 0) |
+           (conn->extended && contexts ? NBD_FLAG_BLOCK_STATUS_PAYLOAD : 0);
 }
 
 bool handshake_enter(Handshake *hs, Export *export)

@@ -45,10 +45,10 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/log-output.c \
 	nbd-server/log.c \
 	nbd-server/main.c \
-	nbd-server/meta-context.c \
-	nbd-server/meta-context.h \
 	nbd-server/peer.c \
 	nbd-server/peer.h \
+	nbd-server/meta-context.c \
+	nbd-server/meta-context.h \
 	nbd-server/receive.c \
 	nbd-server/reply.c \
 	nbd-server/request.c \

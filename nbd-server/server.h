@@ -110,10 +110,10 @@ struct ExportConfig {
     int open_flags;           /* BDRV_O_* from cache, aio, discard, read-only */
     ThrottleConfig limits;    /* --throttle */
     char *throttle_group;     /* NULL: shares its limits with none */
+    AccessRules access;
     bool allocation_depth;    /* clients may ask for the meta context */
     NameList bitmaps;         /* that clients may ask for */
     unsigned rotational;      /* enum rotational_choice */
-    AccessRules access;
     STAILQ_ENTRY(ExportConfig) link;   /* [main] its Config's list */
 };
 
@@ -134,7 +134,7 @@ struct Export {
     uint32_t min_block, pref_block, max_block;  /* [const] bytes: INFO_BLOCK_SIZE */
     bool read_only;                 /* [const] */
     bool write_through;             /* [const] what is answered is stable */
-    bool rotational;                /* [const] on a disk that turns */
+    bool rotational;                /* [const] on disks that turn */
     bool throttled;                 /* [main] has I/O limits */
     MetaContext *contexts;          /* [const] what it can tell about its parts */
     unsigned n_contexts;            /* [const] */
