@@ -168,6 +168,7 @@ protocol_tests = \
 	tests/protocol/costly-requests-leave-others-their-turn.py \
 	tests/protocol/df-without-structured-is-einval.py \
 	tests/protocol/disc-answers-what-is-in-flight.py \
+	tests/protocol/eshutdown-has-a-text.py \
 	tests/protocol/export-name-124-zeroes.py \
 	tests/protocol/export-name-unknown-closes.py \
 	tests/protocol/extended-headers-are-negotiated.py \
