@@ -36,6 +36,7 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/handshake-list.c \
 	nbd-server/handshake-meta.c \
 	nbd-server/handshake.c \
+	nbd-server/handshake-tls.c \
 	nbd-server/handshake.h \
 	nbd-server/iothread.c \
 	nbd-server/listen.c \
@@ -56,9 +57,20 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/rx-buffer.c \
 	nbd-server/rx-buffer.h \
 	nbd-server/server.h \
-	nbd-server/tls-none.c \
 	nbd-server/tls.h
 nbd_server_nbd_export_LDADD = libblkbackend.la $(JANSSON_LIBS)
+
+if HAVE_GNUTLS
+nbd_server_nbd_export_SOURCES += \
+	nbd-server/tls-certs.c \
+	nbd-server/tls-creds.c \
+	nbd-server/tls-int.h \
+	nbd-server/tls-psk.c \
+	nbd-server/tls-session.c
+nbd_server_nbd_export_LDADD += $(GNUTLS_LIBS)
+else
+nbd_server_nbd_export_SOURCES += nbd-server/tls-none.c
+endif
 
 # The same program to run from the build folder: a plain executable that finds the library there,
 # where libtool puts a shell script in front of the one that is to be installed.

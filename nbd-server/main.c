@@ -18,6 +18,7 @@
 #include "budget.h"
 #include "common/cleanup.h"
 #include "daemon.h"
+#include "tls.h"
 
 /* A client that is cut off at the drain timeout still gets this long for its requests to the
  * images; then the storage hangs, and waiting for it would never end. */
@@ -178,7 +179,7 @@ static bool start(const Config *config, Error **errp)
     }
     server.press_timer = aio_timer_new(qemu_get_aio_context(), QEMU_CLOCK_REALTIME, SCALE_NS,
                                        press, NULL);
-    return open_exports(config, errp) && iothreads_start(&server, errp) &&
+    return tls_reload(&server, errp) && open_exports(config, errp) && iothreads_start(&server, errp) &&
            listen_start(&server, errp) && daemon_ready(config, errp);
 }
 
@@ -206,6 +207,7 @@ static int serve(const Config *config)
     iothreads_stop(&server);
     timer_free(server.press_timer);
     server.press_timer = NULL;
+    tls_stop(&server);
     daemon_remove_pid_file(config);
     log_close();
     return ok ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -224,6 +226,11 @@ int main(int argc, char **argv)
     blkbackend_set_log_fn(log_library_message, NULL);
     if (config->action == CONFIG_HELP) {
         config_print_help();
+    } else if (config->action == CONFIG_MAKE_CERTS) {
+        if (!tls_make_certs(config->make_certs, &err)) {
+            log_error_free(err);
+            status = EXIT_FAILURE;
+        }
     } else if (config->action == CONFIG_VERSION) {
         printf("nbd-export %s\n", PACKAGE_VERSION);
     } else if (!log_open((enum log_target)config->log,
