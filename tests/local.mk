@@ -79,12 +79,18 @@ endif
 # The library as a stranger's program sees it: each links with libblkbackend.la alone.
 lib_tests = \
 	tests/lib/api-check \
-	tests/lib/qcow2-bitmaps-survive-power-cuts \
-	tests/lib/qcow2-snapshots-survive-power-cuts \
-	tests/lib/qcow2-survives-power-cuts \
 	tests/lib/storm \
 	tests/lib/straight-path
 tests_lib_api_check_LDADD = libblkbackend.la $(JANSSON_LIBS)
+tests_lib_storm_LDADD = libblkbackend.la $(JANSSON_LIBS)
+tests_lib_straight_path_LDADD = libblkbackend.la $(JANSSON_LIBS)
+
+# What a power cut leaves of an image.
+power_cut_tests = \
+	tests/lib/qcow2-bitmaps-survive-power-cuts \
+	tests/lib/qcow2-snapshots-survive-power-cuts \
+	tests/lib/qcow2-survives-power-cuts
+check_PROGRAMS += $(power_cut_tests)
 tests_lib_qcow2_bitmaps_survive_power_cuts_SOURCES = \
 	tests/choose-engine.c \
 	tests/cut-log.c \
@@ -121,8 +127,6 @@ tests_lib_qcow2_survives_power_cuts_SOURCES = \
 	tests/ram-file.c \
 	tests/ram-file.h
 tests_lib_qcow2_survives_power_cuts_LDADD = libblkbackend.la $(JANSSON_LIBS)
-tests_lib_storm_LDADD = libblkbackend.la $(JANSSON_LIBS)
-tests_lib_straight_path_LDADD = libblkbackend.la $(JANSSON_LIBS)
 
 # Whole images, compared with what qemu-img makes of the same arguments.
 image_tests = \
@@ -459,7 +463,7 @@ if !SANITIZED
 TESTS += $(code_tests)
 endif
 if !TSAN
-TESTS += $(image_tests) $(fuzz_tests) $(tools_tests)
+TESTS += $(image_tests) $(power_cut_tests) $(fuzz_tests) $(tools_tests)
 endif
 check_PROGRAMS += $(lib_tests)
 
