@@ -14,7 +14,7 @@
 #include "byte-order.h"
 #include "drivers/qcow2/qcow2.h"
 
-#define IMAGE "test-qcow2-bitmaps.image"
+#define IMAGE "image"
 #define DISK (20 * MIB + 512)
 #define MAX_AREAS 20000
 
@@ -716,14 +716,6 @@ static void changes_in_turn_agree_with_a_model(void **state)
     }
 }
 
-static int remove_files(void **state)
-{
-    (void)state;
-    unlink(IMAGE);
-    unlink(IMAGE ".copy");
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -754,5 +746,5 @@ int main(int argc, char **argv)
         printf("no qemu-img or no nbdinfo here\n");
         return 77;
     }
-    return cmocka_run_group_tests(tests, driver_test_setup, remove_files);
+    return cmocka_run_group_tests(tests, own_folder_setup, own_folder_remove);
 }

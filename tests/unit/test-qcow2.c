@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The format qcow2: what takes a program to ask for, on images made and checked by qemu-img. */
-#define PREFIX "test-qcow2"
 #include "qcow2-test.h"
 
 /* ---- another size ---- */
@@ -263,5 +262,5 @@ int main(void)
     if (!have_qemu_img()) {
         return 77;
     }
-    return cmocka_run_group_tests(tests, driver_test_setup, remove_files);
+    return cmocka_run_group_tests(tests, own_folder_setup, own_folder_remove);
 }
