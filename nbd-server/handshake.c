@@ -434,8 +434,8 @@ static void log_end(Handshake *hs, int error)
         log_msg(LOG_LEVEL_DEBUG, NULL, hs->conn, "closed in the handshake: shutting down");
         break;
     case -ETIMEDOUT:
-        log_msg(LOG_LEVEL_WARNING, NULL, hs->conn, "closed: no export chosen within the %u seconds of "
-                "--handshake-timeout", hs->server->config->handshake_timeout);
+        log_msg(LOG_LEVEL_WARNING, NULL, hs->conn, "closed: no export chosen within the %u "
+                "seconds of --handshake-timeout", hs->server->config->handshake_timeout);
         break;
     default:
         log_msg(LOG_LEVEL_INFO, NULL, hs->conn, "lost in the handshake: %s", strerror(-error));
@@ -462,6 +462,7 @@ int coroutine_fn handshake_run(Conn *conn)
         log_end(&hs, ret);
         return ret;
     }
+    atomic_store(&conn->server->served, true);
     log_msg(LOG_LEVEL_NOTICE, conn->export, conn, "connected");
     return 0;
 }

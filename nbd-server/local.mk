@@ -15,6 +15,7 @@ nbd_server_nbd_export_SOURCES = \
 	common/xalloc.h \
 	nbd-server/access.c \
 	nbd-server/access.h \
+	nbd-server/announce.c \
 	nbd-server/block-status.c \
 	nbd-server/budget.c \
 	nbd-server/budget.h \
@@ -38,6 +39,7 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/handshake.c \
 	nbd-server/handshake-tls.c \
 	nbd-server/handshake.h \
+	nbd-server/inetd.c \
 	nbd-server/iothread.c \
 	nbd-server/listen.c \
 	nbd-server/liveness.c \
@@ -46,6 +48,7 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/log-output.c \
 	nbd-server/log.c \
 	nbd-server/main.c \
+	nbd-server/partition.c \
 	nbd-server/peer.c \
 	nbd-server/peer.h \
 	nbd-server/meta-context.c \
@@ -54,11 +57,19 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/reply.c \
 	nbd-server/request.c \
 	nbd-server/rotational.c \
+	nbd-server/run.c \
 	nbd-server/rx-buffer.c \
 	nbd-server/rx-buffer.h \
 	nbd-server/server.h \
-	nbd-server/tls.h
-nbd_server_nbd_export_LDADD = libblkbackend.la $(JANSSON_LIBS)
+	nbd-server/systemd.c \
+	nbd-server/systemd.h \
+	nbd-server/tls.h \
+	nbd-server/uri.c \
+	nbd-server/uri.h \
+	nbd-server/user.c \
+	nbd-server/view.c \
+	nbd-server/view.h
+nbd_server_nbd_export_LDADD = libblkbackend.la $(JANSSON_LIBS) $(BLKID_LIBS)
 
 if HAVE_GNUTLS
 nbd_server_nbd_export_SOURCES += \

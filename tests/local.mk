@@ -79,12 +79,18 @@ endif
 # The library as a stranger's program sees it: each links with libblkbackend.la alone.
 lib_tests = \
 	tests/lib/api-check \
-	tests/lib/qcow2-bitmaps-survive-power-cuts \
-	tests/lib/qcow2-snapshots-survive-power-cuts \
-	tests/lib/qcow2-survives-power-cuts \
 	tests/lib/storm \
 	tests/lib/straight-path
 tests_lib_api_check_LDADD = libblkbackend.la $(JANSSON_LIBS)
+tests_lib_storm_LDADD = libblkbackend.la $(JANSSON_LIBS)
+tests_lib_straight_path_LDADD = libblkbackend.la $(JANSSON_LIBS)
+
+# What a power cut leaves of an image.
+power_cut_tests = \
+	tests/lib/qcow2-bitmaps-survive-power-cuts \
+	tests/lib/qcow2-snapshots-survive-power-cuts \
+	tests/lib/qcow2-survives-power-cuts
+check_PROGRAMS += $(power_cut_tests)
 tests_lib_qcow2_bitmaps_survive_power_cuts_SOURCES = \
 	tests/choose-engine.c \
 	tests/cut-log.c \
@@ -121,8 +127,6 @@ tests_lib_qcow2_survives_power_cuts_SOURCES = \
 	tests/ram-file.c \
 	tests/ram-file.h
 tests_lib_qcow2_survives_power_cuts_LDADD = libblkbackend.la $(JANSSON_LIBS)
-tests_lib_storm_LDADD = libblkbackend.la $(JANSSON_LIBS)
-tests_lib_straight_path_LDADD = libblkbackend.la $(JANSSON_LIBS)
 
 # Whole images, compared with what qemu-img makes of the same arguments.
 image_tests = \
@@ -168,6 +172,7 @@ protocol_tests = \
 	tests/protocol/costly-requests-leave-others-their-turn.py \
 	tests/protocol/df-without-structured-is-einval.py \
 	tests/protocol/disc-answers-what-is-in-flight.py \
+	tests/protocol/eshutdown-has-a-text.py \
 	tests/protocol/export-name-124-zeroes.py \
 	tests/protocol/export-name-unknown-closes.py \
 	tests/protocol/extended-headers-are-negotiated.py \
@@ -214,6 +219,7 @@ protocol_tests = \
 	tests/protocol/meta-context-set.py \
 	tests/protocol/meta-context-set-replaces.py \
 	tests/protocol/meta-context-unknown-export.py \
+	tests/protocol/meta-contexts-at-once.py \
 	tests/protocol/multi-conn-is-coherent.py \
 	tests/protocol/option-bad-magic-closes-alone.py \
 	tests/protocol/option-flood-is-bounded.py \
@@ -275,8 +281,11 @@ protocol_tests = \
 
 # nbd-export and real clients.
 server_tests = \
+	tests/server/announces-uris.py \
+	tests/server/bitmap-must-not-change.sh \
 	tests/server/cache-modes.sh \
 	tests/server/cache-none-copies-exactly.sh \
+	tests/server/exit-with-last-client.sh \
 	tests/server/export-key-errors.sh \
 	tests/server/exports-by-name.sh \
 	tests/server/fault-errors-reach-the-client.sh \
@@ -289,6 +298,7 @@ server_tests = \
 	tests/server/fork-and-pid-file.sh \
 	tests/server/fork-reports-errors.sh \
 	tests/server/help-and-version.sh \
+	tests/server/inetd.py \
 	tests/server/keepalive.sh \
 	tests/server/libnbd-async.sh \
 	tests/server/live-socket-is-refused.sh \
@@ -297,6 +307,7 @@ server_tests = \
 	tests/server/log-to-syslog-and-journal.sh \
 	tests/server/make-certs.sh \
 	tests/server/max-clients.sh \
+	tests/server/meta-contexts-as-qemu-nbd.sh \
 	tests/server/nbd-client-list.sh \
 	tests/server/nbd-driver-errors.sh \
 	tests/server/nbd-driver-reconnects.sh \
@@ -315,10 +326,13 @@ server_tests = \
 	tests/server/qemu-img.sh \
 	tests/server/qemu-io-patterns.sh \
 	tests/server/read-only.sh \
+	tests/server/run-command.sh \
 	tests/server/shared-limit-is-given-back.sh \
+	tests/server/socket-activation.py \
 	tests/server/stale-socket-is-replaced.sh \
 	tests/server/tcp-nodelay.sh \
 	tests/server/tcp-v4-v6-and-unix-at-once.sh \
+	tests/server/tells-systemd.py \
 	tests/server/threads.sh \
 	tests/server/throttle-group-is-shared.sh \
 	tests/server/throttle-holds-its-limits.sh \
@@ -328,7 +342,11 @@ server_tests = \
 	tests/server/tls-fio-verify.sh \
 	tests/server/tls-option-errors.sh \
 	tests/server/tls-refuses-wrong-credentials.sh \
-	tests/server/two-servers-one-image.sh
+	tests/server/two-servers-one-image.sh \
+	tests/server/user-and-group.sh \
+	tests/server/view-partition.sh \
+	tests/server/view-snapshots.sh \
+	tests/server/view-window.sh
 
 # Images of QEMU's and ours, one request after the other.
 image_tests += \
@@ -453,7 +471,8 @@ code_tests = \
 	tests/code/manual-names-every-function.sh \
 	tests/code/shell.sh \
 	tests/code/spelling.sh \
-	tests/code/style.sh
+	tests/code/style.sh \
+	tests/code/systemd-units.sh
 
 TESTS += $(lib_tests) $(example_tests) $(protocol_tests) $(server_tests) $(plugin_tests)
 # The source is the same in every build; and where one thread works, no other gets in its way.
@@ -461,7 +480,7 @@ if !SANITIZED
 TESTS += $(code_tests)
 endif
 if !TSAN
-TESTS += $(image_tests) $(fuzz_tests) $(tools_tests)
+TESTS += $(image_tests) $(power_cut_tests) $(fuzz_tests) $(tools_tests)
 endif
 check_PROGRAMS += $(lib_tests)
 
