@@ -52,6 +52,8 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/rx-buffer.c \
 	nbd-server/rx-buffer.h \
 	nbd-server/server.h \
+	nbd-server/succession.c \
+	nbd-server/succession.h \
 	nbd-server/tls-none.c \
 	nbd-server/tls.h
 nbd_server_nbd_export_LDADD = libblkbackend.la $(JANSSON_LIBS)

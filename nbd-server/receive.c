@@ -237,6 +237,7 @@ static int coroutine_fn take_request(Client *c, unsigned type, const struct nbd_
         return -ENOMEM;
     }
     req->cmd = command_find(type);
+    req->position = position;
     req->cookie = wire->cookie;
     req->flags = be16toh(wire->flags);
     req->offset = be64toh(wire->offset);
@@ -311,6 +312,7 @@ void coroutine_fn transmission_run(Conn *conn)
     Client *c = client_of(conn);
     ssize_t ret;
 
+    client_add_busy(c, 1);
     do {
         size_t need;
 

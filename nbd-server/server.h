@@ -127,6 +127,7 @@ struct Export {
     bool throttled;                 /* [main] has I/O limits */
     QEMUTimer *deadline;            /* [main] cuts off who stays after a hard removal; or NULL */
     atomic_uint clients;            /* [atomic] */
+    TAILQ_HEAD(, Conn) conns;       /* [lock] in the order they came */
     TAILQ_ENTRY(Export) link;       /* [exports_lock] until it is closed */
 };
 
@@ -198,6 +199,7 @@ struct Conn {
     bool base_allocation;           /* [conn] meta context selected for `export` */
     uint32_t meta_context_id;       /* [conn] */
     TAILQ_ENTRY(Conn) link;         /* [conn's thread's list] */
+    TAILQ_ENTRY(Conn) export_link;  /* [export's lock] */
     /* the rest (receive buffer, reply queue, counters) is conn.c's: conn-int.h */
 };
 
