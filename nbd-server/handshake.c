@@ -18,6 +18,7 @@
 #include "common/byte-order.h"
 #include "common/nbd-protocol.h"
 #include "config.h"
+#include "succession.h"
 #include "tls.h"
 
 #define OUT_SEND_SIZE (32u << 10)    /* replies are sent at the latest when there are so many */
@@ -145,14 +146,30 @@ uint16_t handshake_flags(Handshake *hs, Export *export)
            (conn->extended && contexts ? NBD_FLAG_BLOCK_STATUS_PAYLOAD : 0);
 }
 
-bool handshake_enter(Handshake *hs, Export *export)
+/* A place in the export may be kept by a connection that its client has lost. */
+static bool coroutine_fn take_place(Conn *conn, Export *export)
+{
+    return export_enter(export) ||
+           (!export->removed && succession_settle(conn, export, true) && export_enter(export));
+}
+
+bool coroutine_fn handshake_enter(Handshake *hs, Export *export, const char **reason)
 {
     Conn *conn = hs->conn;
 
-    if (!export_enter(export)) {
+    if (!take_place(conn, export)) {
+        *reason = "the export has as many clients as it may have";
         return false;
     }
     conn->export = export_ref(export);
+    succession_join(conn);
+    if (!succession_settle(conn, export, false)) {
+        succession_leave(conn);
+        export_unref(conn->export);
+        conn->export = NULL;
+        *reason = "writes of this client's older connections are still under way: try again";
+        return false;
+    }
     conn->read_only = handshake_access(hs, export) != ACCESS_FULL;
     /* Contexts selected for another export do not count: "NBD_OPT_SET_META_CONTEXT". */
     conn->contexts = hs->meta_export == export ? hs->meta_contexts : 0;
