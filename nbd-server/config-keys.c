@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <blkbackend/dirty-bitmap.h>
+
 #include "common/cleanup.h"
 #include "common/human-size.h"
 #include "common/nbd-protocol.h"
@@ -192,6 +194,13 @@ static const struct key_choice discard_choices[] = {
     { NULL, 0 },
 };
 
+static const struct key_choice rotational_choices[] = {
+    { "auto", ROTATIONAL_AUTO },
+    { "on", ROTATIONAL_ON },
+    { "off", ROTATIONAL_OFF },
+    { NULL, 0 },
+};
+
 static const struct key_choice aio_choices[] = {
     { "auto", AIO_AUTO },
     { "threads", AIO_THREADS },
@@ -256,6 +265,14 @@ const ConfigKey config_keys[] = {
       .def = "writeback", .help = "host cache and write cache" },
     { "discard", 0, "MODE", EXPORT(discard), .type = KEY_CHOICE, .choices = discard_choices,
       .def = "ignore", .help = "whether a client's trim frees space in the image" },
+    { "rotational", 0, "MODE", EXPORT(rotational), .type = KEY_CHOICE,
+      .choices = rotational_choices, .def = "auto",
+      .help = "tell clients that the disk is one that turns" },
+    { "allocation-depth", 'A', NULL, EXPORT(allocation_depth), .type = KEY_SWITCH, .def = "off",
+      .help = "tell clients which image of a chain has the data (qemu:allocation-depth)" },
+    { "bitmap", 'B', "NAME", EXPORT(bitmaps), .type = KEY_NAMES, .min = 1,
+      .max = BDRV_BITMAP_MAX_NAME_SIZE,
+      .help = "tell clients what this dirty bitmap says (may be repeated)" },
     { "throttle", 0, "LIST", EXPORT(limits), .type = KEY_LIMITS,
       .help = "limit reads and writes: KEY=VALUE,KEY=VALUE,..." },
 
@@ -406,6 +423,31 @@ const ConfigKey *config_key_find_short(char short_name)
     return NULL;
 }
 
+/* ---- lists ---- */
+
+void name_list_add(NameList *list, const char *name)
+{
+    list->names = xalloc_check(reallocarray(list->names, list->n + 1, sizeof(list->names[0])));
+    list->names[list->n++] = xstrdup(name);
+}
+
+void name_list_copy(NameList *to, const NameList *from)
+{
+    *to = (NameList){ .names = NULL };
+    for (unsigned i = 0; i < from->n; i++) {
+        name_list_add(to, from->names[i]);
+    }
+}
+
+void name_list_clear(NameList *list)
+{
+    for (unsigned i = 0; i < list->n; i++) {
+        free(list->names[i]);
+    }
+    free(list->names);
+    *list = (NameList){ .names = NULL };
+}
+
 /* ---- setting ---- */
 
 static bool set_switch(bool *field, const char *value, Error **errp)
@@ -438,7 +480,7 @@ static bool is_utf8(const char *text)
     return true;
 }
 
-static bool set_string(const ConfigKey *key, char **field, const char *value, Error **errp)
+static bool check_string(const ConfigKey *key, const char *value, Error **errp)
 {
     size_t len = strlen(value);
 
@@ -450,12 +492,35 @@ static bool set_string(const ConfigKey *key, char **field, const char *value, Er
         error_setg(errp, "is %zu bytes long, at most %" PRId64 " are possible", len, key->max);
         return false;
     }
-    if (key->max == NBD_MAX_STRING && !is_utf8(value)) {
+    if ((key->max == NBD_MAX_STRING || key->type == KEY_NAMES) && !is_utf8(value)) {
         error_setg(errp, "is not UTF-8, and clients expect that");
+        return false;
+    }
+    return true;
+}
+
+static bool set_string(const ConfigKey *key, char **field, const char *value, Error **errp)
+{
+    if (!check_string(key, value, errp)) {
         return false;
     }
     free(*field);
     *field = xstrdup(value);
+    return true;
+}
+
+static bool add_name(const ConfigKey *key, NameList *list, const char *value, Error **errp)
+{
+    if (!check_string(key, value, errp)) {
+        return false;
+    }
+    for (unsigned i = 0; i < list->n; i++) {
+        if (strcmp(list->names[i], value) == 0) {
+            error_setg(errp, "\"%s\" is given twice", value);
+            return false;
+        }
+    }
+    name_list_add(list, value);
     return true;
 }
 
@@ -568,6 +633,8 @@ bool config_key_set(const ConfigKey *key, Config *config, void *base, const char
     case KEY_RATE:
     case KEY_BYTE_RATE:
         return set_rate(key, field, value, errp);
+    case KEY_NAMES:
+        return add_name(key, field, value, errp);
     case KEY_LIMITS:
         return set_limits(config, base, value, errp);
     case KEY_ALLOW:

@@ -31,6 +31,7 @@ static void clear_export(ExportConfig *export)
     free(export->throttle_group);
     free(export->load_snapshot);
     access_rules_clear(&export->access);
+    name_list_clear(&export->bitmaps);
 }
 
 ExportConfig *export_config_ref(ExportConfig *cfg)
@@ -60,6 +61,7 @@ static ExportConfig *copy_defaults(const Config *config)
     export->throttle_group = xstrdup(config->defaults.throttle_group);
     export->load_snapshot = xstrdup(config->defaults.load_snapshot);
     access_rules_inherit(&export->access, &config->defaults.access);
+    name_list_copy(&export->bitmaps, &config->defaults.bitmaps);
     return export;
 }
 

@@ -58,6 +58,7 @@ enum cache_choice {
     CACHE_WRITEBACK, CACHE_WRITETHROUGH, CACHE_NONE, CACHE_DIRECTSYNC, CACHE_UNSAFE
 };
 enum discard_choice { DISCARD_IGNORE, DISCARD_UNMAP };
+enum rotational_choice { ROTATIONAL_AUTO, ROTATIONAL_ON, ROTATIONAL_OFF };
 enum aio_choice { AIO_AUTO, AIO_THREADS, AIO_IO_URING, AIO_NATIVE };
 
 /* NULL with errp set if the command line cannot be used. */
@@ -74,6 +75,7 @@ enum key_type {
     KEY_CHOICE,      /* unsigned: a value of `choices` */
     KEY_RATE,        /* double: whole units a second */
     KEY_BYTE_RATE,   /* double: a size a second */
+    KEY_NAMES,       /* NameList: adds one; min and max as for KEY_STRING */
     KEY_LIMITS,      /* several keys of KEY_LIMIT as a list */
     KEY_ALLOW,       /* AccessRules: one more rule */
     KEY_ALLOW_READ,  /* AccessRules: one more rule, to read only */
@@ -100,7 +102,7 @@ typedef struct ConfigKey {
     unsigned scope;                    /* enum key_scope */
     enum key_type type;
     size_t offset;                     /* in Config or ExportConfig */
-    int64_t min, max;                  /* KEY_NUMBER, KEY_SIZE; KEY_STRING: bytes */
+    int64_t min, max;                  /* KEY_NUMBER, KEY_SIZE; KEY_STRING, _NAMES: bytes */
     const struct key_choice *choices;  /* KEY_CHOICE */
     /* KEY_SPECIAL; value is NULL if the command line had none. */
     bool (*set)(Config *config, const char *value, Error **errp);
@@ -123,6 +125,10 @@ bool config_key_set(const ConfigKey *key, Config *config, void *base, const char
 bool config_key_set_in_list(Config *config, void *base, const char *name, unsigned scopes,
                             const char *prefix, const char *value, Error **errp);
 void config_set_defaults(Config *config);
+
+void name_list_add(NameList *list, const char *name);
+void name_list_copy(NameList *to, const NameList *from);
+void name_list_clear(NameList *list);
 void config_print_help(void);
 
 #endif

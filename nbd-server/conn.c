@@ -178,9 +178,9 @@ static void coroutine_fn give_way(Client *c)
     qemu_coroutine_yield();
 }
 
-bool coroutine_fn client_admit(Client *c, uint32_t len)
+bool coroutine_fn client_admit(Client *c, uint64_t len)
 {
-    c->turn_work += REQUEST_WORK + len;
+    c->turn_work += REQUEST_WORK + (len < TURN_WORK_MAX ? len : TURN_WORK_MAX);
     if (c->turn_work > TURN_WORK_MAX) {
         give_way(c);
     }

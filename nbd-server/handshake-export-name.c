@@ -4,6 +4,7 @@
  */
 #include "handshake.h"
 
+#include <errno.h>
 #include <stddef.h>
 
 #include "common/byte-order.h"
@@ -16,6 +17,7 @@ static int coroutine_fn enter(Handshake *hs, Export *export)
                                      : sizeof(reply);
     int ret;
 
+    export_refresh_size(export);
     if (!handshake_enter(hs, export)) {
         return handshake_violation(hs, "export \"%s\" has as many clients as it may have",
                                    export->name);
@@ -28,11 +30,15 @@ static int coroutine_fn enter(Handshake *hs, Export *export)
 
 int coroutine_fn handshake_export_name(Handshake *hs)
 {
-    Export *export = handshake_find_export(hs, hs->data, hs->len);
+    Export *export;
     int ret;
 
+    if (hs->conn->extended) {
+        return handshake_violation(hs, "NBD_OPT_EXPORT_NAME after NBD_OPT_EXTENDED_HEADERS");
+    }
+    export = handshake_find_export(hs, hs->data, hs->len);
     if (!export) {
-        return handshake_violation(hs, "no export \"%.*s\"", (int)hs->len, (char *)hs->data);
+        return -EPROTO;     /* logged already */
     }
     ret = enter(hs, export);
     export_unref(export);

@@ -102,6 +102,7 @@ static int coroutine_fn tell_or_enter(Handshake *hs, Export *export, const InfoR
 {
     int ret;
 
+    export_refresh_size(export);
     if (go && !handshake_enter(hs, export)) {
         return handshake_error(hs, NBD_REP_ERR_POLICY,
                                "the export has as many clients as it may have");

@@ -86,9 +86,12 @@ int coroutine_fn handshake_error(Handshake *hs, uint32_t type, const char *fmt, 
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
     iov.iov_len = strlen(text);
-    /* Clients try what a server may know, and do without; other errors refuse them something. */
-    log_msg(type == NBD_REP_ERR_UNSUP ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, NULL, hs->conn,
-            "option %s (%" PRIu32 "): %s", option_name(hs->option), hs->option, text);
+    /* Clients try what a server may know, and do without; and an export that was not found is in
+     * the log already.  Other errors refuse them something. */
+    log_msg(type == NBD_REP_ERR_UNSUP || type == NBD_REP_ERR_UNKNOWN ? LOG_LEVEL_INFO
+                                                                     : LOG_LEVEL_WARNING,
+            NULL, hs->conn, "option %s (%" PRIu32 "): %s", option_name(hs->option), hs->option,
+            text);
     return handshake_reply(hs, type, &iov, 1);
 }
 
@@ -122,7 +125,10 @@ Export *handshake_find_export(Handshake *hs, const void *name, size_t len)
 {
     Export *export = exports_find(hs->server, name, len);
 
-    if (export && handshake_access(hs, export) == ACCESS_NONE) {
+    if (!export) {
+        log_msg(LOG_LEVEL_WARNING, NULL, hs->conn, "refused: there is no export \"%.*s\"",
+                (int)len, (const char *)name);
+    } else if (handshake_access(hs, export) == ACCESS_NONE) {
         log_msg(LOG_LEVEL_WARNING, export, hs->conn, "refused: no rule allows this client");
         export_unref(export);
         export = NULL;
@@ -132,11 +138,14 @@ Export *handshake_find_export(Handshake *hs, const void *name, size_t len)
 
 uint16_t handshake_flags(Handshake *hs, Export *export)
 {
-    bool entered = hs->conn->export == export;
-    bool read_only = entered ? hs->conn->read_only
+    const Conn *conn = hs->conn;
+    bool contexts = hs->option == NBD_OPT_INFO || conn->contexts;
+    bool entered = conn->export == export;
+    bool read_only = entered ? conn->read_only
                              : handshake_access(hs, export) != ACCESS_FULL;
 
-    return export_flags(export, read_only) | (hs->conn->structured ? NBD_FLAG_SEND_DF : 0);
+    return export_flags(export, read_only) | (conn->structured ? NBD_FLAG_SEND_DF : 0) |
+           (conn->extended && contexts ? NBD_FLAG_BLOCK_STATUS_PAYLOAD : 0);
 }
 
 bool handshake_enter(Handshake *hs, Export *export)
@@ -149,7 +158,7 @@ bool handshake_enter(Handshake *hs, Export *export)
     conn->export = export_ref(export);
     conn->read_only = handshake_access(hs, export) != ACCESS_FULL;
     /* Contexts selected for another export do not count: "NBD_OPT_SET_META_CONTEXT". */
-    conn->base_allocation = conn->structured && hs->meta_export == export;
+    conn->contexts = hs->meta_export == export ? hs->meta_contexts : 0;
     return true;
 }
 
@@ -204,7 +213,19 @@ static int coroutine_fn handshake_abort(Handshake *hs)
 
 static int coroutine_fn handshake_structured_reply(Handshake *hs)
 {
+    if (hs->conn->extended) {
+        return handshake_error(hs, NBD_REP_ERR_EXT_HEADER_REQD,
+                               "extended headers are negotiated, which take precedence");
+    }
     hs->conn->structured = true;
+    return handshake_ack(hs);
+}
+
+/* Their replies are chunks as structured ones are, under another header. */
+static int coroutine_fn handshake_extended_headers(Handshake *hs)
+{
+    hs->conn->structured = true;
+    hs->conn->extended = true;
     return handshake_ack(hs);
 }
 
@@ -238,6 +259,7 @@ static const OptionRow options[] = {
     { NBD_OPT_STRUCTURED_REPLY, DATA_NONE, "STRUCTURED_REPLY", handshake_structured_reply },
     { NBD_OPT_LIST_META_CONTEXT, DATA_READ, "LIST_META_CONTEXT", handshake_list_meta_context },
     { NBD_OPT_SET_META_CONTEXT, DATA_READ, "SET_META_CONTEXT", handshake_set_meta_context },
+    { NBD_OPT_EXTENDED_HEADERS, DATA_NONE, "EXTENDED_HEADERS", handshake_extended_headers },
 };
 
 static const OptionRow *find_option(uint32_t option)

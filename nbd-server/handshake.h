@@ -29,7 +29,8 @@ typedef struct Handshake {
     uint8_t *out;            /* replies that are not sent yet */
     size_t out_len, out_size;
 
-    Export *meta_export;     /* base:allocation is selected for this one: a reference */
+    Export *meta_export;     /* a reference: what the contexts were selected for; NULL: nothing */
+    uint32_t meta_contexts;  /* a set */
 } Handshake;
 
 /* What the function of an option returns; negative: close the connection. */

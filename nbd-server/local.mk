@@ -16,6 +16,7 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/access.c \
 	nbd-server/access.h \
 	nbd-server/announce.c \
+	nbd-server/block-status.c \
 	nbd-server/budget.c \
 	nbd-server/budget.h \
 	nbd-server/channel.c \
@@ -49,9 +50,12 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/partition.c \
 	nbd-server/peer.c \
 	nbd-server/peer.h \
+	nbd-server/meta-context.c \
+	nbd-server/meta-context.h \
 	nbd-server/receive.c \
 	nbd-server/reply.c \
 	nbd-server/request.c \
+	nbd-server/rotational.c \
 	nbd-server/run.c \
 	nbd-server/rx-buffer.c \
 	nbd-server/rx-buffer.h \

@@ -31,6 +31,7 @@ typedef struct Conn Conn;
 typedef struct IoThread IoThread;
 typedef struct Listener Listener;
 typedef struct Request Request;
+typedef struct MetaContext MetaContext;
 typedef struct Config Config;
 typedef struct ExportConfig ExportConfig;
 
@@ -90,6 +91,12 @@ void log_library_message(void *opaque, const char *message);
 
 /* ---- config.c, config-keys.c: command line to Config (config.h), by one table ---- */
 
+/* What a key that may be repeated was given. */
+typedef struct NameList {
+    char **names;
+    unsigned n;
+} NameList;
+
 /* Never changes once config_parse() has returned: other settings are another ExportConfig. */
 struct ExportConfig {
     atomic_uint refs;         /* [atomic] */
@@ -109,6 +116,9 @@ struct ExportConfig {
     int64_t offset, size;     /* bytes: the part of the image to show; size -1: to its end */
     unsigned partition;       /* or this partition; 0: none */
     AccessRules access;
+    bool allocation_depth;    /* clients may ask for the meta context */
+    NameList bitmaps;         /* that clients may ask for */
+    unsigned rotational;      /* enum rotational_choice */
     STAILQ_ENTRY(ExportConfig) link;   /* [main] its Config's list */
 };
 
@@ -125,11 +135,14 @@ struct Export {
     pthread_mutex_t lock;
     ExportConfig *cfg;              /* [lock] its settings: export_settings() */
     BlockBackend *blk;              /* [const] one reference */
-    uint64_t size;                  /* [const] bytes */
+    _Atomic uint64_t size;          /* [atomic] bytes, when it was last looked at */
     uint32_t min_block, pref_block, max_block;  /* [const] bytes: INFO_BLOCK_SIZE */
     bool read_only;                 /* [const] */
     bool write_through;             /* [const] what is answered is stable */
+    bool rotational;                /* [const] on disks that turn */
     bool throttled;                 /* [main] has I/O limits */
+    MetaContext *contexts;          /* [const] what it can tell about its parts */
+    unsigned n_contexts;            /* [const] */
     QEMUTimer *deadline;            /* [main] cuts off who stays after a hard removal; or NULL */
     atomic_uint clients;            /* [atomic] */
     TAILQ_ENTRY(Export) link;       /* [exports_lock] until it is closed */
@@ -137,12 +150,16 @@ struct Export {
 
 /* One reference, in no list yet; keeps one to cfg.  [main] */
 Export *export_new(ExportConfig *cfg, Error **errp);
+/* rotational.c: by what the host knows of the file or device below. */
+bool export_is_rotational(BlockBackend *blk);
 /* Closes the image.  Only for one that is in no list.  [main] */
 void export_free(Export *export);
 /* A reference to what is set now.  [any thread] */
 ExportConfig *export_settings(Export *export);
 /* False, and logged, if data that clients wrote may not have reached the disk.  [main] */
 bool export_flush(Export *export);
+/* Looks at the image's size anew: others may have changed it.  [any thread] */
+void coroutine_fn export_refresh_size(Export *export);
 /* Lets the requests go that wait because of --throttle, and those to come.  [main] */
 void export_unthrottle(Export *export);
 /* Transmission flags, without those that a connection negotiates. */
@@ -197,11 +214,11 @@ struct Conn {
     bool tls;                       /* [conn] what goes over the socket is encrypted */
     const char *tls_name;           /* [conn] whom TLS has authenticated: the certificate's common
                                      * name or the user of a pre-shared key; or NULL */
-    bool structured;                /* [conn] structured replies negotiated */
+    bool structured;                /* [conn] structured replies negotiated, or extended headers */
+    bool extended;                  /* [conn] extended headers negotiated */
     bool no_zeroes;                 /* [conn] */
     bool read_only;                 /* [conn] this client may only read `export` */
-    bool base_allocation;           /* [conn] meta context selected for `export` */
-    uint32_t meta_context_id;       /* [conn] */
+    uint32_t contexts;              /* [conn] meta contexts selected for `export`: a set */
     TAILQ_ENTRY(Conn) link;         /* [conn's thread's list] */
     /* the rest (receive buffer, reply queue, counters) is conn.c's: conn-int.h */
 };

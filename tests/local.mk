@@ -156,6 +156,7 @@ protocol_tests = \
 	tests/protocol/block-status-by-export-name.py \
 	tests/protocol/block-status-of-a-huge-hole.py \
 	tests/protocol/block-status-req-one.py \
+	tests/protocol/block-status-of-some-contexts.py \
 	tests/protocol/block-status-tells-the-holes.py \
 	tests/protocol/block-status-without-context-is-einval.py \
 	tests/protocol/cache-changes-nothing.py \
@@ -169,6 +170,9 @@ protocol_tests = \
 	tests/protocol/disc-answers-what-is-in-flight.py \
 	tests/protocol/export-name-124-zeroes.py \
 	tests/protocol/export-name-unknown-closes.py \
+	tests/protocol/extended-headers-are-negotiated.py \
+	tests/protocol/extended-payload-is-told-by-its-flag.py \
+	tests/protocol/extended-requests-of-any-length.py \
 	tests/protocol/failed-flush-stays-failed.py \
 	tests/protocol/flush-answers.py \
 	tests/protocol/flush-with-a-range-is-einval.py \
@@ -192,6 +196,8 @@ protocol_tests = \
 	tests/protocol/hoarders-do-not-starve-others.py \
 	tests/protocol/hostile-clients.py \
 	tests/protocol/image-cut-while-replies-wait.py \
+	tests/protocol/image-that-grew-is-usable.py \
+	tests/protocol/image-that-was-cut-fails-cleanly.py \
 	tests/protocol/info-and-go-agree.py \
 	tests/protocol/info-stays-in-haggling.py \
 	tests/protocol/list-names-every-export.py \
@@ -225,6 +231,7 @@ protocol_tests = \
 	tests/protocol/request-of-32-mib.py \
 	tests/protocol/requests-cut-anywhere.py \
 	tests/protocol/requests-run-side-by-side.py \
+	tests/protocol/rotational-is-told.py \
 	tests/protocol/sigterm-accepts-nothing-new.py \
 	tests/protocol/sigterm-answers-everything-in-flight.py \
 	tests/protocol/sigterm-does-not-wait-for-idle-clients.py \
@@ -233,6 +240,7 @@ protocol_tests = \
 	tests/protocol/sigterm-twice-ends-at-once.py \
 	tests/protocol/single-bytes.py \
 	tests/protocol/starttls-is-refused.py \
+	tests/protocol/storage-errors-are-named.py \
 	tests/protocol/structured-error-has-a-text.py \
 	tests/protocol/structured-read-covers-once.py \
 	tests/protocol/structured-read-df.py \
