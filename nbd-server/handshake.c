@@ -88,9 +88,12 @@ int coroutine_fn handshake_error(Handshake *hs, uint32_t type, const char *fmt, 
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
     iov.iov_len = strlen(text);
-    /* Clients try what a server may know, and do without; other errors refuse them something. */
-    log_msg(type == NBD_REP_ERR_UNSUP ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, NULL, hs->conn,
-            "option %s (%" PRIu32 "): %s", option_name(hs->option), hs->option, text);
+    /* Clients try what a server may know, and do without; and an export that was not found is in
+     * the log already.  Other errors refuse them something. */
+    log_msg(type == NBD_REP_ERR_UNSUP || type == NBD_REP_ERR_UNKNOWN ? LOG_LEVEL_INFO
+                                                                     : LOG_LEVEL_WARNING,
+            NULL, hs->conn, "option %s (%" PRIu32 "): %s", option_name(hs->option), hs->option,
+            text);
     return handshake_reply(hs, type, &iov, 1);
 }
 
@@ -125,7 +128,10 @@ Export *handshake_find_export(Handshake *hs, const void *name, size_t len)
 {
     Export *export = exports_find(hs->server, name, len);
 
-    if (export && handshake_access(hs, export) == ACCESS_NONE) {
+    if (!export) {
+        log_msg(LOG_LEVEL_WARNING, NULL, hs->conn, "refused: there is no export \"%.*s\"",
+                (int)len, (const char *)name);
+    } else if (handshake_access(hs, export) == ACCESS_NONE) {
         log_msg(LOG_LEVEL_WARNING, export, hs->conn, "refused: no rule allows this client, or it "
                 "does not use TLS as it must");
         export_unref(export);
