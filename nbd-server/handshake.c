@@ -114,14 +114,23 @@ int handshake_violation(Handshake *hs, const char *fmt, ...)
 enum access handshake_access(Handshake *hs, Export *export)
 {
     ExportConfig *cfg = export_settings(export);
-    bool hidden = cfg->tls == TLS_REQUIRE && !hs->conn->tls;
-    enum access access = hidden ? ACCESS_NONE : access_check(&cfg->access, hs->conn);
+    enum access access = handshake_lacks_tls(hs, cfg) ? ACCESS_NONE
+                                                      : access_check(&cfg->access, hs->conn);
 
     export_config_unref(cfg);
     if (access == ACCESS_FULL && export->read_only) {
         access = ACCESS_READ_ONLY;
     }
     return access;
+}
+
+static void refused(Handshake *hs, Export *export)
+{
+    ExportConfig *cfg = export_settings(export);
+
+    log_msg(LOG_LEVEL_WARNING, export, hs->conn, "refused: %s",
+            handshake_lacks_tls(hs, cfg) ? "it needs TLS here" : "no rule allows this client");
+    export_config_unref(cfg);
 }
 
 Export *handshake_find_export(Handshake *hs, const void *name, size_t len)
@@ -132,8 +141,7 @@ Export *handshake_find_export(Handshake *hs, const void *name, size_t len)
         log_msg(LOG_LEVEL_WARNING, NULL, hs->conn, "refused: there is no export \"%.*s\"",
                 (int)len, (const char *)name);
     } else if (handshake_access(hs, export) == ACCESS_NONE) {
-        log_msg(LOG_LEVEL_WARNING, export, hs->conn, "refused: no rule allows this client, or it "
-                "does not use TLS as it must");
+        refused(hs, export);
         export_unref(export);
         export = NULL;
     }

@@ -257,6 +257,16 @@ protocol_tests = \
 	tests/protocol/thousands-of-requests-in-flight.py \
 	tests/protocol/throttle-does-not-delay-the-end.py \
 	tests/protocol/throttle-lets-trim-and-flush-pass.py \
+	tests/protocol/tls-bytes-ahead-of-the-handshake.py \
+	tests/protocol/tls-client-that-refuses-us.py \
+	tests/protocol/tls-client-vanishes-in-the-handshake.py \
+	tests/protocol/tls-cut-off-is-no-end.py \
+	tests/protocol/tls-forgets-what-was-negotiated.py \
+	tests/protocol/tls-handshake-timeout.py \
+	tests/protocol/tls-of-one-export.py \
+	tests/protocol/tls-records-of-any-size.py \
+	tests/protocol/tls-required-tells-nothing-before-it.py \
+	tests/protocol/tls-sigterm-answers-what-is-in-flight.py \
 	tests/protocol/transmission-flags.py \
 	tests/protocol/trim-punches-with-discard-unmap.py \
 	tests/protocol/unaligned-end-of-image.py \
@@ -295,6 +305,7 @@ server_tests = \
 	tests/server/locked-folder.sh \
 	tests/server/locks-against-qemu.sh \
 	tests/server/log-to-syslog-and-journal.sh \
+	tests/server/make-certs.sh \
 	tests/server/max-clients.sh \
 	tests/server/meta-contexts-as-qemu-nbd.sh \
 	tests/server/nbd-client-list.sh \
@@ -305,6 +316,7 @@ server_tests = \
 	tests/server/nbdcopy-ext4-image.sh \
 	tests/server/nbdinfo.sh \
 	tests/server/nbdinfo-map.sh \
+	tests/server/network-without-protection-warns.sh \
 	tests/server/old-kernels.sh \
 	tests/server/option-errors.sh \
 	tests/server/out-of-descriptors.sh \
@@ -325,6 +337,11 @@ server_tests = \
 	tests/server/throttle-group-is-shared.sh \
 	tests/server/throttle-holds-its-limits.sh \
 	tests/server/throttle-options.sh \
+	tests/server/tls-clients.sh \
+	tests/server/tls-copies-exactly.sh \
+	tests/server/tls-fio-verify.sh \
+	tests/server/tls-option-errors.sh \
+	tests/server/tls-refuses-wrong-credentials.sh \
 	tests/server/two-servers-one-image.sh \
 	tests/server/user-and-group.sh \
 	tests/server/view-partition.sh \
@@ -505,11 +522,12 @@ EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_test
 	tests/guest/init \
 	tests/guest/make-guest.sh \
 	tests/guest/serve-nbdkit.py \
-	tests/nbdtest.py tests/plugin/common.sh tests/protocol/rawnbd.py \
+	tests/nbdtest.py tests/plugin/common.sh tests/protocol/rawnbd.py tests/protocol/rawtls.py \
 	tests/server/common.sh \
 	tests/server/nbd-common.sh \
 	tests/server/qcow2-common.sh \
 	tests/server/qcow2damage.py \
+	tests/server/tls-common.sh \
 	tests/tools/common.sh \
 	tests/tools/imageactions.py \
 	tests/tools/img-side-by-side.sh \
