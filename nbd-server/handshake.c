@@ -18,6 +18,7 @@
 #include "common/byte-order.h"
 #include "common/nbd-protocol.h"
 #include "config.h"
+#include "succession.h"
 #include "tls.h"
 
 #define OUT_SEND_SIZE (32u << 10)    /* replies are sent at the latest when there are so many */
@@ -87,9 +88,12 @@ int coroutine_fn handshake_error(Handshake *hs, uint32_t type, const char *fmt, 
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
     iov.iov_len = strlen(text);
-    /* Clients try what a server may know, and do without; other errors refuse them something. */
-    log_msg(type == NBD_REP_ERR_UNSUP ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, NULL, hs->conn,
-            "option %s (%" PRIu32 "): %s", option_name(hs->option), hs->option, text);
+    /* Clients try what a server may know, and do without; and an export that was not found is in
+     * the log already.  Other errors refuse them something. */
+    log_msg(type == NBD_REP_ERR_UNSUP || type == NBD_REP_ERR_UNKNOWN ? LOG_LEVEL_INFO
+                                                                     : LOG_LEVEL_WARNING,
+            NULL, hs->conn, "option %s (%" PRIu32 "): %s", option_name(hs->option), hs->option,
+            text);
     return handshake_reply(hs, type, &iov, 1);
 }
 
@@ -133,7 +137,10 @@ Export *handshake_find_export(Handshake *hs, const void *name, size_t len)
 {
     Export *export = exports_find(hs->server, name, len);
 
-    if (export && handshake_access(hs, export) == ACCESS_NONE) {
+    if (!export) {
+        log_msg(LOG_LEVEL_WARNING, NULL, hs->conn, "refused: there is no export \"%.*s\"",
+                (int)len, (const char *)name);
+    } else if (handshake_access(hs, export) == ACCESS_NONE) {
         refused(hs, export);
         export_unref(export);
         export = NULL;
@@ -153,14 +160,30 @@ uint16_t handshake_flags(Handshake *hs, Export *export)
            (conn->extended && contexts ? NBD_FLAG_BLOCK_STATUS_PAYLOAD : 0);
 }
 
-bool handshake_enter(Handshake *hs, Export *export)
+/* A place in the export may be kept by a connection that its client has lost. */
+static bool coroutine_fn take_place(Conn *conn, Export *export)
+{
+    return export_enter(export) ||
+           (!export->removed && succession_settle(conn, export, true) && export_enter(export));
+}
+
+bool coroutine_fn handshake_enter(Handshake *hs, Export *export, const char **reason)
 {
     Conn *conn = hs->conn;
 
-    if (!export_enter(export)) {
+    if (!take_place(conn, export)) {
+        *reason = "the export has as many clients as it may have";
         return false;
     }
     conn->export = export_ref(export);
+    succession_join(conn);
+    if (!succession_settle(conn, export, false)) {
+        succession_leave(conn);
+        export_unref(conn->export);
+        conn->export = NULL;
+        *reason = "writes of this client's older connections are still under way: try again";
+        return false;
+    }
     conn->read_only = handshake_access(hs, export) != ACCESS_FULL;
     /* Contexts selected for another export do not count: "NBD_OPT_SET_META_CONTEXT". */
     conn->contexts = hs->meta_export == export ? hs->meta_contexts : 0;

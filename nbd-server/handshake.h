@@ -62,9 +62,9 @@ Export *handshake_find_export(Handshake *hs, const void *name, size_t len);
 enum access handshake_access(Handshake *hs, Export *export);
 /* With the bits that depend on the client and on what was negotiated. */
 uint16_t handshake_flags(Handshake *hs, Export *export);
-/* The client's place in the export, which the connection refers to from now on; false if it is
- * full. */
-bool handshake_enter(Handshake *hs, Export *export);
+/* The client's place in the export, which the connection refers to from now on; false, with the
+ * reason in words, if it gets none. */
+bool coroutine_fn handshake_enter(Handshake *hs, Export *export, const char **reason);
 
 /* Reads an option's data from front to back.  Each call is false when it would go past the end. */
 typedef struct OptionData {
