@@ -5,38 +5,15 @@
  */
 #include "config.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
-#include <sched.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/cleanup.h"
-#include "common/human-size.h"
 #include "common/nbd-protocol.h"
-#include "common/option-list.h"
 #include "common/xalloc.h"
 
-#define MAX_DEFAULT_THREADS 4
-
 /* ---- settings that are more than one value ---- */
-
-static bool parse_number(const char *text, int64_t min, int64_t max, int64_t *number)
-{
-    char *end;
-    long long n;
-
-    errno = 0;
-    n = strtoll(text, &end, 10);
-    if (errno || end == text || *end || n < min || n > max) {
-        return false;
-    }
-    *number = n;
-    return true;
-}
 
 static ListenAddress *add_address(ListenAddressList *list)
 {
@@ -60,7 +37,7 @@ static bool set_port(Config *config, const char *value, Error **errp)
 {
     int64_t port;
 
-    if (!parse_number(value, 0, 65535, &port)) {
+    if (!config_parse_number(value, 0, 65535, &port)) {
         error_setg(errp, "\"%s\" is not a port number from 0 to 65535", value);
         return false;
     }
@@ -91,7 +68,7 @@ static bool set_bind(Config *config, const char *value, Error **errp)
         len = (size_t)(colon - value);
         port = colon + 1;
     }
-    if (port && !parse_number(port, 0, 65535, &number)) {
+    if (port && !config_parse_number(port, 0, 65535, &number)) {
         error_setg(errp, "\"%s\": \"%s\" is not a port number from 0 to 65535",
                    value, port);
         return false;
@@ -117,7 +94,7 @@ static bool set_ready_fd(Config *config, const char *value, Error **errp)
 {
     int64_t fd;
 
-    if (!parse_number(value, 0, INT_MAX, &fd)) {
+    if (!config_parse_number(value, 0, INT_MAX, &fd)) {
         error_setg(errp, "\"%s\" is not the number of a file descriptor", value);
         return false;
     }
@@ -284,365 +261,3 @@ const ConfigKey config_keys[] = {
     { "help", 'h', NULL, SPECIAL(set_help), .help = "print this help and exit" },
 };
 const size_t n_config_keys = sizeof(config_keys) / sizeof(config_keys[0]);
-
-/* ---- finding ---- */
-
-/* How many letters to insert, delete or replace to make b of a (Levenshtein). */
-static size_t edit_distance(const char *a, const char *b)
-{
-    size_t row[64];
-    size_t len = strlen(b);
-
-    if (len >= 64) {
-        return SIZE_MAX;
-    }
-    for (size_t j = 0; j <= len; j++) {
-        row[j] = j;
-    }
-    for (size_t i = 1; *a; a++, i++) {
-        size_t diagonal = row[0];
-
-        row[0] = i;
-        for (size_t j = 1; j <= len; j++) {
-            size_t best = diagonal + (*a != b[j - 1]);
-
-            diagonal = row[j];
-            if (row[j - 1] + 1 < best) {
-                best = row[j - 1] + 1;
-            }
-            if (row[j] + 1 < best) {
-                best = row[j] + 1;
-            }
-            row[j] = best;
-        }
-    }
-    return row[len];
-}
-
-const ConfigKey *config_key_find(const char *name, unsigned scopes, const char *prefix,
-                                 Error **errp)
-{
-    const ConfigKey *nearest = NULL;
-    size_t best = strlen(name) / 2 + 1;   /* farther off it would be a wild guess */
-
-    for (const ConfigKey *key = config_keys; key < config_keys + n_config_keys; key++) {
-        size_t distance;
-
-        if (!(key->scope & scopes)) {
-            continue;
-        }
-        distance = edit_distance(key->name, name);
-        if (distance == 0) {
-            return key;
-        }
-        if (distance < best) {
-            best = distance;
-            nearest = key;
-        }
-    }
-    error_setg(errp, "unknown option \"%s%s\"", prefix, name);
-    if (nearest) {
-        error_append_hint(errp, "Did you mean \"%s%s\"?\n", prefix, nearest->name);
-    } else {
-        error_append_hint(errp, "Try 'nbd-export --help' for a list.\n");
-    }
-    return NULL;
-}
-
-const ConfigKey *config_key_find_short(char short_name)
-{
-    for (size_t i = 0; i < n_config_keys; i++) {
-        if (config_keys[i].short_name == short_name) {
-            return &config_keys[i];
-        }
-    }
-    return NULL;
-}
-
-/* ---- setting ---- */
-
-static bool set_switch(bool *field, const char *value, Error **errp)
-{
-    static const char *const words[][2] = {
-        { "off", "on" }, { "no", "yes" }, { "false", "true" },
-    };
-
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-        for (int on = 0; on < 2; on++) {
-            if (!value || strcmp(value, words[i][on]) == 0) {
-                *field = !value || on;
-                return true;
-            }
-        }
-    }
-    error_setg(errp, "\"%s\" should be on or off", value);
-    return false;
-}
-
-/* Well-formed UTF-8, as "Conventions" of the protocol asks of names and texts. */
-static bool is_utf8(const char *text)
-{
-    const unsigned char *p = (const unsigned char *)text;
-
-    while (*p) {
-        uint32_t c = *p++, least;
-        int more;
-
-        if (c < 0x80) {
-            continue;
-        } else if (c >= 0xc2 && c < 0xe0) {
-            more = 1, least = 0x80, c &= 0x1f;
-        } else if (c >= 0xe0 && c < 0xf0) {
-            more = 2, least = 0x800, c &= 0x0f;
-        } else if (c >= 0xf0 && c < 0xf5) {
-            more = 3, least = 0x10000, c &= 0x07;
-        } else {
-            return false;
-        }
-        for (; more; more--) {
-            if ((*p & 0xc0) != 0x80) {
-                return false;
-            }
-            c = c << 6 | (*p++ & 0x3f);
-        }
-        if (c < least || c > 0x10ffff || (c >= 0xd800 && c < 0xe000)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool set_string(const ConfigKey *key, char **field, const char *value, Error **errp)
-{
-    size_t len = strlen(value);
-
-    if ((int64_t)len < key->min) {
-        error_setg(errp, "needs a value");
-        return false;
-    }
-    if ((int64_t)len > key->max) {
-        error_setg(errp, "is %zu bytes long, at most %" PRId64 " are possible", len, key->max);
-        return false;
-    }
-    if (key->max == NBD_MAX_STRING && !is_utf8(value)) {
-        error_setg(errp, "is not UTF-8, and clients expect that");
-        return false;
-    }
-    free(*field);
-    *field = xstrdup(value);
-    return true;
-}
-
-static bool set_number(const ConfigKey *key, unsigned *field, const char *value, Error **errp)
-{
-    int64_t number;
-
-    if (!parse_number(value, key->min, key->max, &number)) {
-        error_setg(errp, "\"%s\" should be a number from %" PRId64 " to %" PRId64,
-                   value, key->min, key->max);
-        return false;
-    }
-    *field = (unsigned)number;
-    return true;
-}
-
-static bool set_size(const ConfigKey *key, int64_t *field, const char *value, Error **errp)
-{
-    char min[HUMAN_SIZE_LEN], max[HUMAN_SIZE_LEN];
-    int64_t size;
-
-    if (human_size_parse(value, &size) < 0 || size < key->min || size > key->max) {
-        error_setg(errp, "\"%s\" should be a size from %s to %s, like 4096, 64k or 1G", value,
-                   human_size_format(key->min, min), human_size_format(key->max, max));
-        return false;
-    }
-    *field = size;
-    return true;
-}
-
-static bool set_rate(const ConfigKey *key, double *field, const char *value, Error **errp)
-{
-    unsigned long long max = (unsigned long long)key->max;
-    int64_t rate;
-
-    if (key->type == KEY_RATE && !parse_number(value, key->min, key->max, &rate)) {
-        error_setg(errp, "\"%s\" should be a number from 0 to %llu", value, max);
-        return false;
-    }
-    if (key->type == KEY_BYTE_RATE && (human_size_parse(value, &rate) < 0 || rate > key->max)) {
-        error_setg(errp, "\"%s\" should be a size from 0 to %llu, like 500000, 64k or 1G",
-                   value, max);
-        return false;
-    }
-    *field = (double)rate;
-    return true;
-}
-
-static bool set_limits(Config *config, void *base, const char *value, Error **errp)
-{
-    char *name, *setting;
-
-    while (option_list_next(&value, &name, &setting)) {
-        bool ok = config_key_set_in_list(config, base, name, KEY_LIMIT, "", setting, errp);
-
-        free(name);
-        free(setting);
-        if (!ok) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* "a, b or c"; the caller frees it. */
-static char *list_choices(const struct key_choice *choices)
-{
-    char *text = NULL;
-    size_t size;
-    FILE *out = xalloc_check(open_memstream(&text, &size));
-
-    for (const struct key_choice *c = choices; c->name; c++) {
-        fprintf(out, "%s%s", c == choices ? "" : c[1].name ? ", " : " or ", c->name);
-    }
-    fclose(out);
-    return text;
-}
-
-static bool set_choice(const ConfigKey *key, unsigned *field, const char *value, Error **errp)
-{
-    auto_free char *all = NULL;
-
-    for (const struct key_choice *c = key->choices; c->name; c++) {
-        if (strcmp(c->name, value) == 0) {
-            *field = c->value;
-            return true;
-        }
-    }
-    all = list_choices(key->choices);
-    error_setg(errp, "\"%s\" should be %s", value, all);
-    return false;
-}
-
-bool config_key_set(const ConfigKey *key, Config *config, void *base, const char *value,
-                    Error **errp)
-{
-    void *field = (char *)base + key->offset;
-
-    switch (key->type) {
-    case KEY_SWITCH:
-        return set_switch(field, value, errp);
-    case KEY_STRING:
-        return set_string(key, field, value, errp);
-    case KEY_NUMBER:
-        return set_number(key, field, value, errp);
-    case KEY_SIZE:
-        return set_size(key, field, value, errp);
-    case KEY_CHOICE:
-        return set_choice(key, field, value, errp);
-    case KEY_RATE:
-    case KEY_BYTE_RATE:
-        return set_rate(key, field, value, errp);
-    case KEY_LIMITS:
-        return set_limits(config, base, value, errp);
-    case KEY_SPECIAL:
-        return key->set(config, value, errp);
-    }
-    return false;
-}
-
-bool config_key_set_in_list(Config *config, void *base, const char *name, unsigned scopes,
-                            const char *prefix, const char *value, Error **errp)
-{
-    const ConfigKey *key = config_key_find(name, scopes, prefix, errp);
-
-    if (!key) {
-        return false;
-    }
-    if (!value && key->argument) {
-        error_setg(errp, "%s%s needs a value: %s%s=%s", prefix, name, prefix, name, key->argument);
-        return false;
-    }
-    if (!config_key_set(key, config, base, value, errp)) {
-        error_prepend(errp, "%s%s: ", prefix, name);
-        return false;
-    }
-    return true;
-}
-
-static unsigned count_processors(void)
-{
-    cpu_set_t set;
-    int n = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
-
-    return (unsigned)(n < 1 ? 1 : n > MAX_DEFAULT_THREADS ? MAX_DEFAULT_THREADS : n);
-}
-
-void config_set_defaults(Config *config)
-{
-    for (const ConfigKey *key = config_keys; key < config_keys + n_config_keys; key++) {
-        void *base = key->scope == KEY_SERVER ? (void *)config : (void *)&config->defaults;
-
-        if (key->def) {
-            config_key_set(key, config, base, key->def, &error_abort);
-        }
-    }
-    throttle_config_init(&config->defaults.limits);
-    config->threads = count_processors();
-    config->ready_fd = -1;
-}
-
-/* ---- help ---- */
-
-/* "name=NAME", or "-x, --export-name=NAME" on the command line. */
-static void print_key(const ConfigKey *key, bool in_list)
-{
-    char form[64], short_form[] = "   ";
-
-    if (key->short_name && !in_list) {
-        snprintf(short_form, sizeof(short_form), "-%c,", key->short_name);
-    }
-    if (in_list) {
-        snprintf(form, sizeof(form), "%s=%s", key->name,
-                 key->argument ? key->argument : "on|off");
-    } else {
-        snprintf(form, sizeof(form), "%s --%s%s%s", short_form, key->name,
-                 key->argument ? "=" : "", key->argument ? key->argument : "");
-    }
-    printf("  %-32s %s", form, key->help);
-    if (key->choices) {
-        auto_free char *all = list_choices(key->choices);
-
-        printf(": %s", all);
-    }
-    if (key->def && *key->def && key->type != KEY_SWITCH) {
-        printf(" (default: %s)", key->def);
-    }
-    printf("\n");
-}
-
-static void print_keys(const char *title, unsigned scopes, bool in_list)
-{
-    printf("\n%s:\n", title);
-    for (const ConfigKey *key = config_keys; key < config_keys + n_config_keys; key++) {
-        if ((key->scope & scopes) && key->help) {
-            print_key(key, in_list);
-        }
-    }
-}
-
-void config_print_help(void)
-{
-    printf("Usage: nbd-export [OPTION...] IMAGE\n"
-           "       nbd-export [OPTION...] --export LIST [--export LIST...]\n"
-           "\n"
-           "Serves disk images over the NBD protocol (Network Block Device).\n");
-    print_keys("Options of the server", KEY_SERVER, false);
-    print_keys("Options of every export", KEY_EXPORT, false);
-    print_keys("Options of the export of IMAGE", KEY_ONE_EXPORT, false);
-    print_keys("Keys of --export (KEY=VALUE,KEY=VALUE,...; write a comma in a value twice)",
-               KEY_IN_LIST | KEY_EXPORT, true);
-    print_keys("Keys of --throttle: what may pass in a second; with KEY-max in a second of a\n"
-               "burst, and with KEY-max-length how long that is.  In --export: throttle.KEY=VALUE",
-               KEY_LIMIT, true);
-    printf("\nThe manual, nbd-export(1), tells more.\n");
-}

@@ -56,7 +56,7 @@ enum aio_choice { AIO_AUTO, AIO_THREADS, AIO_IO_URING, AIO_NATIVE };
 Config *config_parse(int argc, char **argv, Error **errp);
 void config_free(Config *config);
 
-/* ---- config-keys.c: the table of settings ---- */
+/* ---- the table of settings: config-keys.c ---- */
 
 enum key_type {
     KEY_SWITCH,      /* bool: on or off; the command line needs no argument for "on" */
@@ -101,11 +101,16 @@ typedef struct ConfigKey {
 extern const ConfigKey config_keys[];
 extern const size_t n_config_keys;
 
+/* ---- config-find.c ---- */
+
 /* By name among the keys of `scopes`; errp names the nearest if there is none.
  * `prefix` is what the user typed before it ("--" or ""). */
 const ConfigKey *config_key_find(const char *name, unsigned scopes, const char *prefix,
                                  Error **errp);
 const ConfigKey *config_key_find_short(char short_name);
+
+/* ---- config-set.c ---- */
+
 /* base: the Config or the ExportConfig that the key's offset is meant for. */
 bool config_key_set(const ConfigKey *key, Config *config, void *base, const char *value,
                     Error **errp);
@@ -113,6 +118,13 @@ bool config_key_set(const ConfigKey *key, Config *config, void *base, const char
 bool config_key_set_in_list(Config *config, void *base, const char *name, unsigned scopes,
                             const char *prefix, const char *value, Error **errp);
 void config_set_defaults(Config *config);
+/* "a, b or c" for a key of KEY_CHOICE; the caller frees it. */
+char *config_key_choices(const struct key_choice *choices);
+/* A whole number from min to max, and nothing else. */
+bool config_parse_number(const char *text, int64_t min, int64_t max, int64_t *number);
+
+/* ---- config-help.c ---- */
+
 void config_print_help(void);
 
 #endif

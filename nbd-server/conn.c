@@ -11,10 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "channel.h"
 #include "conn-int.h"
 #include "data-pool.h"
 
@@ -225,19 +225,12 @@ static ssize_t recv_once(Client *c, void *first, size_t first_len)
         { first, first_len },
         { rx_room_at(&c->rx), rx_room(&c->rx) },
     };
-    struct msghdr msg = {
-        .msg_iov = first ? iov : iov + 1,
-        .msg_iovlen = first ? 2 : 1,
-    };
     size_t asked = first_len + rx_room(&c->rx);
-    ssize_t n;
+    ssize_t n = channel_recv(&c->conn, first ? iov : iov + 1, first ? 2 : 1);
 
-    do {
-        n = recvmsg(c->conn.fd, &msg, MSG_DONTWAIT);
-    } while (n < 0 && errno == EINTR);
     if (n < 0) {
         c->drained = true;
-        return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+        return n;
     }
     c->drained = (size_t)n < asked;
     if (!first) {
@@ -363,19 +356,19 @@ int coroutine_fn conn_write(Conn *conn, const struct iovec *iov, int niov)
     size_t skip = 0;   /* bytes of *iov that have gone */
 
     while (niov > 0) {
+        struct iovec rest;
         ssize_t n = check_alive(c);
 
         if (n < 0) {
             return (int)n;
         }
-        n = send(conn->fd, (uint8_t *)iov->iov_base + skip, iov->iov_len - skip,
-                 MSG_DONTWAIT | MSG_NOSIGNAL | (niov > 1 ? MSG_MORE : 0));
-        if (n < 0 && errno != EINTR) {
-            if (errno != EAGAIN && errno != EWOULDBLOCK) {
-                return errno == EPIPE ? -ECONNRESET : -errno;
-            }
+        rest = (struct iovec){ (uint8_t *)iov->iov_base + skip, iov->iov_len - skip };
+        n = channel_send(conn, &rest, 1, niov > 1);
+        if (n == -EAGAIN) {
             client_wait(c, WAIT_OUTPUT);
-        } else if (n >= 0) {
+        } else if (n < 0) {
+            return n == -EPIPE ? -ECONNRESET : (int)n;
+        } else {
             skip += (size_t)n;
         }
         if (skip == iov->iov_len) {
@@ -426,7 +419,7 @@ static void coroutine_fn conn_run(void *opaque)
         client_wait(c, WAIT_QUIET);
     }
     aio_set_fd_handler(conn->ctx, conn->fd, true, NULL, NULL, NULL);
-    close(conn->fd);
+    channel_close(conn);
     iothread_conn_gone(conn);
     client_free(c);
     if (--n_clients == 0) {
@@ -479,17 +472,13 @@ void conn_start(Conn *conn)
 void conn_shutdown(Conn *conn)
 {
     Client *c = client_of(conn);
-    int unread = 0;
 
     if (c->stopping) {
         return;
     }
-    if (ioctl(conn->fd, FIONREAD, &unread) < 0 || unread < 0) {
-        unread = 0;
-    }
     c->stopping = true;
     c->timed_out = false;
-    c->serve_until = c->rx.consumed + rx_have(&c->rx) + (uint64_t)unread;
+    c->serve_until = c->rx.consumed + rx_have(&c->rx) + channel_unread(conn);
     c->linger = c->in_flight > 0 || c->serve_until > c->rx.consumed ||
                 qemu_clock_get_ns(QEMU_CLOCK_REALTIME) - c->heard_ns < LINGER_NS;
     client_kick(c);

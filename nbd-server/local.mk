@@ -14,7 +14,12 @@ nbd_server_nbd_export_SOURCES = \
 	common/xalloc.h \
 	nbd-server/budget.c \
 	nbd-server/budget.h \
+	nbd-server/channel.c \
+	nbd-server/channel.h \
+	nbd-server/config-find.c \
+	nbd-server/config-help.c \
 	nbd-server/config-keys.c \
+	nbd-server/config-set.c \
 	nbd-server/config.c \
 	nbd-server/config.h \
 	nbd-server/conn-int.h \
@@ -40,7 +45,9 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/request.c \
 	nbd-server/rx-buffer.c \
 	nbd-server/rx-buffer.h \
-	nbd-server/server.h
+	nbd-server/server.h \
+	nbd-server/tls-none.c \
+	nbd-server/tls.h
 nbd_server_nbd_export_LDADD = libblkbackend.la $(JANSSON_LIBS)
 
 # The same program to run from the build folder: a plain executable that finds the library there,

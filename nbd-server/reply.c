@@ -6,8 +6,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
+#include "channel.h"
 #include "common/byte-order.h"
 #include "common/nbd-protocol.h"
 #include "conn-int.h"
@@ -191,20 +191,18 @@ void reply_discard(Client *c)
 
 static _Thread_local struct iovec send_iov[SEND_IOV_MAX];
 
-/* As many pieces as one sendmsg takes; *bytes: their sum. */
-static unsigned gather(Client *c, size_t *bytes)
+/* As many pieces as one sendmsg takes. */
+static unsigned gather(Client *c)
 {
     unsigned n = 0;
     Request *req;
 
-    *bytes = 0;
     STAILQ_FOREACH(req, &c->replies, link) {
         for (unsigned i = 0; i < req->n_out; i++) {
             if (n == SEND_IOV_MAX) {
                 return n;
             }
             send_iov[n++] = req->out[i];
-            *bytes += req->out[i].iov_len;
         }
     }
     return n;
@@ -313,10 +311,10 @@ static bool reply_repair(Client *c)
 
 static void send_failed(Client *c, int error)
 {
-    if (error == EAGAIN || error == EWOULDBLOCK) {
+    if (error == -EAGAIN) {
         c->tx_blocked = true;
-    } else if (error != EFAULT || !reply_repair(c)) {
-        client_fail(c, -error);
+    } else if (error != -EFAULT || !reply_repair(c)) {
+        client_fail(c, error);
     }
 }
 
@@ -327,15 +325,13 @@ void reply_flush(Client *c)
     }
     c->tx_busy = true;
     while (!STAILQ_EMPTY(&c->replies) && !c->tx_blocked && !c->repairing) {
-        size_t bytes;
-        struct msghdr msg = { .msg_iov = send_iov, .msg_iovlen = gather(c, &bytes) };
-        ssize_t n = sendmsg(c->conn.fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+        ssize_t n = channel_send(&c->conn, send_iov, gather(c), false);
 
         if (n >= 0) {
             c->sent += (size_t)n;
             advance(c, (size_t)n);
-        } else if (errno != EINTR) {
-            send_failed(c, errno);
+        } else {
+            send_failed(c, (int)n);
         }
     }
     c->tx_busy = false;

@@ -140,6 +140,9 @@ struct Conn {
     int fd;                         /* [conn] */
     char peer[96];                  /* [const] printable: "127.0.0.1:4711", "unix pid 12 uid 0" */
     Export *export;                 /* [conn] set by the handshake: a reference, and a place in it */
+    bool tls;                       /* [conn] what goes over the socket is encrypted */
+    const char *tls_name;           /* [conn] whom TLS has authenticated: the certificate's common
+                                     * name or the user of a pre-shared key; or NULL */
     bool structured;                /* [conn] structured replies negotiated */
     bool no_zeroes;                 /* [conn] */
     bool base_allocation;           /* [conn] meta context selected for `export` */

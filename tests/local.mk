@@ -283,12 +283,7 @@ server_tests = \
 	tests/server/out-of-descriptors.sh \
 	tests/server/pid-file-and-socket-removed.sh \
 	tests/server/qcow2-chain-of-three.sh \
-	tests/server/qcow2-check-agrees-with-qemu.py \
-	tests/server/qcow2-check-random-damage.py \
-	tests/server/qcow2-differential.py \
 	tests/server/qcow2-fio-verify.sh \
-	tests/server/qcow2-reads-what-qemu-wrote.sh \
-	tests/server/qcow2-writes-what-qemu-reads.sh \
 	tests/server/qemu-img.sh \
 	tests/server/qemu-io-patterns.sh \
 	tests/server/read-only.sh \
@@ -301,6 +296,14 @@ server_tests = \
 	tests/server/throttle-holds-its-limits.sh \
 	tests/server/throttle-options.sh \
 	tests/server/two-servers-one-image.sh
+
+# Images of QEMU's and ours, one request after the other.
+image_tests += \
+	tests/server/qcow2-check-agrees-with-qemu.py \
+	tests/server/qcow2-check-random-damage.py \
+	tests/server/qcow2-differential.py \
+	tests/server/qcow2-reads-what-qemu-wrote.sh \
+	tests/server/qcow2-writes-what-qemu-reads.sh
 
 # The tools, held against QEMU's.
 tools_tests = \

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * From the text of a setting to its value, by the type of its key.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/cleanup.h"
+#include "common/human-size.h"
+#include "common/nbd-protocol.h"
+#include "common/option-list.h"
+#include "common/xalloc.h"
+
+#define MAX_DEFAULT_THREADS 4
+
+bool config_parse_number(const char *text, int64_t min, int64_t max, int64_t *number)
+{
+    char *end;
+    long long n;
+
+    errno = 0;
+    n = strtoll(text, &end, 10);
+    if (errno || end == text || *end || n < min || n > max) {
+        return false;
+    }
+    *number = n;
+    return true;
+}
+
+static bool set_switch(bool *field, const char *value, Error **errp)
+{
+    static const char *const words[][2] = {
+        { "off", "on" }, { "no", "yes" }, { "false", "true" },
+    };
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        for (int on = 0; on < 2; on++) {
+            if (!value || strcmp(value, words[i][on]) == 0) {
+                *field = !value || on;
+                return true;
+            }
+        }
+    }
+    error_setg(errp, "\"%s\" should be on or off", value);
+    return false;
+}
+
+/* Well-formed UTF-8, as "Conventions" of the protocol asks of names and texts. */
+static bool is_utf8(const char *text)
+{
+    const unsigned char *p = (const unsigned char *)text;
+
+    while (*p) {
+        uint32_t c = *p++, least;
+        int more;
+
+        if (c < 0x80) {
+            continue;
+        } else if (c >= 0xc2 && c < 0xe0) {
+            more = 1, least = 0x80, c &= 0x1f;
+        } else if (c >= 0xe0 && c < 0xf0) {
+            more = 2, least = 0x800, c &= 0x0f;
+        } else if (c >= 0xf0 && c < 0xf5) {
+            more = 3, least = 0x10000, c &= 0x07;
+        } else {
+            return false;
+        }
+        for (; more; more--) {
+            if ((*p & 0xc0) != 0x80) {
+                return false;
+            }
+            c = c << 6 | (*p++ & 0x3f);
+        }
+        if (c < least || c > 0x10ffff || (c >= 0xd800 && c < 0xe000)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool set_string(const ConfigKey *key, char **field, const char *value, Error **errp)
+{
+    size_t len = strlen(value);
+
+    if ((int64_t)len < key->min) {
+        error_setg(errp, "needs a value");
+        return false;
+    }
+    if ((int64_t)len > key->max) {
+        error_setg(errp, "is %zu bytes long, at most %" PRId64 " are possible", len, key->max);
+        return false;
+    }
+    if (key->max == NBD_MAX_STRING && !is_utf8(value)) {
+        error_setg(errp, "is not UTF-8, and clients expect that");
+        return false;
+    }
+    free(*field);
+    *field = xstrdup(value);
+    return true;
+}
+
+static bool set_number(const ConfigKey *key, unsigned *field, const char *value, Error **errp)
+{
+    int64_t number;
+
+    if (!config_parse_number(value, key->min, key->max, &number)) {
+        error_setg(errp, "\"%s\" should be a number from %" PRId64 " to %" PRId64,
+                   value, key->min, key->max);
+        return false;
+    }
+    *field = (unsigned)number;
+    return true;
+}
+
+static bool set_size(const ConfigKey *key, int64_t *field, const char *value, Error **errp)
+{
+    char min[HUMAN_SIZE_LEN], max[HUMAN_SIZE_LEN];
+    int64_t size;
+
+    if (human_size_parse(value, &size) < 0 || size < key->min || size > key->max) {
+        error_setg(errp, "\"%s\" should be a size from %s to %s, like 4096, 64k or 1G", value,
+                   human_size_format(key->min, min), human_size_format(key->max, max));
+        return false;
+    }
+    *field = size;
+    return true;
+}
+
+static bool set_rate(const ConfigKey *key, double *field, const char *value, Error **errp)
+{
+    unsigned long long max = (unsigned long long)key->max;
+    int64_t rate;
+
+    if (key->type == KEY_RATE && !config_parse_number(value, key->min, key->max, &rate)) {
+        error_setg(errp, "\"%s\" should be a number from 0 to %llu", value, max);
+        return false;
+    }
+    if (key->type == KEY_BYTE_RATE && (human_size_parse(value, &rate) < 0 || rate > key->max)) {
+        error_setg(errp, "\"%s\" should be a size from 0 to %llu, like 500000, 64k or 1G",
+                   value, max);
+        return false;
+    }
+    *field = (double)rate;
+    return true;
+}
+
+static bool set_limits(Config *config, void *base, const char *value, Error **errp)
+{
+    char *name, *setting;
+
+    while (option_list_next(&value, &name, &setting)) {
+        bool ok = config_key_set_in_list(config, base, name, KEY_LIMIT, "", setting, errp);
+
+        free(name);
+        free(setting);
+        if (!ok) {
+            return false;
+        }
+    }
+    return true;
+}
+
+char *config_key_choices(const struct key_choice *choices)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = xalloc_check(open_memstream(&text, &size));
+
+    for (const struct key_choice *c = choices; c->name; c++) {
+        fprintf(out, "%s%s", c == choices ? "" : c[1].name ? ", " : " or ", c->name);
+    }
+    fclose(out);
+    return text;
+}
+
+static bool set_choice(const ConfigKey *key, unsigned *field, const char *value, Error **errp)
+{
+    auto_free char *all = NULL;
+
+    for (const struct key_choice *c = key->choices; c->name; c++) {
+        if (strcmp(c->name, value) == 0) {
+            *field = c->value;
+            return true;
+        }
+    }
+    all = config_key_choices(key->choices);
+    error_setg(errp, "\"%s\" should be %s", value, all);
+    return false;
+}
+
+bool config_key_set(const ConfigKey *key, Config *config, void *base, const char *value,
+                    Error **errp)
+{
+    void *field = (char *)base + key->offset;
+
+    switch (key->type) {
+    case KEY_SWITCH:
+        return set_switch(field, value, errp);
+    case KEY_STRING:
+        return set_string(key, field, value, errp);
+    case KEY_NUMBER:
+        return set_number(key, field, value, errp);
+    case KEY_SIZE:
+        return set_size(key, field, value, errp);
+    case KEY_CHOICE:
+        return set_choice(key, field, value, errp);
+    case KEY_RATE:
+    case KEY_BYTE_RATE:
+        return set_rate(key, field, value, errp);
+    case KEY_LIMITS:
+        return set_limits(config, base, value, errp);
+    case KEY_SPECIAL:
+        return key->set(config, value, errp);
+    }
+    return false;
+}
+
+bool config_key_set_in_list(Config *config, void *base, const char *name, unsigned scopes,
+                            const char *prefix, const char *value, Error **errp)
+{
+    const ConfigKey *key = config_key_find(name, scopes, prefix, errp);
+
+    if (!key) {
+        return false;
+    }
+    if (!value && key->argument) {
+        error_setg(errp, "%s%s needs a value: %s%s=%s", prefix, name, prefix, name, key->argument);
+        return false;
+    }
+    if (!config_key_set(key, config, base, value, errp)) {
+        error_prepend(errp, "%s%s: ", prefix, name);
+        return false;
+    }
+    return true;
+}
+
+/* ---- what holds when nothing is set ---- */
+
+static unsigned count_processors(void)
+{
+    cpu_set_t set;
+    int n = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+
+    return (unsigned)(n < 1 ? 1 : n > MAX_DEFAULT_THREADS ? MAX_DEFAULT_THREADS : n);
+}
+
+void config_set_defaults(Config *config)
+{
+    for (const ConfigKey *key = config_keys; key < config_keys + n_config_keys; key++) {
+        void *base = key->scope == KEY_SERVER ? (void *)config : (void *)&config->defaults;
+
+        if (key->def) {
+            config_key_set(key, config, base, key->def, &error_abort);
+        }
+    }
+    throttle_config_init(&config->defaults.limits);
+    config->threads = count_processors();
+    config->ready_fd = -1;
+}
