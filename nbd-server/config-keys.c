@@ -142,6 +142,15 @@ static bool set_version(Config *config, const char *value, Error **errp)
 
 /* ---- the table ---- */
 
+static const struct key_choice log_choices[] = {
+    { "auto", LOG_TO_AUTO },
+    { "stderr", LOG_TO_STDERR },
+    { "syslog", LOG_TO_SYSLOG },
+    { "journal", LOG_TO_JOURNAL },
+    { "json", LOG_TO_JSON },
+    { NULL, 0 },
+};
+
 static const struct key_choice cache_choices[] = {
     { "writeback", CACHE_WRITEBACK },
     { "writethrough", CACHE_WRITETHROUGH },
@@ -255,8 +264,10 @@ const ConfigKey config_keys[] = {
       .help = "write the process ID here once clients can connect" },
     { "ready-fd", 0, "FD", SPECIAL(set_ready_fd),
       .help = "write READY to this file descriptor once clients can connect" },
+    { "log", 0, "TARGET", SERVER(log), .type = KEY_CHOICE, .choices = log_choices, .def = "auto",
+      .help = "where messages go" },
     { "verbose", 'v', NULL, SPECIAL(set_verbose),
-      .help = "tell about addresses and clients; twice: about every step" },
+      .help = "tell about addresses and more; twice: about every option and request" },
     { "version", 'V', NULL, SPECIAL(set_version), .help = "print the version and exit" },
     { "help", 'h', NULL, SPECIAL(set_help), .help = "print this help and exit" },
 };

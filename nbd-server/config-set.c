@@ -15,6 +15,7 @@
 #include "common/human-size.h"
 #include "common/nbd-protocol.h"
 #include "common/option-list.h"
+#include "common/utf8.h"
 #include "common/xalloc.h"
 
 #define MAX_DEFAULT_THREADS 4
@@ -51,33 +52,12 @@ static bool set_switch(bool *field, const char *value, Error **errp)
     return false;
 }
 
-/* Well-formed UTF-8, as "Conventions" of the protocol asks of names and texts. */
+/* As "Conventions" of the protocol asks of names and texts. */
 static bool is_utf8(const char *text)
 {
-    const unsigned char *p = (const unsigned char *)text;
-
-    while (*p) {
-        uint32_t c = *p++, least;
-        int more;
-
-        if (c < 0x80) {
-            continue;
-        } else if (c >= 0xc2 && c < 0xe0) {
-            more = 1, least = 0x80, c &= 0x1f;
-        } else if (c >= 0xe0 && c < 0xf0) {
-            more = 2, least = 0x800, c &= 0x0f;
-        } else if (c >= 0xf0 && c < 0xf5) {
-            more = 3, least = 0x10000, c &= 0x07;
-        } else {
-            return false;
-        }
-        for (; more; more--) {
-            if ((*p & 0xc0) != 0x80) {
-                return false;
-            }
-            c = c << 6 | (*p++ & 0x3f);
-        }
-        if (c < least || c > 0x10ffff || (c >= 0xd800 && c < 0xe000)) {
+    for (size_t len; *text; text += len) {
+        len = utf8_length(text);
+        if (len == 0) {
             return false;
         }
     }

@@ -39,6 +39,7 @@ struct Config {
     int ready_fd;                  /* -1: none */
     bool fork;
     unsigned verbose;              /* how often -v was given */
+    unsigned log;                  /* enum log_target */
 
     /* As given, until config_parse() has put them together. */
     ExportConfig defaults;         /* the settings of an export outside of --export */

@@ -53,6 +53,7 @@ struct Request {
     struct iovec in[2];             /* payload of a write */
     QEMUIOVector qiov;
     BlockAcctCookie acct;
+    int64_t traced_ns;              /* when it began, if requests are traced; or 0 */
 
     STAILQ_ENTRY(Request) link;     /* reply queue */
     Request *next_free;
@@ -89,6 +90,9 @@ struct Client {
     bool tx_busy;                   /* reply_flush() is at work */
     Request *repairing;             /* reads again what its mapping has lost */
     uint64_t sent;                  /* bytes of replies, ever */
+
+    int64_t since_ns;               /* what the client has done, for the log: since when ... */
+    uint64_t n_requests, bytes_read, bytes_written;
 
     int64_t pace_ns;                /* since when others wait for what it holds ... */
     uint64_t pace_moved;            /* ... and the bytes it had moved by then */

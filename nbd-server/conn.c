@@ -6,6 +6,7 @@
  * handlers are the only ones to wake it, and it looks again at why it waited.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -405,6 +406,23 @@ static void client_free(Client *c)
     free(c);
 }
 
+/* That the client has gone, and what it has done. */
+static void log_disconnect(const Client *c)
+{
+    int64_t us = (qemu_clock_get_ns(QEMU_CLOCK_REALTIME) - c->since_ns) / 1000;
+    const LogField fields[] = {
+        { "requests", (int64_t)c->n_requests },
+        { "bytes_read", (int64_t)c->bytes_read },
+        { "bytes_written", (int64_t)c->bytes_written },
+        { "duration_us", us },
+    };
+
+    log_fields(LOG_LEVEL_NOTICE, c->conn.export, &c->conn, fields, 4,
+               "disconnected after %" PRId64 ".%03" PRId64 " seconds: %" PRIu64 " requests, %"
+               PRIu64 " bytes read, %" PRIu64 " bytes written", us / 1000000, us / 1000 % 1000,
+               c->n_requests, c->bytes_read, c->bytes_written);
+}
+
 static void coroutine_fn conn_run(void *opaque)
 {
     Client *c = opaque;
@@ -420,6 +438,9 @@ static void coroutine_fn conn_run(void *opaque)
     }
     aio_set_fd_handler(conn->ctx, conn->fd, true, NULL, NULL, NULL);
     channel_close(conn);
+    if (conn->export) {
+        log_disconnect(c);
+    }
     iothread_conn_gone(conn);
     client_free(c);
     if (--n_clients == 0) {
@@ -451,6 +472,7 @@ Conn *conn_new(Server *server, IoThread *thread, AioContext *ctx, int fd, const 
     c->conn.thread = thread;
     c->conn.ctx = ctx;
     c->conn.fd = fd;
+    c->since_ns = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
     snprintf(c->conn.peer, sizeof(c->conn.peer), "%s", peer);
     STAILQ_INIT(&c->replies);
     c->bh = aio_bh_new(ctx, client_bh, c);

@@ -74,10 +74,11 @@ static void leave_terminal(void)
     if (null < 0) {
         return;
     }
-    log_to_syslog();
     dup2(null, STDIN_FILENO);
     dup2(null, STDOUT_FILENO);
-    dup2(null, STDERR_FILENO);
+    if (log_leave_terminal()) {
+        dup2(null, STDERR_FILENO);
+    }
 }
 
 /* ---- readiness ---- */

@@ -22,6 +22,8 @@
 #define OUT_SEND_SIZE (32u << 10)    /* replies are sent at the latest when there are so many */
 #define ERROR_TEXT_MAX 512
 
+static const char *option_name(uint32_t option);
+
 /* ---- sending ---- */
 
 static int coroutine_fn send_queued(Handshake *hs)
@@ -84,7 +86,9 @@ int coroutine_fn handshake_error(Handshake *hs, uint32_t type, const char *fmt, 
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
     iov.iov_len = strlen(text);
-    log_msg(LOG_LEVEL_INFO, NULL, hs->conn, "option %" PRIu32 ": %s", hs->option, text);
+    /* Clients try what a server may know, and do without; other errors refuse them something. */
+    log_msg(type == NBD_REP_ERR_UNSUP ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, NULL, hs->conn,
+            "option %s (%" PRIu32 "): %s", option_name(hs->option), hs->option, text);
     return handshake_reply(hs, type, &iov, 1);
 }
 
@@ -96,7 +100,7 @@ int handshake_violation(Handshake *hs, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
-    log_msg(LOG_LEVEL_INFO, NULL, hs->conn, "closed in the handshake: %s", text);
+    log_msg(LOG_LEVEL_WARNING, NULL, hs->conn, "closed in the handshake: %s", text);
     return -EPROTO;
 }
 
@@ -217,6 +221,13 @@ static const OptionRow *find_option(uint32_t option)
     return NULL;
 }
 
+static const char *option_name(uint32_t option)
+{
+    const OptionRow *row = find_option(option);
+
+    return row ? row->name : "unknown";
+}
+
 /* ---- the loop ---- */
 
 /* Reads the option's data into hs->data, whose length is known to be within bounds. */
@@ -259,7 +270,7 @@ static int coroutine_fn run_option(Handshake *hs)
     int ret;
 
     log_msg(LOG_LEVEL_DEBUG, NULL, hs->conn, "option %s (%" PRIu32 "), %" PRIu32 " bytes",
-            row ? row->name : "unknown", hs->option, hs->len);
+            option_name(hs->option), hs->option, hs->len);
     if (hs->option == NBD_OPT_EXPORT_NAME) {
         return run_export_name(hs);
     }
@@ -359,13 +370,13 @@ static void log_end(Handshake *hs, int error)
     case -EPROTO:
         break;    /* by handshake_violation() */
     case -ESHUTDOWN:
-        log_msg(LOG_LEVEL_DEBUG, NULL, hs->conn, "left without choosing an export");
+        log_msg(LOG_LEVEL_INFO, NULL, hs->conn, "left without choosing an export");
         break;
     case -ECANCELED:
         log_msg(LOG_LEVEL_DEBUG, NULL, hs->conn, "closed in the handshake: shutting down");
         break;
     case -ETIMEDOUT:
-        log_msg(LOG_LEVEL_INFO, NULL, hs->conn, "closed: no export chosen within the %u seconds of "
+        log_msg(LOG_LEVEL_WARNING, NULL, hs->conn, "closed: no export chosen within the %u seconds of "
                 "--handshake-timeout", hs->server->config->handshake_timeout);
         break;
     default:
@@ -392,6 +403,6 @@ int coroutine_fn handshake_run(Conn *conn)
         log_end(&hs, ret);
         return ret;
     }
-    log_msg(LOG_LEVEL_INFO, conn->export, conn, "connected");
+    log_msg(LOG_LEVEL_NOTICE, conn->export, conn, "connected");
     return 0;
 }

@@ -174,7 +174,6 @@ void iothread_conn_gone(Conn *conn)
     IoThread *thread = conn->thread;
 
     if (conn->export) {
-        log_msg(LOG_LEVEL_INFO, conn->export, conn, "disconnected");
         export_leave(conn->export);
         export_unref(conn->export);
     }

@@ -11,6 +11,7 @@ nbd_server_nbd_export_SOURCES = \
 	common/nbd-protocol.h \
 	common/option-list.c \
 	common/option-list.h \
+	common/utf8.h \
 	common/xalloc.h \
 	nbd-server/budget.c \
 	nbd-server/budget.h \
@@ -38,6 +39,8 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/handshake.h \
 	nbd-server/iothread.c \
 	nbd-server/listen.c \
+	nbd-server/log-int.h \
+	nbd-server/log-output.c \
 	nbd-server/log.c \
 	nbd-server/main.c \
 	nbd-server/receive.c \

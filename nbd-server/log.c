@@ -1,122 +1,168 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Messages: the only place of nbd-export that prints.
- *
- * A line is composed first and goes out in one write, so that lines of several
- * threads do not mix.  Names come from clients: what is not printable is escaped.
+ * Messages: which are shown, and how many.
  */
-#include "server.h"
+#include "log-int.h"
 
-#include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <syslog.h>
-#include <unistd.h>
 
-#define PROGRAM "nbd-export"
-#define LINE_MAX_BYTES 2048
+#define MESSAGE_MAX 2048
+/* So many lines about clients a second, of each level. */
+#define CLIENT_LINES_MAX 100
+#define SECOND_NS INT64_C(1000000000)
 
-static _Atomic enum log_level log_level = LOG_LEVEL_WARNING;
-static atomic_bool to_syslog;
+_Atomic enum log_level log_threshold = LOG_LEVEL_NOTICE;
 
-void log_set_level(enum log_level level)
+/* ---- the limit ---- */
+
+/* The second that runs, for one level. */
+typedef struct LogWindow {
+    int64_t since_ns;
+    unsigned shown, suppressed;
+} LogWindow;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static LogWindow windows[LOG_LEVEL_DEBUG];        /* lock */
+static QEMUTimer *summary_timer;                  /* main thread */
+
+static void log_suppressed(enum log_level level, unsigned n)
 {
-    log_level = level;
-}
+    if (n > 0) {
+        char text[64];
 
-void log_to_syslog(void)
-{
-    openlog(PROGRAM, LOG_PID | LOG_NDELAY, LOG_DAEMON);
-    to_syslog = true;
-}
-
-/* Appends printf-like text at `at`; the new end, at most `size`. */
-__attribute__((format(printf, 4, 0)))
-static size_t append(char *buf, size_t size, size_t at, const char *fmt, va_list args)
-{
-    int n = vsnprintf(buf + at, size - at, fmt, args);
-
-    if (n < 0) {
-        return at;
+        snprintf(text, sizeof(text), "%u more like these were suppressed", n);
+        log_output(&(LogRecord){ .level = level, .message = text });
     }
-    return (size_t)n < size - at ? at + (size_t)n : size - 1;
 }
 
-__attribute__((format(printf, 4, 5)))
-static size_t appendf(char *buf, size_t size, size_t at, const char *fmt, ...)
+/* Ends the windows that are over, or all of them. */
+static void end_windows(bool all)
 {
-    va_list args;
+    int64_t now = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
 
-    va_start(args, fmt);
-    at = append(buf, size, at, fmt, args);
-    va_end(args);
-    return at;
-}
+    for (int level = 0; level < LOG_LEVEL_DEBUG; level++) {
+        LogWindow *w = &windows[level];
+        unsigned n = 0;
 
-/* Copies text to line with control characters as \xNN; the length of line. */
-static size_t escape(const char *text, char *line, size_t size)
-{
-    static const char hex[] = "0123456789abcdef";
-    size_t n = 0;
-
-    for (; *text && n + 4 < size; text++) {
-        unsigned char c = (unsigned char)*text;
-
-        if (c < 0x20 || c == 0x7f) {
-            line[n++] = '\\';
-            line[n++] = 'x';
-            line[n++] = hex[c >> 4];
-            line[n++] = hex[c & 15];
-        } else {
-            line[n++] = (char)c;
+        pthread_mutex_lock(&lock);
+        if (all || now - w->since_ns >= SECOND_NS) {
+            n = w->suppressed;
+            *w = (LogWindow){ .since_ns = now };
         }
+        pthread_mutex_unlock(&lock);
+        log_suppressed((enum log_level)level, n);
     }
-    line[n] = '\0';
-    return n;
 }
 
-static void emit(enum log_level level, const char *text)
+static void summarize(void *opaque)
 {
-    static const int priority[] = {
-        [LOG_LEVEL_ERROR] = LOG_ERR, [LOG_LEVEL_WARNING] = LOG_WARNING,
-        [LOG_LEVEL_INFO] = LOG_INFO, [LOG_LEVEL_DEBUG] = LOG_DEBUG,
-    };
-    char line[LINE_MAX_BYTES + sizeof(PROGRAM) + 16];
-    size_t n = 0;
+    (void)opaque;
+    end_windows(false);
+}
 
-    if (to_syslog) {
-        escape(text, line, sizeof(line));
-        syslog(priority[level], "%s", line);
-        return;
+/* Should nothing more happen, the summary comes all the same. */
+static void arm_summary(void *opaque)
+{
+    (void)opaque;
+    if (!summary_timer) {
+        summary_timer = aio_timer_new(qemu_get_aio_context(), QEMU_CLOCK_REALTIME, SCALE_NS,
+                                      summarize, NULL);
     }
-    n = appendf(line, sizeof(line), n, PROGRAM ": %s",
-                level == LOG_LEVEL_WARNING ? "warning: " : "");
-    n += escape(text, line + n, sizeof(line) - n - 1);
-    line[n++] = '\n';
-    while (write(STDERR_FILENO, line, n) < 0 && errno == EINTR) {
+    timer_mod_ns(summary_timer, qemu_clock_get_ns(QEMU_CLOCK_REALTIME) + SECOND_NS);
+}
+
+/* Whether there may be one more line about a client. */
+static bool within_limit(enum log_level level)
+{
+    int64_t now = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
+    LogWindow *w = &windows[level];
+    unsigned summary = 0;
+    bool ok, first;
+
+    pthread_mutex_lock(&lock);
+    if (now - w->since_ns >= SECOND_NS) {
+        summary = w->suppressed;
+        *w = (LogWindow){ .since_ns = now };
     }
+    ok = w->shown < CLIENT_LINES_MAX;
+    w->shown += ok;
+    w->suppressed += !ok;
+    first = w->suppressed == 1;
+    pthread_mutex_unlock(&lock);
+    log_suppressed(level, summary);
+    if (!ok && first) {
+        aio_bh_schedule_oneshot(qemu_get_aio_context(), arm_summary, NULL);
+    }
+    return ok;
+}
+
+/* ---- messages ---- */
+
+/* Tracing is wanted whole: then there is no limit. */
+static bool is_shown(enum log_level level, bool about_client)
+{
+    return log_enabled(level) &&
+           (!about_client || log_enabled(LOG_LEVEL_DEBUG) || within_limit(level));
+}
+
+__attribute__((format(printf, 2, 0)))
+static void put(LogRecord *record, const char *fmt, va_list args)
+{
+    char text[MESSAGE_MAX];
+
+    vsnprintf(text, sizeof(text), fmt, args);
+    record->message = text;
+    log_output(record);
 }
 
 void log_msg(enum log_level level, const Export *export, const Conn *conn, const char *fmt, ...)
 {
-    char text[LINE_MAX_BYTES];
-    size_t n = 0;
+    LogRecord record = {
+        .level = level,
+        .export = export ? export->name : NULL,
+        .client = conn ? conn->peer : NULL,
+    };
     va_list args;
 
-    if (level > log_level) {
-        return;
+    if (is_shown(level, conn != NULL)) {
+        va_start(args, fmt);
+        put(&record, fmt, args);
+        va_end(args);
     }
-    if (export) {
-        n = appendf(text, sizeof(text), n, "export \"%s\": ", export->name);
+}
+
+void log_fields(enum log_level level, const Export *export, const Conn *conn,
+                const LogField *fields, unsigned n_fields, const char *fmt, ...)
+{
+    LogRecord record = {
+        .level = level,
+        .export = export ? export->name : NULL,
+        .client = conn ? conn->peer : NULL,
+        .fields = fields,
+        .n_fields = n_fields,
+    };
+    va_list args;
+
+    if (is_shown(level, conn != NULL)) {
+        va_start(args, fmt);
+        put(&record, fmt, args);
+        va_end(args);
     }
-    if (conn) {
-        n = appendf(text, sizeof(text), n, "client %s: ", conn->peer);
+}
+
+void log_peer(enum log_level level, const char *peer, const char *fmt, ...)
+{
+    LogRecord record = { .level = level, .client = peer };
+    va_list args;
+
+    if (is_shown(level, true)) {
+        va_start(args, fmt);
+        put(&record, fmt, args);
+        va_end(args);
     }
-    va_start(args, fmt);
-    append(text, sizeof(text), n, fmt, args);
-    va_end(args);
-    emit(level, text);
 }
 
 void log_error_free(Error *err)
@@ -138,4 +184,24 @@ void log_library_message(void *opaque, const char *message)
 {
     (void)opaque;
     log_msg(LOG_LEVEL_WARNING, NULL, NULL, "%s", message);
+}
+
+/* ---- beginning and end ---- */
+
+bool log_open(enum log_target target, enum log_level level, Error **errp)
+{
+    log_threshold = level;
+    return log_output_open(target, errp);
+}
+
+bool log_leave_terminal(void)
+{
+    return log_output_leave_terminal();
+}
+
+void log_close(void)
+{
+    end_windows(true);
+    timer_free(summary_timer);
+    summary_timer = NULL;
 }

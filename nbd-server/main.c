@@ -207,6 +207,7 @@ static int serve(const Config *config)
     timer_free(server.press_timer);
     server.press_timer = NULL;
     daemon_remove_pid_file(config);
+    log_close();
     return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -220,15 +221,15 @@ int main(int argc, char **argv)
         log_error_free(err);
         return EXIT_FAILURE;
     }
-    log_set_level(config->verbose > 1 ? LOG_LEVEL_DEBUG
-                  : config->verbose ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING);
     blkbackend_set_log_fn(log_library_message, NULL);
-
     if (config->action == CONFIG_HELP) {
         config_print_help();
     } else if (config->action == CONFIG_VERSION) {
         printf("nbd-export %s\n", PACKAGE_VERSION);
-    } else if (config->fork && !daemon_fork(&err)) {
+    } else if (!log_open((enum log_target)config->log,
+                         config->verbose > 1 ? LOG_LEVEL_DEBUG
+                         : config->verbose ? LOG_LEVEL_INFO : LOG_LEVEL_NOTICE, &err) ||
+               (config->fork && !daemon_fork(&err))) {
         log_error_free(err);
         status = EXIT_FAILURE;
     } else {

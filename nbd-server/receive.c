@@ -241,6 +241,7 @@ static int coroutine_fn take_request(Client *c, unsigned type, const struct nbd_
     req->flags = be16toh(wire->flags);
     req->offset = be64toh(wire->offset);
     req->len = be32toh(wire->len);
+    c->n_requests++;
     rx_consume(&c->rx, sizeof(*wire));
     c->linger = true;
     error = verdict(req, position, text);

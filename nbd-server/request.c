@@ -3,6 +3,7 @@
  * What each command of the transmission phase means: one row and one function
  * a command.  proto.md, "Request types"; errors: "Error values".
  */
+#include <endian.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -499,7 +500,8 @@ void request_fill_error(Request *req, int ret)
 
     snprintf(text, sizeof(text), "%s failed: offset %" PRIu64 " length %" PRIu32 ": %s",
              req->cmd->name, req->offset, req->len, strerror_r(-ret, reason, sizeof(reason)));
-    log_msg(LOG_LEVEL_DEBUG, conn->export, conn, "%s", text);
+    log_msg(ret == -ENOTSUP || ret == -ESHUTDOWN ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING,
+            conn->export, conn, "%s", text);
     reply_error(req, nbd_errno(ret, req), text);
 }
 
@@ -510,7 +512,7 @@ void request_reject(Request *req, uint32_t nbd_error, const char *text)
     if (req->cmd->acct != NO_ACCT) {
         block_acct_invalid(blk_get_stats(blk_of(req)), (enum BlockAcctType)req->cmd->acct);
     }
-    log_msg(LOG_LEVEL_DEBUG, conn->export, conn, "refused: %s", text);
+    log_msg(LOG_LEVEL_INFO, conn->export, conn, "refused: %s", text);
     reply_error(req, nbd_error, text);
     reply_queue(req);
 }
@@ -535,21 +537,73 @@ static int coroutine_fn run_counted(Request *req)
     return ret;
 }
 
+/* ---- the trace: every request as it begins and as it ends ---- */
+
+static void trace_begin(Request *req)
+{
+    const Conn *conn = &req->client->conn;
+    const LogField fields[] = {
+        { "cookie", (int64_t)be64toh(req->cookie) },
+        { "offset", (int64_t)req->offset },
+        { "length", (int64_t)req->len },
+        { "flags", req->flags },
+    };
+
+    req->traced_ns = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
+    log_fields(LOG_LEVEL_DEBUG, conn->export, conn, fields, 4,
+               "request %" PRIx64 ": %s offset %" PRIu64 " length %" PRIu64 " flags 0x%x",
+               be64toh(req->cookie), req->cmd->name, req->offset, (uint64_t)req->len, req->flags);
+}
+
+static void trace_end(const Request *req, int ret)
+{
+    const Conn *conn = &req->client->conn;
+    int64_t us = (qemu_clock_get_ns(QEMU_CLOCK_REALTIME) - req->traced_ns) / 1000;
+    const LogField fields[] = {
+        { "cookie", (int64_t)be64toh(req->cookie) },
+        { "error", -ret },
+        { "duration_us", us },
+    };
+    char reason[64];
+
+    log_fields(LOG_LEVEL_DEBUG, conn->export, conn, fields, 3,
+               "request %" PRIx64 ": %s after %" PRId64 " us", be64toh(req->cookie),
+               ret < 0 ? strerror_r(-ret, reason, sizeof(reason)) : "done", us);
+}
+
+static void count(Request *req)
+{
+    Client *c = req->client;
+
+    c->bytes_read += req->cmd->acct == BLOCK_ACCT_READ ? req->len : 0;
+    c->bytes_written += req->cmd->acct == BLOCK_ACCT_WRITE ? req->len : 0;
+}
+
 static void coroutine_fn request_co(void *opaque)
 {
     Request *req = opaque;
     int ret = run_counted(req);
 
+    if (req->traced_ns) {
+        trace_end(req, ret);
+    }
     if (ret < 0) {
         request_release_data(req);
         request_fill_error(req, ret);
-    } else if (req->n_out == 0) {
-        reply_success(req);
+    } else {
+        count(req);
+        if (req->n_out == 0) {
+            reply_success(req);
+        }
     }
     reply_queue(req);
 }
 
 void request_start(Request *req)
 {
+    req->traced_ns = 0;
+    if (log_enabled(LOG_LEVEL_DEBUG)) {
+        trace_begin(req);
+    }
     qemu_coroutine_enter(qemu_coroutine_create(request_co), req);
 }

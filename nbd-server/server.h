@@ -32,17 +32,57 @@ typedef struct ExportConfig ExportConfig;
 
 /* ---- log.c: the only place that prints ---- */
 
-enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
-void log_set_level(enum log_level level);
-/* One line to stderr: nbd-export: [export "NAME":] [client ADDR:] message.  Both may be NULL. */
+enum log_level {
+    LOG_LEVEL_ERROR,
+    LOG_LEVEL_WARNING,
+    LOG_LEVEL_NOTICE,    /* shown without --verbose: clients that come, go, are refused */
+    LOG_LEVEL_INFO,      /* --verbose */
+    LOG_LEVEL_DEBUG,     /* twice: every option and request */
+};
+
+/* Where to (--log). */
+enum log_target {
+    LOG_TO_AUTO,         /* stderr, or the journal if it ends there; syslog in the background */
+    LOG_TO_STDERR, LOG_TO_SYSLOG, LOG_TO_JOURNAL,
+    LOG_TO_JSON,         /* on stderr, an object a line */
+};
+
+/* A number that goes with a message, for machines. */
+typedef struct LogField {
+    const char *name;    /* [a-z_]; ends in the unit */
+    int64_t value;
+} LogField;
+
+bool log_open(enum log_target target, enum log_level level, Error **errp);
+/* In the background from now on: says whether stderr is of use no more. */
+bool log_leave_terminal(void);
+/* Tells what is still to be told. */
+void log_close(void);
+
+extern _Atomic enum log_level log_threshold;
+static inline bool log_enabled(enum log_level level)
+{
+    return level <= atomic_load_explicit(&log_threshold, memory_order_relaxed);
+}
+
+/*
+ * One line: [export "NAME":] [client ADDR:] message.  Both may be NULL.  Any thread.
+ *
+ * What is said about clients (conn, or peer, is not NULL) is limited to a number of lines a
+ * second and level, and the rest is counted: strangers must not fill the disk.
+ */
 void log_msg(enum log_level level, const Export *export, const Conn *conn, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+void log_fields(enum log_level level, const Export *export, const Conn *conn,
+                const LogField *fields, unsigned n_fields, const char *fmt, ...)
+    __attribute__((format(printf, 6, 7)));
+/* About a client that is no Conn yet. */
+void log_peer(enum log_level level, const char *peer, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 /* The error's message and its hint as lines of level ERROR; frees err. */
 void log_error_free(Error *err);
 /* For blkbackend_set_log_fn(). */
 void log_library_message(void *opaque, const char *message);
-/* From now on to the system's log instead of stderr. */
-void log_to_syslog(void);
 
 /* ---- config.c, config-keys.c: command line to Config (config.h), by one table ---- */
 

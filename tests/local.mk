@@ -195,6 +195,9 @@ protocol_tests = \
 	tests/protocol/info-stays-in-haggling.py \
 	tests/protocol/list-names-every-export.py \
 	tests/protocol/list-with-data-is-invalid.py \
+	tests/protocol/log-json-is-json.py \
+	tests/protocol/log-of-strangers-is-bounded.py \
+	tests/protocol/log-tells-who-came-and-went.py \
 	tests/protocol/many-connections.py \
 	tests/protocol/meta-context-list.py \
 	tests/protocol/meta-context-long-query.py \
@@ -270,6 +273,7 @@ server_tests = \
 	tests/server/live-socket-is-refused.sh \
 	tests/server/locked-folder.sh \
 	tests/server/locks-against-qemu.sh \
+	tests/server/log-to-syslog-and-journal.sh \
 	tests/server/nbd-client-list.sh \
 	tests/server/nbd-driver-errors.sh \
 	tests/server/nbd-driver-reconnects.sh \
