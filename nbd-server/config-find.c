@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#define LIMIT_PREFIX "throttle."
+
 /* How many letters to insert, delete or replace to make b of a (Levenshtein). */
 static size_t edit_distance(const char *a, const char *b)
 {
@@ -59,13 +61,23 @@ const ConfigKey *config_key_find(const char *name, unsigned scopes, const char *
             nearest = key;
         }
     }
-    error_setg(errp, "unknown option \"%s%s\"", prefix, name);
+    error_setg(errp, "unknown %s \"%s%s\"", strcmp(prefix, "--") == 0 ? "option" : "key", prefix,
+               name);
     if (nearest) {
         error_append_hint(errp, "Did you mean \"%s%s\"?\n", prefix, nearest->name);
     } else {
         error_append_hint(errp, "Try 'nbd-export --help' for a list.\n");
     }
     return NULL;
+}
+
+const ConfigKey *config_export_key_find(const char *name, unsigned scopes, Error **errp)
+{
+    size_t len = strlen(LIMIT_PREFIX);
+
+    return strncmp(name, LIMIT_PREFIX, len) == 0
+           ? config_key_find(name + len, KEY_LIMIT, LIMIT_PREFIX, errp)
+           : config_key_find(name, scopes, "", errp);
 }
 
 const ConfigKey *config_key_find_short(char short_name)

@@ -49,13 +49,14 @@ void config_print_help(void)
 {
     printf("Usage: nbd-export [OPTION...] IMAGE\n"
            "       nbd-export [OPTION...] --export LIST [--export LIST...]\n"
+           "       nbd-export [OPTION...] --config FILE\n"
            "\n"
            "Serves disk images over the NBD protocol (Network Block Device).\n");
-    print_keys("Options of the server", KEY_SERVER, false);
+    print_keys("Options of the server", KEY_SERVER | KEY_COMMAND, false);
     print_keys("Options of every export", KEY_EXPORT, false);
     print_keys("Options of the export of IMAGE", KEY_ONE_EXPORT, false);
     print_keys("Keys of --export (KEY=VALUE,KEY=VALUE,...; write a comma in a value twice)",
-               KEY_IN_LIST | KEY_EXPORT, true);
+               KEY_IN_LIST | KEY_ONLY_IN_LIST | KEY_EXPORT, true);
     print_keys("Keys of --throttle: what may pass in a second; with KEY-max in a second of a\n"
                "burst, and with KEY-max-length how long that is.  In --export: throttle.KEY=VALUE",
                KEY_LIMIT, true);

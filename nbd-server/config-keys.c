@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/cleanup.h"
 #include "common/nbd-protocol.h"
 #include "common/xalloc.h"
 
@@ -99,7 +100,7 @@ static bool set_ready_fd(Config *config, const char *value, Error **errp)
         return false;
     }
     /* Now, while none of our own could have that number. */
-    if (fcntl((int)fd, F_GETFD) < 0) {
+    if (!config->again && fcntl((int)fd, F_GETFD) < 0) {
         error_setg(errp, "file descriptor %s is not open", value);
         return false;
     }
@@ -109,9 +110,13 @@ static bool set_ready_fd(Config *config, const char *value, Error **errp)
 
 static bool set_verbose(Config *config, const char *value, Error **errp)
 {
-    (void)value;
-    (void)errp;
-    config->verbose++;
+    int64_t level = config->verbose + 1;
+
+    if (value && !config_parse_number(value, 0, 2, &level)) {
+        error_setg(errp, "\"%s\" should be 0, 1 or 2", value);
+        return false;
+    }
+    config->verbose = (unsigned)level;
     return true;
 }
 
@@ -140,16 +145,37 @@ static bool set_version(Config *config, const char *value, Error **errp)
     return true;
 }
 
-/* ---- the table ---- */
+/* ---- settings of nbd-server that are others of ours ---- */
 
-static const struct key_choice log_choices[] = {
-    { "auto", LOG_TO_AUTO },
-    { "stderr", LOG_TO_STDERR },
-    { "syslog", LOG_TO_SYSLOG },
-    { "journal", LOG_TO_JOURNAL },
-    { "json", LOG_TO_JSON },
-    { NULL, 0 },
-};
+static bool set_listenaddr(Config *config, const char *value, Error **errp)
+{
+    auto_free char *list = xstrdup(value);
+    char *rest = NULL;
+
+    for (char *each = strtok_r(list, ", ", &rest); each; each = strtok_r(NULL, ", ", &rest)) {
+        if (!set_bind(config, each, errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool set_unixsock(Config *config, const char *value, Error **errp)
+{
+    config->unix_only = true;
+    return set_socket(config, value, errp);
+}
+
+static bool set_trim(ExportConfig *export, const char *value, Error **errp)
+{
+    if (!config_parse_switch(value, &export->trim, errp)) {
+        return false;
+    }
+    export->discard = export->trim ? DISCARD_UNMAP : DISCARD_IGNORE;
+    return true;
+}
+
+/* ---- the table ---- */
 
 static const struct key_choice cache_choices[] = {
     { "writeback", CACHE_WRITEBACK },
@@ -181,6 +207,9 @@ static const struct key_choice aio_choices[] = {
 #define ONE_EXPORT(field) .scope = KEY_ONE_EXPORT, .offset = offsetof(ExportConfig, field)
 #define IN_LIST(field) .scope = KEY_IN_LIST, .offset = offsetof(ExportConfig, field)
 #define LIMIT(field) .scope = KEY_LIMIT, .offset = offsetof(ExportConfig, field)
+#define GENERIC(field) .scope = KEY_GENERIC, .offset = offsetof(Config, field)
+#define SECTION(field) .scope = KEY_SECTION, .offset = offsetof(ExportConfig, field)
+#define COMMAND(function) .scope = KEY_COMMAND, .type = KEY_SPECIAL, .set = (function)
 #define SPECIAL(function) .scope = KEY_SERVER, .type = KEY_SPECIAL, .set = (function)
 
 /* A rate, that of its bursts, and their length. */
@@ -191,24 +220,30 @@ static const struct key_choice aio_choices[] = {
       .max = THROTTLE_VALUE_MAX },                                                               \
     { key "-max-length", 0, "SECONDS", LIMIT(limits.buckets[bucket].burst_length),               \
       .type = KEY_NUMBER, .min = 1, .max = UINT_MAX }
+#define OTHERS(key, arg, how) { key, 0, arg, .scope = KEY_GENERIC | KEY_SECTION, .type = (how) }
+#define WITHOUT_EFFECT(key, arg) OTHERS(key, arg, KEY_WITHOUT_EFFECT)
+#define UNSUPPORTED(key, arg) OTHERS(key, arg, KEY_UNSUPPORTED)
 #define BYTE_RATES(...) RATES(KEY_BYTE_RATE, "SIZE", __VA_ARGS__)
 #define OPERATION_RATES(...) RATES(KEY_RATE, "NUM", __VA_ARGS__)
 
 const ConfigKey config_keys[] = {
     /* Where to listen. */
-    { "socket", 'k', "PATH", SPECIAL(set_socket),
+    { "socket", 'k', "PATH", SPECIAL(set_socket), .repeats = true,
       .help = "listen on this unix socket (may be repeated)" },
-    { "bind", 'b', "ADDRESS", SPECIAL(set_bind),
+    { "bind", 'b', "ADDRESS", SPECIAL(set_bind), .repeats = true,
       .help = "listen on this TCP address, ADDRESS or ADDRESS:PORT (may be repeated)" },
-    { "port", 'p', "PORT", SPECIAL(set_port),
+    { "port", 'p', "PORT", SPECIAL(set_port), .repeats = true,
       .help = "TCP port; 0: any free one (may be repeated; without --socket: 10809)" },
 
     /* Exports. */
-    { "export", 0, "LIST", SPECIAL(set_export),
+    { "export", 0, "LIST", COMMAND(set_export),
       .help = "serve an image: name=N,image=PATH,... (may be repeated)" },
+    { "default-export", 0, "NAME", SERVER(default_export), .type = KEY_STRING,
+      .max = NBD_MAX_STRING, .help = "the export that a client gets who names none" },
     { "image", 0, "IMAGE", IN_LIST(image), .type = KEY_STRING, .min = 1, .max = INT_MAX,
       .help = "the image, as the argument IMAGE" },
-    { "name", 0, "NAME", IN_LIST(name), .type = KEY_STRING, .max = NBD_MAX_STRING,
+    { "name", 0, "NAME", .scope = KEY_ONLY_IN_LIST, .offset = offsetof(ExportConfig, name),
+      .type = KEY_STRING, .max = NBD_MAX_STRING,
       .help = "the export's name, as --export-name" },
     { "export-name", 'x', "NAME", ONE_EXPORT(name), .type = KEY_STRING, .max = NBD_MAX_STRING,
       .def = "", .help = "name of the export" },
@@ -221,6 +256,8 @@ const ConfigKey config_keys[] = {
       .help = "IMAGE is a list of driver options, not a file name" },
     { "read-only", 'r', NULL, EXPORT(read_only), .type = KEY_SWITCH, .def = "off",
       .help = "refuse writes" },
+    { "hidden", 0, NULL, IN_LIST(hidden), .type = KEY_SWITCH, .def = "off",
+      .help = "not listed: a client must know the name" },
     { "shared", 'e', "NUM", EXPORT(max_clients), .type = KEY_NUMBER, .max = 1000000,
       .def = "0", .help = "most clients of an export at a time; 0: no limit" },
     { "cache", 0, "MODE", EXPORT(cache), .type = KEY_CHOICE, .choices = cache_choices,
@@ -254,21 +291,56 @@ const ConfigKey config_keys[] = {
       .help = "a client that has not chosen an export by then is disconnected" },
     { "drain-timeout", 0, "SECONDS", SERVER(drain_timeout), .type = KEY_NUMBER, .max = 86400,
       .def = "30", .help = "at the end, wait this long for requests in flight" },
-    { "persistent", 't', NULL, SPECIAL(set_persistent),
+    { "persistent", 't', NULL, COMMAND(set_persistent),
       .help = "accepted for qemu-nbd's sake: the server always outlives its clients" },
+
+    /* Files. */
+    { "config", 0, "FILE", .scope = KEY_COMMAND, .offset = offsetof(Config, file),
+      .type = KEY_STRING, .min = 1, .max = PATH_MAX,
+      .help = "read settings and exports from this file" },
+    { "check-config", 0, NULL, .scope = KEY_COMMAND, .offset = offsetof(Config, check),
+      .type = KEY_SWITCH, .help = "print all that is wrong with the settings, and exit" },
+    { "includedir", 0, "DIR", GENERIC(include_dir), .type = KEY_STRING, .min = 1, .max = PATH_MAX },
 
     /* The process. */
     { "fork", 0, NULL, SERVER(fork), .type = KEY_SWITCH, .def = "off",
       .help = "go to the background once clients can connect" },
     { "pid-file", 0, "PATH", SERVER(pid_file), .type = KEY_STRING, .min = 1, .max = PATH_MAX,
       .help = "write the process ID here once clients can connect" },
-    { "ready-fd", 0, "FD", SPECIAL(set_ready_fd),
+    { "ready-fd", 0, "FD", COMMAND(set_ready_fd),
       .help = "write READY to this file descriptor once clients can connect" },
-    { "log", 0, "TARGET", SERVER(log), .type = KEY_CHOICE, .choices = log_choices, .def = "auto",
-      .help = "where messages go" },
     { "verbose", 'v', NULL, SPECIAL(set_verbose),
-      .help = "tell about addresses and more; twice: about every option and request" },
-    { "version", 'V', NULL, SPECIAL(set_version), .help = "print the version and exit" },
-    { "help", 'h', NULL, SPECIAL(set_help), .help = "print this help and exit" },
+      .help = "tell about addresses and clients; twice: about every step" },
+    { "version", 'V', NULL, COMMAND(set_version), .help = "print the version and exit" },
+    { "help", 'h', NULL, COMMAND(set_help), .help = "print this help and exit" },
+
+    /* As nbd-server calls them, in files only. */
+    { "listenaddr", 0, "LIST", .scope = KEY_GENERIC, .type = KEY_SPECIAL, .set = set_listenaddr },
+    { "unixsock", 0, "PATH", .scope = KEY_GENERIC, .type = KEY_SPECIAL, .set = set_unixsock },
+    { "duallisten", 0, NULL, GENERIC(dual_listen), .type = KEY_SWITCH },
+    { "allowlist", 0, NULL, GENERIC(allow_list), .type = KEY_SWITCH, .def = "on" },
+    { "max_threads", 0, "NUM", GENERIC(threads), .type = KEY_NUMBER, .min = 1, .max = 256 },
+    { "exportname", 0, "IMAGE", SECTION(image), .type = KEY_STRING, .min = 1, .max = INT_MAX },
+    { "readonly", 0, NULL, SECTION(read_only), .type = KEY_SWITCH },
+    { "maxconnections", 0, "NUM", SECTION(max_clients), .type = KEY_NUMBER, .max = 1000000 },
+    { "flush", 0, NULL, SECTION(flush), .type = KEY_SWITCH, .def = "on" },
+    { "fua", 0, NULL, SECTION(fua), .type = KEY_SWITCH, .def = "on" },
+    { "trim", 0, NULL, .scope = KEY_SECTION, .type = KEY_EXPORT_SPECIAL, .set_export = set_trim },
+    { "sync", 0, NULL, SECTION(sync), .type = KEY_SWITCH },
+    WITHOUT_EFFECT("splice", NULL),
+    WITHOUT_EFFECT("sparse_cow", NULL),
+    WITHOUT_EFFECT("cowdir", "DIR"),
+    UNSUPPORTED("oldstyle", NULL),
+    UNSUPPORTED("multifile", NULL),
+    UNSUPPORTED("treefiles", NULL),
+    UNSUPPORTED("copyonwrite", NULL),
+    UNSUPPORTED("temporary", NULL),
+    UNSUPPORTED("waitfile", NULL),
+    UNSUPPORTED("sdp", NULL),
+    UNSUPPORTED("datalog", NULL),
+    UNSUPPORTED("virtstyle", "STYLE"),
+    UNSUPPORTED("prerun", "COMMAND"),
+    UNSUPPORTED("postrun", "COMMAND"),
+    UNSUPPORTED("transactionlog", "FILE"),
 };
 const size_t n_config_keys = sizeof(config_keys) / sizeof(config_keys[0]);

@@ -34,16 +34,16 @@ bool config_parse_number(const char *text, int64_t min, int64_t max, int64_t *nu
     return true;
 }
 
-static bool set_switch(bool *field, const char *value, Error **errp)
+bool config_parse_switch(const char *value, bool *on, Error **errp)
 {
     static const char *const words[][2] = {
         { "off", "on" }, { "no", "yes" }, { "false", "true" },
     };
 
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-        for (int on = 0; on < 2; on++) {
-            if (!value || strcmp(value, words[i][on]) == 0) {
-                *field = !value || on;
+        for (int j = 0; j < 2; j++) {
+            if (!value || strcmp(value, words[i][j]) == 0) {
+                *on = !value || j;
                 return true;
             }
         }
@@ -135,7 +135,8 @@ static bool set_limits(Config *config, void *base, const char *value, Error **er
     char *name, *setting;
 
     while (option_list_next(&value, &name, &setting)) {
-        bool ok = config_key_set_in_list(config, base, name, KEY_LIMIT, "", setting, errp);
+        const ConfigKey *key = config_key_find(name, KEY_LIMIT, "", errp);
+        bool ok = key && config_key_set_named(key, config, base, name, setting, errp);
 
         free(name);
         free(setting);
@@ -174,6 +175,20 @@ static bool set_choice(const ConfigKey *key, unsigned *field, const char *value,
     return false;
 }
 
+/* "false" is what we do. */
+static bool refuse(const ConfigKey *key, const char *value, Error **errp)
+{
+    bool on = true;
+
+    if (!key->argument && !config_parse_switch(value, &on, errp)) {
+        return false;
+    }
+    if (on) {
+        error_setg(errp, "nbd-export does not have this setting of nbd-server's");
+    }
+    return !on;
+}
+
 bool config_key_set(const ConfigKey *key, Config *config, void *base, const char *value,
                     Error **errp)
 {
@@ -181,7 +196,7 @@ bool config_key_set(const ConfigKey *key, Config *config, void *base, const char
 
     switch (key->type) {
     case KEY_SWITCH:
-        return set_switch(field, value, errp);
+        return config_parse_switch(value, field, errp);
     case KEY_STRING:
         return set_string(key, field, value, errp);
     case KEY_NUMBER:
@@ -197,27 +212,40 @@ bool config_key_set(const ConfigKey *key, Config *config, void *base, const char
         return set_limits(config, base, value, errp);
     case KEY_SPECIAL:
         return key->set(config, value, errp);
+    case KEY_EXPORT_SPECIAL:
+        return key->set_export(base, value, errp);
+    case KEY_UNSUPPORTED:
+        return refuse(key, value, errp);
+    case KEY_WITHOUT_EFFECT:
+        return true;
     }
     return false;
 }
 
-bool config_key_set_in_list(Config *config, void *base, const char *name, unsigned scopes,
-                            const char *prefix, const char *value, Error **errp)
+bool config_key_set_named(const ConfigKey *key, Config *config, void *base, const char *name,
+                          const char *value, Error **errp)
 {
-    const ConfigKey *key = config_key_find(name, scopes, prefix, errp);
-
-    if (!key) {
-        return false;
-    }
     if (!value && key->argument) {
-        error_setg(errp, "%s%s needs a value: %s%s=%s", prefix, name, prefix, name, key->argument);
+        error_setg(errp, "%s needs a value: %s=%s", name, name, key->argument);
         return false;
     }
     if (!config_key_set(key, config, base, value, errp)) {
-        error_prepend(errp, "%s%s: ", prefix, name);
+        error_prepend(errp, "%s: ", name);
         return false;
     }
     return true;
+}
+
+void *config_key_base(const ConfigKey *key, Config *config, ExportConfig *export)
+{
+    return key->scope & (KEY_SERVER | KEY_COMMAND | KEY_GENERIC) ? (void *)config : (void *)export;
+}
+
+bool config_set_export_name(ExportConfig *export, const char *name, Error **errp)
+{
+    const ConfigKey *key = config_key_find("name", KEY_ONLY_IN_LIST, "", &error_abort);
+
+    return set_string(key, &export->name, name, errp);
 }
 
 /* ---- what holds when nothing is set ---- */
@@ -233,7 +261,7 @@ static unsigned count_processors(void)
 void config_set_defaults(Config *config)
 {
     for (const ConfigKey *key = config_keys; key < config_keys + n_config_keys; key++) {
-        void *base = key->scope == KEY_SERVER ? (void *)config : (void *)&config->defaults;
+        void *base = config_key_base(key, config, &config->defaults);
 
         if (key->def) {
             config_key_set(key, config, base, key->def, &error_abort);

@@ -5,6 +5,7 @@
 #ifndef NBD_EXPORT_CONFIG_H
 #define NBD_EXPORT_CONFIG_H
 
+#include "config-text.h"
 #include "server.h"
 
 /* A place to listen: a unix socket, or a TCP host and port. */
@@ -28,6 +29,7 @@ enum config_action { CONFIG_RUN, CONFIG_HELP, CONFIG_VERSION };
 
 struct Config {
     enum config_action action;
+    bool again;                    /* not the first time that the settings are read */
     STAILQ_HEAD(, ExportConfig) exports;
     ListenAddressList addresses;   /* resolved from the three below */
     unsigned aio;                  /* enum aio_choice */
@@ -35,6 +37,8 @@ struct Config {
     unsigned drain_timeout;        /* seconds */
     unsigned handshake_timeout;    /* seconds */
     int64_t max_memory;            /* bytes held for all clients */
+    bool allow_list;               /* clients may ask for the names of the exports */
+    char *default_export;          /* what the empty name means; NULL: see exports_find() */
     char *pid_file;                /* NULL: none */
     int ready_fd;                  /* -1: none */
     bool fork;
@@ -43,8 +47,13 @@ struct Config {
 
     /* As given, until config_parse() has put them together. */
     ExportConfig defaults;         /* the settings of an export outside of --export */
+    bool check;                    /* --check-config */
+    char *file;                    /* --config; NULL: none */
+    char *include_dir;             /* more files; NULL: none */
+    ConfigSectionList sections;    /* of all files */
     STAILQ_HEAD(, ExportText) export_texts;
     ListenAddressList sockets, binds, ports;
+    bool unix_only, dual_listen;   /* nbd-server's unixsock without, with duallisten */
 };
 
 enum cache_choice {
@@ -53,9 +62,37 @@ enum cache_choice {
 enum discard_choice { DISCARD_IGNORE, DISCARD_UNMAP };
 enum aio_choice { AIO_AUTO, AIO_THREADS, AIO_IO_URING, AIO_NATIVE };
 
-/* NULL with errp set if the command line cannot be used. */
-Config *config_parse(int argc, char **argv, Error **errp);
+/* Command line and configuration files; NULL if they cannot be used: errors says why.
+ * again: as before, but for what the files say now. */
+Config *config_parse(int argc, char **argv, bool again, ConfigErrors *errors);
 void config_free(Config *config);
+
+/* ---- config-export.c ---- */
+
+/* From the defaults, with no name, image nor description; one reference. */
+ExportConfig *config_new_export(const Config *config);
+/* Takes over export, which has a name and an image, and does the checks that need more than one
+ * setting. */
+bool config_add_export(Config *config, ExportConfig *export, Error **errp);
+/* Frees what it holds. */
+void config_export_clear(ExportConfig *export);
+
+/* ---- config-address.c ---- */
+
+/* From sockets, binds and ports to addresses. */
+void config_resolve_addresses(Config *config);
+/* Forgets what the file says if the command line says where to listen. */
+void config_override_addresses(Config *config, const Config *command_line);
+void config_free_addresses(Config *config);
+
+/* ---- config-sections.c ---- */
+
+/* Reads a configuration file, and those it includes; sets what [generic] says. */
+void config_read_files(Config *config, const char *file, ConfigErrors *errors);
+/* [generic] among the sections. */
+void config_set_generic(Config *config, ConfigErrors *errors);
+/* An export for each of the other sections. */
+void config_add_sections(Config *config, ConfigErrors *errors);
 
 /* ---- the table of settings: config-keys.c ---- */
 
@@ -69,14 +106,21 @@ enum key_type {
     KEY_BYTE_RATE,   /* double: a size a second */
     KEY_LIMITS,      /* several keys of KEY_LIMIT as a list */
     KEY_SPECIAL,     /* `set` knows */
+    KEY_EXPORT_SPECIAL, /* `set_export` knows */
+    KEY_UNSUPPORTED, /* nbd-server's: refused */
+    KEY_WITHOUT_EFFECT, /* nbd-server's: accepted */
 };
 
 enum key_scope {
-    KEY_SERVER = 1,  /* one value for the server */
-    KEY_EXPORT = 2,  /* command line: for every export; and a key of --export */
+    KEY_SERVER = 1,  /* one value for the server: command line and [generic] */
+    KEY_EXPORT = 2,  /* command line and [generic]: for every export; and as KEY_IN_LIST */
     KEY_ONE_EXPORT = 4, /* command line: for the export of IMAGE */
-    KEY_IN_LIST = 8, /* a key of --export */
+    KEY_IN_LIST = 8, /* a key of --export and of an export's section */
     KEY_LIMIT = 16,  /* a key of --throttle; and, after "throttle.", of --export */
+    KEY_COMMAND = 32, /* of the server, and on the command line only */
+    KEY_GENERIC = 64, /* of the server, and in [generic] only: as nbd-server calls it */
+    KEY_SECTION = 128, /* of an export, and in its section only: as nbd-server calls it */
+    KEY_ONLY_IN_LIST = 256, /* a key of --export that sections do not have */
 };
 
 struct key_choice {
@@ -95,6 +139,8 @@ typedef struct ConfigKey {
     const struct key_choice *choices;  /* KEY_CHOICE */
     /* KEY_SPECIAL; value is NULL if the command line had none. */
     bool (*set)(Config *config, const char *value, Error **errp);
+    bool (*set_export)(ExportConfig *export, const char *value, Error **errp);
+    bool repeats;                      /* each value is one more */
     const char *def;                   /* in words, for the help; NULL: nothing worth saying */
     const char *help;                  /* NULL: it is told with another key's */
 } ConfigKey;
@@ -108,6 +154,8 @@ extern const size_t n_config_keys;
  * `prefix` is what the user typed before it ("--" or ""). */
 const ConfigKey *config_key_find(const char *name, unsigned scopes, const char *prefix,
                                  Error **errp);
+/* The same for a key of an export, where "throttle.KEY" is one of KEY_LIMIT. */
+const ConfigKey *config_export_key_find(const char *name, unsigned scopes, Error **errp);
 const ConfigKey *config_key_find_short(char short_name);
 
 /* ---- config-set.c ---- */
@@ -115,12 +163,17 @@ const ConfigKey *config_key_find_short(char short_name);
 /* base: the Config or the ExportConfig that the key's offset is meant for. */
 bool config_key_set(const ConfigKey *key, Config *config, void *base, const char *value,
                     Error **errp);
-/* A key of a list: found by its name among `scopes` and set.  errp names it. */
-bool config_key_set_in_list(Config *config, void *base, const char *name, unsigned scopes,
-                            const char *prefix, const char *value, Error **errp);
+/* The same for a key in a list or a file, which was called `name`; errp repeats it. */
+bool config_key_set_named(const ConfigKey *key, Config *config, void *base, const char *name,
+                          const char *value, Error **errp);
+/* Which of the two the key sets. */
+void *config_key_base(const ConfigKey *key, Config *config, ExportConfig *export);
+bool config_set_export_name(ExportConfig *export, const char *name, Error **errp);
 void config_set_defaults(Config *config);
 /* "a, b or c" for a key of KEY_CHOICE; the caller frees it. */
 char *config_key_choices(const struct key_choice *choices);
+/* NULL means on: the key alone. */
+bool config_parse_switch(const char *value, bool *on, Error **errp);
 /* A whole number from min to max, and nothing else. */
 bool config_parse_number(const char *text, int64_t min, int64_t max, int64_t *number);
 

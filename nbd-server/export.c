@@ -39,15 +39,20 @@ static void warn_if_guessed(const Export *export, const ExportConfig *cfg)
     }
 }
 
-static uint16_t transmission_flags(bool read_only, bool write_through)
+static uint16_t transmission_flags(const ExportConfig *cfg, bool write_through)
 {
-    unsigned flags = NBD_FLAG_HAS_FLAGS | NBD_FLAG_SEND_FUA | NBD_FLAG_SEND_CACHE |
+    unsigned flags = NBD_FLAG_HAS_FLAGS | NBD_FLAG_SEND_CACHE |
                      NBD_FLAG_CAN_MULTI_CONN;   /* one BlockBackend: a flush covers them all */
 
     /* That is how a client learns that what is answered is stable: there is nothing to flush. */
     flags |= write_through ? 0 : NBD_FLAG_SEND_FLUSH;
-    flags |= read_only ? NBD_FLAG_READ_ONLY
-                       : NBD_FLAG_SEND_TRIM | NBD_FLAG_SEND_WRITE_ZEROES | NBD_FLAG_SEND_FAST_ZERO;
+    flags |= cfg->fua ? NBD_FLAG_SEND_FUA : 0;
+    if (cfg->read_only) {
+        flags |= NBD_FLAG_READ_ONLY;
+    } else {
+        flags |= NBD_FLAG_SEND_WRITE_ZEROES | NBD_FLAG_SEND_FAST_ZERO;
+        flags |= cfg->trim ? NBD_FLAG_SEND_TRIM : 0;
+    }
     return (uint16_t)flags;
 }
 
@@ -79,7 +84,7 @@ static bool describe(Export *export, Error **errp)
     }
     export->size = (uint64_t)size;
     export->write_through = !blk_enable_write_cache(blk);
-    export->flags = transmission_flags(export->read_only, export->write_through);
+    export->flags = transmission_flags(export->cfg, export->write_through);
     export->min_block = 1;      /* the block layer serves any alignment */
     export->pref_block = preferred_block(blk);
     export->max_block = NBD_MAX_REQUEST;

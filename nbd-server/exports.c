@@ -89,6 +89,14 @@ void exports_remove(Export *export, bool hard)
     export_unref(export);
 }
 
+void exports_set_default(Server *server, const char *name)
+{
+    pthread_mutex_lock(&server->exports_lock);
+    free(server->default_export);
+    server->default_export = xstrdup(name);
+    pthread_mutex_unlock(&server->exports_lock);
+}
+
 bool exports_close(Server *server)
 {
     Export *export;
@@ -102,6 +110,7 @@ bool exports_close(Server *server)
     while (!TAILQ_EMPTY(&server->exports)) {
         main_loop_wait(false);
     }
+    exports_set_default(server, NULL);
     return !server->data_lost;
 }
 
@@ -137,18 +146,31 @@ static Export *only_export(Server *server)
     return only;
 }
 
-Export *exports_find(Server *server, const void *name, size_t len)
+/* Under the lock. */
+static Export *find(Server *server, const void *name, size_t len)
 {
     Export *export;
 
-    pthread_mutex_lock(&server->exports_lock);
     TAILQ_FOREACH(export, &server->exports, link) {
         if (!export->removed && has_name(export, name, len)) {
             break;
         }
     }
-    if (!export && len == 0) {
-        export = only_export(server);
+    return export;
+}
+
+Export *exports_find(Server *server, const void *name, size_t len)
+{
+    Export *export;
+
+    pthread_mutex_lock(&server->exports_lock);
+    if (len == 0 && server->default_export) {
+        export = find(server, server->default_export, strlen(server->default_export));
+    } else {
+        export = find(server, name, len);
+        if (!export && len == 0) {
+            export = only_export(server);
+        }
     }
     if (export) {
         export_ref(export);

@@ -9,6 +9,7 @@
 
 #include "common/byte-order.h"
 #include "common/nbd-protocol.h"
+#include "config.h"
 
 static int coroutine_fn send_name(Handshake *hs, const char *name, const char *description)
 {
@@ -27,7 +28,8 @@ static int coroutine_fn send_name(Handshake *hs, const char *name, const char *d
 static int coroutine_fn list_one(Handshake *hs, Export *export)
 {
     ExportConfig *cfg = export_settings(export);
-    int ret = send_name(hs, export->name, cfg->description ? cfg->description : "");
+    const char *description = cfg->description ? cfg->description : "";
+    int ret = cfg->hidden ? 0 : send_name(hs, export->name, description);
 
     export_config_unref(cfg);
     return ret;
@@ -35,9 +37,14 @@ static int coroutine_fn list_one(Handshake *hs, Export *export)
 
 int coroutine_fn handshake_list(Handshake *hs)
 {
-    Export **all = exports_snapshot(hs->server);
-    int ret = all ? 0 : -ENOMEM;
+    Export **all;
+    int ret;
 
+    if (!hs->server->config->allow_list) {
+        return handshake_error(hs, NBD_REP_ERR_POLICY, "this server does not list its exports");
+    }
+    all = exports_snapshot(hs->server);
+    ret = all ? 0 : -ENOMEM;
     for (Export **next = all; ret == 0 && *next; next++) {
         ret = list_one(hs, *next);
     }

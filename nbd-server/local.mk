@@ -17,10 +17,17 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/budget.h \
 	nbd-server/channel.c \
 	nbd-server/channel.h \
+	nbd-server/check-config.c \
+	nbd-server/check-config.h \
+	nbd-server/config-address.c \
+	nbd-server/config-export.c \
 	nbd-server/config-find.c \
 	nbd-server/config-help.c \
 	nbd-server/config-keys.c \
+	nbd-server/config-sections.c \
 	nbd-server/config-set.c \
+	nbd-server/config-text.c \
+	nbd-server/config-text.h \
 	nbd-server/config.c \
 	nbd-server/config.h \
 	nbd-server/conn-int.h \

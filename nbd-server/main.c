@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "budget.h"
+#include "check-config.h"
 #include "common/cleanup.h"
 #include "daemon.h"
 
@@ -108,6 +109,7 @@ static bool open_exports(const Config *config, Error **errp)
         }
         exports_add(&server, export);
     }
+    exports_set_default(&server, config->default_export);
     return true;
 }
 
@@ -213,12 +215,13 @@ static int serve(const Config *config)
 
 int main(int argc, char **argv)
 {
+    ConfigErrors errors = CONFIG_ERRORS_INIT(errors);
     Error *err = NULL;
-    Config *config = config_parse(argc, argv, &err);
+    Config *config = config_parse(argc, argv, false, &errors);
     int status = EXIT_SUCCESS;
 
     if (!config) {
-        log_error_free(err);
+        config_errors_log(&errors);
         return EXIT_FAILURE;
     }
     blkbackend_set_log_fn(log_library_message, NULL);
@@ -229,9 +232,11 @@ int main(int argc, char **argv)
     } else if (!log_open((enum log_target)config->log,
                          config->verbose > 1 ? LOG_LEVEL_DEBUG
                          : config->verbose ? LOG_LEVEL_INFO : LOG_LEVEL_NOTICE, &err) ||
-               (config->fork && !daemon_fork(&err))) {
+               (config->fork && !config->check && !daemon_fork(&err))) {
         log_error_free(err);
         status = EXIT_FAILURE;
+    } else if (config->check) {
+        status = check_config(config);
     } else {
         status = serve(config);
     }

@@ -95,7 +95,10 @@ struct ExportConfig {
     char *format;             /* NULL: probe */
     bool image_opts;
     bool read_only;
+    bool hidden;              /* not in the list of exports */
     unsigned max_clients;     /* --shared: 0 = no limit */
+    bool fua, trim;           /* offered to clients */
+    bool flush, sync;         /* nbd-server's: off, or on, writes are stable when answered */
     unsigned cache, discard;  /* as given; open_flags says what they mean */
     int open_flags;           /* BDRV_O_* from cache, aio, discard, read-only */
     ThrottleConfig limits;    /* --throttle */
@@ -148,6 +151,8 @@ void exports_add(Server *server, Export *export);        /* [main] takes over th
 /* Nobody finds it any more, and it is closed once its last user leaves.  hard: its connections
  * are ended, as by conn_shutdown(), and cut off when the drain timeout is over.  [main] */
 void exports_remove(Export *export, bool hard);
+/* What the empty name means; NULL: the export of that name, or the only one.  [main] */
+void exports_set_default(Server *server, const char *name);
 /* Removes all and waits for the last to be closed; false if data may be lost, now or when one was
  * removed before.  [main] */
 bool exports_close(Server *server);
@@ -268,6 +273,7 @@ struct Server {
     const Config *config;                 /* [const] */
     pthread_mutex_t exports_lock;
     TAILQ_HEAD(, Export) exports;         /* [exports_lock] changed by [main] only */
+    char *default_export;                 /* [exports_lock] what "" means; NULL: the only one */
     bool data_lost;                       /* [main] an export could not be flushed when it went */
     IoThread **threads;                   /* [const] */
     unsigned n_threads;                   /* [const] */
