@@ -40,23 +40,22 @@ static void check_export(ExportConfig *cfg, ConfigErrors *errors)
     }
 }
 
-int check_config(Config *config)
+int check_config(Config *config, ConfigErrors *errors)
 {
-    ConfigErrors errors = CONFIG_ERRORS_INIT(errors);
     ExportConfig *cfg;
     Error *err = NULL;
     unsigned n = 0;
 
     if (qemu_init_main_loop(&err) < 0) {
-        config_errors_add(&errors, err);
+        config_errors_add(errors, err);
     } else {
         STAILQ_FOREACH(cfg, &config->exports, link) {
-            check_export(cfg, &errors);
+            check_export(cfg, errors);
             n++;
         }
     }
-    if (errors.n > 0) {
-        config_errors_log(&errors);
+    if (errors->n > 0) {
+        config_errors_log(errors);
         return EXIT_FAILURE;
     }
     printf("%s: no errors found; exports: %u\n", config->file ? config->file : "command line", n);

@@ -5,8 +5,8 @@
 
 #include "config.h"
 
-/* Tries what the settings name, and prints what is wrong with it; the exit status.  Changes config
- * so that nothing can be written. */
-int check_config(Config *config);
+/* Tries what the settings name, and prints what is wrong with it, and what was wrong before; the
+ * exit status.  Changes config so that nothing can be written. */
+int check_config(Config *config, ConfigErrors *errors);
 
 #endif

@@ -175,6 +175,40 @@ static bool set_trim(ExportConfig *export, const char *value, Error **errp)
     return true;
 }
 
+/* ---- settings that a reload cannot compare by their field ---- */
+
+static bool same_addresses(const ListenAddressList *a, const ListenAddressList *b)
+{
+    const ListenAddress *x = STAILQ_FIRST(a), *y = STAILQ_FIRST(b);
+
+    while (x && y && x->port == y->port && config_same_string(x->path, y->path) &&
+           config_same_string(x->host, y->host)) {
+        x = STAILQ_NEXT(x, link);
+        y = STAILQ_NEXT(y, link);
+    }
+    return !x && !y;
+}
+
+static bool same_sockets(const void *a, const void *b)
+{
+    return same_addresses(&((const Config *)a)->sockets, &((const Config *)b)->sockets);
+}
+
+static bool same_binds(const void *a, const void *b)
+{
+    return same_addresses(&((const Config *)a)->binds, &((const Config *)b)->binds);
+}
+
+static bool same_ports(const void *a, const void *b)
+{
+    return same_addresses(&((const Config *)a)->ports, &((const Config *)b)->ports);
+}
+
+static bool same_trim(const void *a, const void *b)
+{
+    return ((const ExportConfig *)a)->trim == ((const ExportConfig *)b)->trim;
+}
+
 /* ---- the table ---- */
 
 static const struct key_choice cache_choices[] = {
@@ -191,6 +225,12 @@ static const struct key_choice discard_choices[] = {
     { "off", DISCARD_IGNORE },
     { "unmap", DISCARD_UNMAP },
     { "on", DISCARD_UNMAP },
+    { NULL, 0 },
+};
+
+static const struct key_choice removed_choices[] = {
+    { "keep", REMOVED_KEEP },
+    { "disconnect", REMOVED_DISCONNECT },
     { NULL, 0 },
 };
 
@@ -215,11 +255,11 @@ static const struct key_choice aio_choices[] = {
 /* A rate, that of its bursts, and their length. */
 #define RATES(rate_type, unit, key, bucket, text)                                                \
     { key, 0, unit, LIMIT(limits.buckets[bucket].avg), .type = (rate_type),                      \
-      .max = THROTTLE_VALUE_MAX, .help = (text) },                                               \
+      .max = THROTTLE_VALUE_MAX, .live = true, .help = (text) },                                 \
     { key "-max", 0, unit, LIMIT(limits.buckets[bucket].max), .type = (rate_type),               \
-      .max = THROTTLE_VALUE_MAX },                                                               \
+      .max = THROTTLE_VALUE_MAX, .live = true },                                                 \
     { key "-max-length", 0, "SECONDS", LIMIT(limits.buckets[bucket].burst_length),               \
-      .type = KEY_NUMBER, .min = 1, .max = UINT_MAX }
+      .type = KEY_NUMBER, .min = 1, .max = UINT_MAX, .live = true }
 #define OTHERS(key, arg, how) { key, 0, arg, .scope = KEY_GENERIC | KEY_SECTION, .type = (how) }
 #define WITHOUT_EFFECT(key, arg) OTHERS(key, arg, KEY_WITHOUT_EFFECT)
 #define UNSUPPORTED(key, arg) OTHERS(key, arg, KEY_UNSUPPORTED)
@@ -228,11 +268,11 @@ static const struct key_choice aio_choices[] = {
 
 const ConfigKey config_keys[] = {
     /* Where to listen. */
-    { "socket", 'k', "PATH", SPECIAL(set_socket), .repeats = true,
+    { "socket", 'k', "PATH", SPECIAL(set_socket), .repeats = true, .same = same_sockets,
       .help = "listen on this unix socket (may be repeated)" },
-    { "bind", 'b', "ADDRESS", SPECIAL(set_bind), .repeats = true,
+    { "bind", 'b', "ADDRESS", SPECIAL(set_bind), .repeats = true, .same = same_binds,
       .help = "listen on this TCP address, ADDRESS or ADDRESS:PORT (may be repeated)" },
-    { "port", 'p', "PORT", SPECIAL(set_port), .repeats = true,
+    { "port", 'p', "PORT", SPECIAL(set_port), .repeats = true, .same = same_ports,
       .help = "TCP port; 0: any free one (may be repeated; without --socket: 10809)" },
 
     /* Exports. */
@@ -249,14 +289,17 @@ const ConfigKey config_keys[] = {
       .def = "", .help = "name of the export" },
     { "description", 'D', "TEXT", .scope = KEY_ONE_EXPORT | KEY_IN_LIST,
       .offset = offsetof(ExportConfig, description), .type = KEY_STRING, .max = NBD_MAX_STRING,
+      .live = true,
       .help = "text for people that goes with the export" },
     { "format", 'f', "FORMAT", EXPORT(format), .type = KEY_STRING, .min = 1, .max = 64,
       .help = "format of the image; without it the format is probed" },
     { "image-opts", 0, NULL, EXPORT(image_opts), .type = KEY_SWITCH, .def = "off",
       .help = "IMAGE is a list of driver options, not a file name" },
     { "read-only", 'r', NULL, EXPORT(read_only), .type = KEY_SWITCH, .def = "off",
+      .live = true,
       .help = "refuse writes" },
     { "hidden", 0, NULL, IN_LIST(hidden), .type = KEY_SWITCH, .def = "off",
+      .live = true,
       .help = "not listed: a client must know the name" },
     { "shared", 'e', "NUM", EXPORT(max_clients), .type = KEY_NUMBER, .max = 1000000,
       .def = "0", .help = "most clients of an export at a time; 0: no limit" },
@@ -277,6 +320,7 @@ const ConfigKey config_keys[] = {
     { "iops-size", 0, "SIZE", LIMIT(limits.op_size), .type = KEY_SIZE,
       .max = THROTTLE_VALUE_MAX, .help = "a larger read or write counts as several" },
     { "group", 0, "NAME", LIMIT(throttle_group), .type = KEY_STRING, .min = 1, .max = 255,
+      .live = true,
       .help = "exports of one group share its limits" },
 
     /* How to work. */
@@ -298,6 +342,9 @@ const ConfigKey config_keys[] = {
     { "config", 0, "FILE", .scope = KEY_COMMAND, .offset = offsetof(Config, file),
       .type = KEY_STRING, .min = 1, .max = PATH_MAX,
       .help = "read settings and exports from this file" },
+    { "removed-clients", 0, "MODE", SERVER(removed_clients), .type = KEY_CHOICE,
+      .choices = removed_choices, .def = "keep", .live = true,
+      .help = "of an export that a reload removes" },
     { "check-config", 0, NULL, .scope = KEY_COMMAND, .offset = offsetof(Config, check),
       .type = KEY_SWITCH, .help = "print all that is wrong with the settings, and exit" },
     { "includedir", 0, "DIR", GENERIC(include_dir), .type = KEY_STRING, .min = 1, .max = PATH_MAX },
@@ -324,8 +371,9 @@ const ConfigKey config_keys[] = {
     { "readonly", 0, NULL, SECTION(read_only), .type = KEY_SWITCH },
     { "maxconnections", 0, "NUM", SECTION(max_clients), .type = KEY_NUMBER, .max = 1000000 },
     { "flush", 0, NULL, SECTION(flush), .type = KEY_SWITCH, .def = "on" },
-    { "fua", 0, NULL, SECTION(fua), .type = KEY_SWITCH, .def = "on" },
-    { "trim", 0, NULL, .scope = KEY_SECTION, .type = KEY_EXPORT_SPECIAL, .set_export = set_trim },
+    { "fua", 0, NULL, SECTION(fua), .type = KEY_SWITCH, .def = "on", .live = true },
+    { "trim", 0, NULL, .scope = KEY_SECTION, .type = KEY_EXPORT_SPECIAL, .set_export = set_trim,
+      .live = true, .same = same_trim },
     { "sync", 0, NULL, SECTION(sync), .type = KEY_SWITCH },
     WITHOUT_EFFECT("splice", NULL),
     WITHOUT_EFFECT("sparse_cow", NULL),

@@ -261,8 +261,9 @@ Config *config_parse(int argc, char **argv, bool again, ConfigErrors *errors)
 {
     Config *config = new_config(again);
     Error *err = NULL;
+    bool ok = parse_command_line(config, argc, argv, errors);
 
-    if (parse_command_line(config, argc, argv, errors) && config->action == CONFIG_RUN) {
+    if (ok && config->action == CONFIG_RUN) {
         if (config->file) {
             config = parse_with_file(config, argc, argv, errors);
         }
@@ -271,7 +272,7 @@ Config *config_parse(int argc, char **argv, bool again, ConfigErrors *errors)
         }
         config_resolve_addresses(config);
     }
-    if (errors->n > 0) {
+    if (errors->n > 0 && !(ok && config->check)) {
         config_free(config);
         return NULL;
     }

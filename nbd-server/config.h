@@ -37,6 +37,7 @@ struct Config {
     unsigned drain_timeout;        /* seconds */
     unsigned handshake_timeout;    /* seconds */
     int64_t max_memory;            /* bytes held for all clients */
+    unsigned removed_clients;      /* enum removed_choice */
     bool allow_list;               /* clients may ask for the names of the exports */
     char *default_export;          /* what the empty name means; NULL: see exports_find() */
     char *pid_file;                /* NULL: none */
@@ -60,9 +61,11 @@ enum cache_choice {
     CACHE_WRITEBACK, CACHE_WRITETHROUGH, CACHE_NONE, CACHE_DIRECTSYNC, CACHE_UNSAFE
 };
 enum discard_choice { DISCARD_IGNORE, DISCARD_UNMAP };
+enum removed_choice { REMOVED_KEEP, REMOVED_DISCONNECT };
 enum aio_choice { AIO_AUTO, AIO_THREADS, AIO_IO_URING, AIO_NATIVE };
 
-/* Command line and configuration files; NULL if they cannot be used: errors says why.
+/* Command line and configuration files; NULL if they cannot be used: errors says why.  With
+ * --check-config what can be understood of them, even so.
  * again: as before, but for what the files say now. */
 Config *config_parse(int argc, char **argv, bool again, ConfigErrors *errors);
 void config_free(Config *config);
@@ -141,6 +144,9 @@ typedef struct ConfigKey {
     bool (*set)(Config *config, const char *value, Error **errp);
     bool (*set_export)(ExportConfig *export, const char *value, Error **errp);
     bool repeats;                      /* each value is one more */
+    bool live;                         /* a reload applies it to what runs */
+    /* Whether two Configs or ExportConfigs agree; NULL: their fields tell. */
+    bool (*same)(const void *a, const void *b);
     const char *def;                   /* in words, for the help; NULL: nothing worth saying */
     const char *help;                  /* NULL: it is told with another key's */
 } ConfigKey;
@@ -176,6 +182,16 @@ char *config_key_choices(const struct key_choice *choices);
 bool config_parse_switch(const char *value, bool *on, Error **errp);
 /* A whole number from min to max, and nothing else. */
 bool config_parse_number(const char *text, int64_t min, int64_t max, int64_t *number);
+
+/* ---- config-diff.c ---- */
+
+#define CHANGES_LIVE 1      /* in settings that a running export takes over */
+#define CHANGES_REOPEN 2    /* in others: the image must be opened anew */
+/* The names of the settings that differ, "a, b"; the caller frees it; NULL: none. */
+char *config_export_changes(const ExportConfig *from, const ExportConfig *to, unsigned which);
+/* The same for settings of the server that are not live. */
+char *config_server_changes(const Config *from, const Config *to);
+bool config_same_string(const char *a, const char *b);   /* NULL is a value like others */
 
 /* ---- config-help.c ---- */
 

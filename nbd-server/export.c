@@ -7,10 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/cleanup.h"
 #include "common/nbd-protocol.h"
 #include "common/option-list.h"
 #include "common/xalloc.h"
-#include "server.h"
+#include "config.h"
 
 /* ---- life ---- */
 
@@ -92,24 +93,32 @@ static bool describe(Export *export, Error **errp)
     return true;
 }
 
-static void throttle(Export *export, const ExportConfig *cfg)
-{
-    ThrottleConfig limits = cfg->limits;
-
-    export->throttled = cfg->throttle_group || throttle_enabled(&limits);
-    if (export->throttled) {
-        blk_io_limits_enable(export->blk, cfg->throttle_group);
-    }
-    if (throttle_enabled(&limits)) {
-        blk_set_io_limits(export->blk, &limits);
-    }
-}
-
 void export_unthrottle(Export *export)
 {
     if (export->throttled) {
         blk_io_limits_disable(export->blk);
         export->throttled = false;
+    }
+}
+
+/* The limits of cfg instead of those that were set before, if any. */
+static void throttle(Export *export, const ExportConfig *cfg)
+{
+    ThrottleConfig limits = cfg->limits;
+    bool limited = throttle_enabled(&limits);
+
+    if (export->throttled && config_same_string(cfg->throttle_group, export->cfg->throttle_group) &&
+        (limited || cfg->throttle_group)) {
+        limited |= throttle_enabled(&export->cfg->limits);
+    } else {
+        export_unthrottle(export);
+        export->throttled = cfg->throttle_group || limited;
+        if (export->throttled) {
+            blk_io_limits_enable(export->blk, cfg->throttle_group);
+        }
+    }
+    if (limited) {
+        blk_set_io_limits(export->blk, &limits);
     }
 }
 
@@ -142,7 +151,6 @@ Export *export_new(ExportConfig *cfg, Error **errp)
         export_free(export);
         return NULL;
     }
-    throttle(export, cfg);
     warn_if_guessed(export, cfg);
     return export;
 }
@@ -157,6 +165,26 @@ void export_free(Export *export)
         free(export->name);
         free(export);
     }
+}
+
+void export_apply(Export *export, ExportConfig *cfg)
+{
+    ExportConfig *old = export->cfg;
+
+    throttle(export, cfg);
+    export->read_only = cfg->read_only;
+    export->flags = transmission_flags(cfg, export->write_through);
+    pthread_mutex_lock(&export->lock);
+    export->cfg = export_config_ref(cfg);
+    pthread_mutex_unlock(&export->lock);
+    export_config_unref(old);
+}
+
+bool export_can_take(const Export *export, const ExportConfig *cfg)
+{
+    auto_free char *not_live = config_export_changes(export->cfg, cfg, CHANGES_REOPEN);
+
+    return !not_live && (cfg->read_only || !blk_is_read_only(export->blk));
 }
 
 ExportConfig *export_settings(Export *export)

@@ -20,11 +20,8 @@ void exports_init(Server *server)
 
 /* ---- references ---- */
 
-/* In the main thread: the image's last requests and its flush may take long, and opening and
- * closing is the main thread's. */
-static void close_export(void *opaque)
+static void close_export(Export *export)
 {
-    Export *export = opaque;
     Server *server = export->server;
 
     pthread_mutex_lock(&server->exports_lock);
@@ -34,16 +31,46 @@ static void close_export(void *opaque)
     export_free(export);
 }
 
+/* In the main thread, which opens and closes images: flushing may take long. */
+void exports_close_unused(Server *server)
+{
+    Export *export, *next;
+
+    for (export = TAILQ_FIRST(&server->exports); export; export = next) {
+        next = TAILQ_NEXT(export, link);
+        if (export->refs == 0) {
+            close_export(export);
+        }
+    }
+}
+
+static void close_unused(void *opaque)
+{
+    exports_close_unused(opaque);
+}
+
 Export *export_ref(Export *export)
 {
     atomic_fetch_add(&export->refs, 1);
     return export;
 }
 
+/* False if the last reference is gone. */
+static bool try_ref(Export *export)
+{
+    unsigned n = atomic_load(&export->refs);
+
+    while (n > 0 && !atomic_compare_exchange_weak(&export->refs, &n, n + 1)) {
+    }
+    return n > 0;
+}
+
 void export_unref(Export *export)
 {
+    Server *server = export ? export->server : NULL;
+
     if (export && atomic_fetch_sub(&export->refs, 1) == 1) {
-        aio_bh_schedule_oneshot(qemu_get_aio_context(), close_export, export);
+        aio_bh_schedule_oneshot(qemu_get_aio_context(), close_unused, server);
     }
 }
 
@@ -52,6 +79,7 @@ void export_unref(Export *export)
 void exports_add(Server *server, Export *export)
 {
     export->server = server;
+    export_apply(export, export->cfg);
     pthread_mutex_lock(&server->exports_lock);
     TAILQ_INSERT_TAIL(&server->exports, export, link);
     pthread_mutex_unlock(&server->exports_lock);
@@ -95,6 +123,27 @@ void exports_set_default(Server *server, const char *name)
     free(server->default_export);
     server->default_export = xstrdup(name);
     pthread_mutex_unlock(&server->exports_lock);
+}
+
+Export *exports_find_any(Server *server, const char *name)
+{
+    Export *export, *found = NULL;
+
+    exports_close_unused(server);
+    TAILQ_FOREACH(export, &server->exports, link) {
+        if (strcmp(export->name, name) == 0 && (!found || !export->removed)) {
+            found = export;
+        }
+    }
+    return found && try_ref(found) ? found : NULL;
+}
+
+void exports_revive(Export *export)
+{
+    timer_free(export->deadline);
+    export->deadline = NULL;
+    export->removed = false;
+    export_ref(export);
 }
 
 bool exports_close(Server *server)

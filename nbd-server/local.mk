@@ -20,6 +20,7 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/check-config.c \
 	nbd-server/check-config.h \
 	nbd-server/config-address.c \
+	nbd-server/config-diff.c \
 	nbd-server/config-export.c \
 	nbd-server/config-find.c \
 	nbd-server/config-help.c \
@@ -51,6 +52,8 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/log.c \
 	nbd-server/main.c \
 	nbd-server/receive.c \
+	nbd-server/reload.c \
+	nbd-server/reload.h \
 	nbd-server/reply.c \
 	nbd-server/request.c \
 	nbd-server/rx-buffer.c \

@@ -19,6 +19,7 @@
 #include "check-config.h"
 #include "common/cleanup.h"
 #include "daemon.h"
+#include "reload.h"
 
 /* A client that is cut off at the drain timeout still gets this long for its requests to the
  * images; then the storage hangs, and waiting for it would never end. */
@@ -28,6 +29,7 @@
 #define PRESS_NS INT64_C(1000000000)
 
 static Server server;
+static bool reload_wanted;    /* SIGHUP was seen */
 static int signal_fd = -1;    /* watched to the very end: a second signal must always work */
 
 /* ---- signals ---- */
@@ -47,6 +49,10 @@ static void signal_ready(void *opaque)
 
     (void)opaque;
     while (read(signal_fd, &info, sizeof(info)) == sizeof(info)) {
+        if (info.ssi_signo == SIGHUP) {
+            reload_wanted = true;
+            continue;
+        }
         if (atomic_exchange(&server.stopping, true)) {
             end_at_once("told to end a second time");
         }
@@ -62,8 +68,8 @@ static bool catch_signals(Error **errp)
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);     /* a write past RLIMIT_FSIZE fails, and is the client's error */
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
@@ -184,7 +190,18 @@ static bool start(const Config *config, Error **errp)
            listen_start(&server, errp) && daemon_ready(config, errp);
 }
 
-static int serve(const Config *config)
+static void main_loop(int argc, char **argv)
+{
+    while (!server.stopping) {
+        main_loop_wait(false);
+        if (reload_wanted && !server.stopping) {
+            reload_wanted = false;
+            reload(&server, argc, argv);
+        }
+    }
+}
+
+static int serve(const Config *config, int argc, char **argv)
 {
     Error *err = NULL;
     bool ok;
@@ -196,9 +213,7 @@ static int serve(const Config *config)
 
     ok = start(config, &err);
     if (ok) {
-        while (!server.stopping) {
-            main_loop_wait(false);
-        }
+        main_loop(argc, argv);
         drain_clients();
     } else {
         log_error_free(err);
@@ -236,9 +251,9 @@ int main(int argc, char **argv)
         log_error_free(err);
         status = EXIT_FAILURE;
     } else if (config->check) {
-        status = check_config(config);
+        status = check_config(config, &errors);
     } else {
-        status = serve(config);
+        status = serve(config, argc, argv);
     }
     config_free(config);
     return status;

@@ -120,9 +120,9 @@ struct Export {
     ExportConfig *cfg;              /* [lock] its settings: export_settings() */
     BlockBackend *blk;              /* [const] one reference */
     uint64_t size;                  /* [const] bytes */
-    uint16_t flags;                 /* [const] transmission flags without per-connection bits */
+    atomic_ushort flags;            /* [atomic] transmission flags without per-connection bits */
     uint32_t min_block, pref_block, max_block;  /* [const] bytes: INFO_BLOCK_SIZE */
-    bool read_only;                 /* [const] */
+    atomic_bool read_only;          /* [atomic] */
     bool write_through;             /* [const] what is answered is stable */
     bool throttled;                 /* [main] has I/O limits */
     QEMUTimer *deadline;            /* [main] cuts off who stays after a hard removal; or NULL */
@@ -130,10 +130,14 @@ struct Export {
     TAILQ_ENTRY(Export) link;       /* [exports_lock] until it is closed */
 };
 
-/* One reference, in no list yet; keeps one to cfg.  [main] */
+/* One reference, in no list yet, without its limits; keeps one to cfg.  [main] */
 Export *export_new(ExportConfig *cfg, Error **errp);
 /* Closes the image.  Only for one that is in no list.  [main] */
 void export_free(Export *export);
+/* Other settings for those who enter from now on; limits hold for all.  [main] */
+void export_apply(Export *export, ExportConfig *cfg);
+/* Whether that is all it takes, or the image must be opened anew.  [main] */
+bool export_can_take(const Export *export, const ExportConfig *cfg);
 /* A reference to what is set now.  [any thread] */
 ExportConfig *export_settings(Export *export);
 /* False, and logged, if data that clients wrote may not have reached the disk.  [main] */
@@ -147,10 +151,17 @@ void export_leave(Export *export);
 /* ---- exports.c: all exports of a server ---- */
 
 void exports_init(Server *server);                       /* [main] */
-void exports_add(Server *server, Export *export);        /* [main] takes over the reference */
+/* Takes over the reference; limits begin to hold.  [main] */
+void exports_add(Server *server, Export *export);
 /* Nobody finds it any more, and it is closed once its last user leaves.  hard: its connections
  * are ended, as by conn_shutdown(), and cut off when the drain timeout is over.  [main] */
 void exports_remove(Export *export, bool hard);
+/* A reference, by name; one that is removed too if it is still in use.  [main] */
+Export *exports_find_any(Server *server, const char *name);
+/* Closes now what nobody refers to any more, and would be closed soon.  [main] */
+void exports_close_unused(Server *server);
+/* Takes back a removal.  [main] */
+void exports_revive(Export *export);
 /* What the empty name means; NULL: the export of that name, or the only one.  [main] */
 void exports_set_default(Server *server, const char *name);
 /* Removes all and waits for the last to be closed; false if data may be lost, now or when one was
