@@ -21,7 +21,7 @@ bool config_same_string(const char *a, const char *b)
 
 static bool is_same(const ConfigKey *key, const void *a, const void *b)
 {
-    const char *x = (const char *)a + key->offset, *y = (const char *)b + key->offset;
+    const void *x = (const char *)a + key->offset, *y = (const char *)b + key->offset;
 
     if (key->same) {
         return key->same(a, b);
@@ -39,6 +39,8 @@ static bool is_same(const ConfigKey *key, const void *a, const void *b)
     case KEY_RATE:
     case KEY_BYTE_RATE:
         return memcmp(x, y, sizeof(double)) == 0;
+    case KEY_ALLOW:
+        return access_rules_equal(x, y);
     default:
         return true;      /* what it sets are fields of other keys */
     }

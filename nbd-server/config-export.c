@@ -16,6 +16,7 @@ void config_export_clear(ExportConfig *export)
     free(export->image);
     free(export->format);
     free(export->throttle_group);
+    access_rules_clear(&export->access);
 }
 
 ExportConfig *export_config_ref(ExportConfig *cfg)
@@ -43,6 +44,7 @@ ExportConfig *config_new_export(const Config *config)
     export->image = NULL;
     export->format = xstrdup(config->defaults.format);
     export->throttle_group = xstrdup(config->defaults.throttle_group);
+    access_rules_inherit(&export->access, &config->defaults.access);
     return export;
 }
 

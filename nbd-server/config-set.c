@@ -210,6 +210,9 @@ bool config_key_set(const ConfigKey *key, Config *config, void *base, const char
         return set_rate(key, field, value, errp);
     case KEY_LIMITS:
         return set_limits(config, base, value, errp);
+    case KEY_ALLOW:
+    case KEY_ALLOW_READ:
+        return access_rules_add(field, value, key->type == KEY_ALLOW_READ, errp);
     case KEY_SPECIAL:
         return key->set(config, value, errp);
     case KEY_EXPORT_SPECIAL:

@@ -36,6 +36,9 @@ struct Config {
     unsigned threads;
     unsigned drain_timeout;        /* seconds */
     unsigned handshake_timeout;    /* seconds */
+    unsigned payload_timeout;      /* seconds; 0: none */
+    unsigned keepalive;            /* seconds; 0: off */
+    unsigned max_clients;          /* of all exports together */
     int64_t max_memory;            /* bytes held for all clients */
     unsigned removed_clients;      /* enum removed_choice */
     bool allow_list;               /* clients may ask for the names of the exports */
@@ -88,6 +91,11 @@ void config_resolve_addresses(Config *config);
 void config_override_addresses(Config *config, const Config *command_line);
 void config_free_addresses(Config *config);
 
+/* ---- config-authfile.c ---- */
+
+/* The networks of a file, one a line, become rules of access. */
+bool config_read_authfile(ExportConfig *export, const char *file, Error **errp);
+
 /* ---- config-sections.c ---- */
 
 /* Reads a configuration file, and those it includes; sets what [generic] says. */
@@ -108,6 +116,8 @@ enum key_type {
     KEY_RATE,        /* double: whole units a second */
     KEY_BYTE_RATE,   /* double: a size a second */
     KEY_LIMITS,      /* several keys of KEY_LIMIT as a list */
+    KEY_ALLOW,       /* AccessRules: one more rule */
+    KEY_ALLOW_READ,  /* AccessRules: one more rule, to read only */
     KEY_SPECIAL,     /* `set` knows */
     KEY_EXPORT_SPECIAL, /* `set_export` knows */
     KEY_UNSUPPORTED, /* nbd-server's: refused */

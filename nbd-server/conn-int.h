@@ -71,6 +71,7 @@ struct Client {
     enum client_wait wait;
     QEMUBH *bh;                     /* sends, grants memory, wakes co */
     QEMUTimer *timer;               /* the handshake's deadline, then the linger at a stop */
+    QEMUTimer *stall_timer;         /* pending: it was stalled not long ago */
     int error;                      /* nonzero: the end has come, -errno */
     bool kicked;                    /* bh is scheduled */
     bool timed_out;                 /* timer has fired */
@@ -93,6 +94,9 @@ struct Client {
 
     int64_t since_ns;               /* what the client has done, for the log: since when ... */
     uint64_t n_requests, bytes_read, bytes_written;
+
+    int64_t stalled_ns;             /* since when we wait for it to go on; 0: we don't */
+    uint64_t stalled_moved;         /* the bytes it had moved by then */
 
     int64_t pace_ns;                /* since when others wait for what it holds ... */
     uint64_t pace_moved;            /* ... and the bytes it had moved by then */
@@ -130,6 +134,8 @@ bool coroutine_fn client_admit(Client *c, uint32_t len);
 void client_fail(Client *c, int error);
 /* Has the bottom half look what may go on. */
 void client_kick(Client *c);
+/* We wait for it to go on with a request, or to take replies: not for ever. */
+void client_stalls(Client *c);
 
 /* ---- receive.c ---- */
 

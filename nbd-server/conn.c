@@ -9,15 +9,17 @@
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "channel.h"
+#include "config.h"
 #include "conn-int.h"
 #include "data-pool.h"
+#include "liveness.h"
+#include "peer.h"
 
 /* A busy connection gives way to the others of its thread after so many recvs in a row ... */
 #define GREEDY_MAX 4
@@ -31,9 +33,10 @@
  * it will not come. */
 #define STALL_NS (1000 * (int64_t)SCALE_MS)
 
-/* While others wait for memory, a client that keeps some must move so much in each period. */
-#define PACE_NS (5000 * (int64_t)SCALE_MS)
+/* A client that keeps us waiting must move so much in each --payload-timeout; and while others
+ * wait for memory that it keeps, in each of these periods. */
 #define PACE_BYTES (256u << 10)
+#define PACE_NS (5000 * (int64_t)SCALE_MS)
 
 static _Thread_local unsigned n_clients;   /* of this thread: the last one empties its pools */
 
@@ -296,6 +299,9 @@ ssize_t coroutine_fn client_recv(Client *c, void *first, size_t first_len, size_
             }
         }
         rx_release_if_empty(&c->rx);
+        if (!c->between_requests) {
+            client_stalls(c);
+        }
         if (wait_first && c->stopping) {
             client_kick(c);     /* only giving way: there may be nothing to come */
         }
@@ -304,6 +310,64 @@ ssize_t coroutine_fn client_recv(Client *c, void *first, size_t first_len, size_
         c->turn_work = 0;
         wait_first = false;
     }
+}
+
+/* ---- clients that stall ---- */
+
+static uint64_t bytes_moved(const Client *c)
+{
+    return c->rx.consumed + c->sent;
+}
+
+/* It is its turn: to take a reply, or to send the rest of a request. */
+static bool is_stalled(const Client *c)
+{
+    return c->transmitting && !c->error &&
+           (c->tx_blocked || (c->wait == WAIT_INPUT && !c->between_requests));
+}
+
+static int64_t stall_end(const Client *c)
+{
+    return c->stalled_ns + (int64_t)c->conn.server->config->payload_timeout * 1000000000;
+}
+
+static void start_stall(Client *c)
+{
+    c->stalled_ns = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
+    c->stalled_moved = bytes_moved(c);
+}
+
+/* A timer that is pending stays as it is: what is in flight at full speed stalls all the time,
+ * for a moment. */
+void client_stalls(Client *c)
+{
+    if (c->stalled_ns == 0 && c->transmitting && c->conn.server->config->payload_timeout > 0) {
+        start_stall(c);
+        if (!timer_pending(c->stall_timer)) {
+            timer_mod_ns(c->stall_timer, stall_end(c));
+        }
+    }
+}
+
+static void on_stall_timer(void *opaque)
+{
+    Client *c = opaque;
+
+    if (!is_stalled(c) || c->stalled_ns == 0) {
+        c->stalled_ns = 0;
+        return;
+    }
+    if (bytes_moved(c) - c->stalled_moved >= PACE_BYTES) {
+        start_stall(c);
+    }
+    if (qemu_clock_get_ns(QEMU_CLOCK_REALTIME) < stall_end(c)) {
+        timer_mod_ns(c->stall_timer, stall_end(c));
+        return;
+    }
+    log_msg(LOG_LEVEL_WARNING, c->conn.export, &c->conn, "cut off: within the %u seconds of "
+            "--payload-timeout it %s", c->conn.server->config->payload_timeout,
+            c->tx_blocked ? "has not taken its replies" : "has not gone on with its request");
+    client_fail(c, -ETIMEDOUT);
 }
 
 /* ---- the handshake's doors ---- */
@@ -402,6 +466,7 @@ static void client_free(Client *c)
         qemu_bh_delete(c->bh);
     }
     timer_free(c->timer);
+    timer_free(c->stall_timer);
     budget_destroy(&c->budget);
     free(c);
 }
@@ -451,16 +516,16 @@ static void coroutine_fn conn_run(void *opaque)
 }
 
 /* Replies leave when we send them, and a client that vanished is found out. */
-static void set_socket_options(int fd)
+static void set_socket_options(const Server *server, int fd)
 {
     int on = 1;
 
-    /* Fails on what is not TCP, which needs neither. */
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));   /* fails on what is not TCP */
+    liveness_watch(fd, server->config->keepalive);
 }
 
-Conn *conn_new(Server *server, IoThread *thread, AioContext *ctx, int fd, const char *peer)
+Conn *conn_new(Server *server, IoThread *thread, AioContext *ctx, int fd,
+               const struct sockaddr_storage *addr, socklen_t addr_len)
 {
     Client *c = calloc(1, sizeof(*c));
 
@@ -473,12 +538,15 @@ Conn *conn_new(Server *server, IoThread *thread, AioContext *ctx, int fd, const 
     c->conn.ctx = ctx;
     c->conn.fd = fd;
     c->since_ns = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
-    snprintf(c->conn.peer, sizeof(c->conn.peer), "%s", peer);
+    c->conn.addr = *addr;
+    c->conn.addr_len = addr_len;
+    peer_identify(&c->conn);
     STAILQ_INIT(&c->replies);
     c->bh = aio_bh_new(ctx, client_bh, c);
     c->timer = aio_timer_new(ctx, QEMU_CLOCK_REALTIME, SCALE_NS, on_timer, c);
+    c->stall_timer = aio_timer_new(ctx, QEMU_CLOCK_REALTIME, SCALE_NS, on_stall_timer, c);
     budget_init(&c->budget, server, c->bh);
-    set_socket_options(fd);
+    set_socket_options(server, fd);
     n_clients++;
     return &c->conn;
 }
@@ -513,16 +581,9 @@ void conn_abort(Conn *conn)
 
 /* ---- memory that is short ---- */
 
-static uint64_t bytes_moved(const Client *c)
-{
-    return c->rx.consumed + c->sent;
-}
-
-/* Holds shared memory until its client takes a reply, or sends the rest of a request. */
 static bool keeps_memory(const Client *c)
 {
-    return c->transmitting && c->budget.granted > 0 &&
-           (c->tx_blocked || (c->wait == WAIT_INPUT && !c->between_requests));
+    return c->budget.granted > 0 && is_stalled(c);
 }
 
 void conn_watch(Conn *conn)

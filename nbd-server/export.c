@@ -40,20 +40,22 @@ static void warn_if_guessed(const Export *export, const ExportConfig *cfg)
     }
 }
 
-static uint16_t transmission_flags(const ExportConfig *cfg, bool write_through)
+uint16_t export_flags(Export *export, bool read_only)
 {
+    ExportConfig *cfg = export_settings(export);
     unsigned flags = NBD_FLAG_HAS_FLAGS | NBD_FLAG_SEND_CACHE |
                      NBD_FLAG_CAN_MULTI_CONN;   /* one BlockBackend: a flush covers them all */
 
     /* That is how a client learns that what is answered is stable: there is nothing to flush. */
-    flags |= write_through ? 0 : NBD_FLAG_SEND_FLUSH;
+    flags |= export->write_through ? 0 : NBD_FLAG_SEND_FLUSH;
     flags |= cfg->fua ? NBD_FLAG_SEND_FUA : 0;
-    if (cfg->read_only) {
+    if (read_only) {
         flags |= NBD_FLAG_READ_ONLY;
     } else {
         flags |= NBD_FLAG_SEND_WRITE_ZEROES | NBD_FLAG_SEND_FAST_ZERO;
         flags |= cfg->trim ? NBD_FLAG_SEND_TRIM : 0;
     }
+    export_config_unref(cfg);
     return (uint16_t)flags;
 }
 
@@ -85,7 +87,6 @@ static bool describe(Export *export, Error **errp)
     }
     export->size = (uint64_t)size;
     export->write_through = !blk_enable_write_cache(blk);
-    export->flags = transmission_flags(export->cfg, export->write_through);
     export->min_block = 1;      /* the block layer serves any alignment */
     export->pref_block = preferred_block(blk);
     export->max_block = NBD_MAX_REQUEST;
@@ -173,7 +174,6 @@ void export_apply(Export *export, ExportConfig *cfg)
 
     throttle(export, cfg);
     export->read_only = cfg->read_only;
-    export->flags = transmission_flags(cfg, export->write_through);
     pthread_mutex_lock(&export->lock);
     export->cfg = export_config_ref(cfg);
     pthread_mutex_unlock(&export->lock);

@@ -28,7 +28,7 @@ static int coroutine_fn enter(Handshake *hs, Export *export)
 
 int coroutine_fn handshake_export_name(Handshake *hs)
 {
-    Export *export = exports_find(hs->server, hs->data, hs->len);
+    Export *export = handshake_find_export(hs, hs->data, hs->len);
     int ret;
 
     if (!export) {

@@ -34,7 +34,7 @@ static bool parse(Handshake *hs, InfoRequest *req)
     return true;
 }
 
-static int coroutine_fn send_export(Handshake *hs, const Export *export)
+static int coroutine_fn send_export(Handshake *hs, Export *export)
 {
     struct nbd_info_export info;
     struct iovec iov = { &info, sizeof(info) };
@@ -127,7 +127,7 @@ static int coroutine_fn info_or_go(Handshake *hs, bool go)
         return handshake_error(hs, NBD_REP_ERR_TOO_BIG, "export name longer than %d bytes",
                                NBD_MAX_STRING);
     }
-    export = exports_find(hs->server, req.name, req.name_len);
+    export = handshake_find_export(hs, req.name, req.name_len);
     if (!export) {
         return handshake_error(hs, NBD_REP_ERR_UNKNOWN, "there is no export of that name");
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * NBD_OPT_LIST: the names of the exports, with their descriptions.
+ * NBD_OPT_LIST: the names of the exports that the client may enter, with their descriptions.
  */
 #include "handshake.h"
 
@@ -46,7 +46,7 @@ int coroutine_fn handshake_list(Handshake *hs)
     all = exports_snapshot(hs->server);
     ret = all ? 0 : -ENOMEM;
     for (Export **next = all; ret == 0 && *next; next++) {
-        ret = list_one(hs, *next);
+        ret = handshake_access(hs, *next) == ACCESS_NONE ? 0 : list_one(hs, *next);
     }
     exports_snapshot_free(all);
     return ret < 0 ? ret : handshake_ack(hs);

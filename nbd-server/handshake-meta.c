@@ -105,7 +105,7 @@ static bool coroutine_fn parse(Handshake *hs, bool listing, MetaRequest *req, in
     if (!parse_queries(hs, &data, listing, &req->base_allocation, ret)) {
         return false;
     }
-    req->export = exports_find(hs->server, name, name_len);
+    req->export = handshake_find_export(hs, name, name_len);
     if (!req->export) {
         *ret = handshake_error(hs, NBD_REP_ERR_UNKNOWN, "there is no export of that name");
         return false;

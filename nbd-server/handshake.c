@@ -106,9 +106,37 @@ int handshake_violation(Handshake *hs, const char *fmt, ...)
 
 /* ---- for the options ---- */
 
-uint16_t handshake_flags(const Handshake *hs, const Export *export)
+enum access handshake_access(Handshake *hs, Export *export)
 {
-    return export->flags | (hs->conn->structured ? NBD_FLAG_SEND_DF : 0);
+    ExportConfig *cfg = export_settings(export);
+    enum access access = access_check(&cfg->access, hs->conn);
+
+    export_config_unref(cfg);
+    if (access == ACCESS_FULL && export->read_only) {
+        access = ACCESS_READ_ONLY;
+    }
+    return access;
+}
+
+Export *handshake_find_export(Handshake *hs, const void *name, size_t len)
+{
+    Export *export = exports_find(hs->server, name, len);
+
+    if (export && handshake_access(hs, export) == ACCESS_NONE) {
+        log_msg(LOG_LEVEL_WARNING, export, hs->conn, "refused: no rule allows this client");
+        export_unref(export);
+        export = NULL;
+    }
+    return export;
+}
+
+uint16_t handshake_flags(Handshake *hs, Export *export)
+{
+    bool entered = hs->conn->export == export;
+    bool read_only = entered ? hs->conn->read_only
+                             : handshake_access(hs, export) != ACCESS_FULL;
+
+    return export_flags(export, read_only) | (hs->conn->structured ? NBD_FLAG_SEND_DF : 0);
 }
 
 bool handshake_enter(Handshake *hs, Export *export)
@@ -119,6 +147,7 @@ bool handshake_enter(Handshake *hs, Export *export)
         return false;
     }
     conn->export = export_ref(export);
+    conn->read_only = handshake_access(hs, export) != ACCESS_FULL;
     /* Contexts selected for another export do not count: "NBD_OPT_SET_META_CONTEXT". */
     conn->base_allocation = conn->structured && hs->meta_export == export;
     return true;

@@ -51,8 +51,13 @@ int coroutine_fn handshake_send(Handshake *hs, const void *data, size_t len);
 int handshake_violation(Handshake *hs, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* With the bits that depend on what was negotiated. */
-uint16_t handshake_flags(const Handshake *hs, const Export *export);
+/* A reference to the export of that name, if the client may enter it; NULL: to this client there
+ * is none. */
+Export *handshake_find_export(Handshake *hs, const void *name, size_t len);
+/* What this client may do there. */
+enum access handshake_access(Handshake *hs, Export *export);
+/* With the bits that depend on the client and on what was negotiated. */
+uint16_t handshake_flags(Handshake *hs, Export *export);
 /* The client's place in the export, which the connection refers to from now on; false if it is
  * full. */
 bool handshake_enter(Handshake *hs, Export *export);

@@ -9,7 +9,6 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "common/xalloc.h"
@@ -103,7 +102,8 @@ void iothreads_stop(Server *server)
 typedef struct {
     IoThread *thread;
     int fd;
-    char peer[];
+    socklen_t addr_len;
+    struct sockaddr_storage addr;
 } NewClient;
 
 static void client_left(void *opaque)
@@ -129,7 +129,8 @@ static void add_client(void *opaque)
     if (thread->winding_down) {
         close(client->fd);
     } else {
-        conn = conn_new(thread->server, thread, thread->ctx, client->fd, client->peer);
+        conn = conn_new(thread->server, thread, thread->ctx, client->fd, &client->addr,
+                        client->addr_len);
     }
     free(client);
     if (!conn) {
@@ -152,11 +153,11 @@ static IoThread *least_busy(Server *server)
     return best;
 }
 
-void server_add_client(Server *server, int fd, const char *peer)
+void server_add_client(Server *server, int fd, const struct sockaddr_storage *addr,
+                       socklen_t addr_len)
 {
     IoThread *thread = least_busy(server);
-    size_t peer_size = strlen(peer) + 1;
-    NewClient *client = malloc(sizeof(*client) + peer_size);
+    NewClient *client = malloc(sizeof(*client));
 
     if (!client) {
         close(fd);
@@ -164,7 +165,8 @@ void server_add_client(Server *server, int fd, const char *peer)
     }
     client->thread = thread;
     client->fd = fd;
-    memcpy(client->peer, peer, peer_size);
+    client->addr = *addr;
+    client->addr_len = addr_len;
     atomic_fetch_add(&thread->n_conns, 1);
     aio_bh_schedule_oneshot(thread->ctx, add_client, client);
 }

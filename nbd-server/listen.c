@@ -26,10 +26,10 @@
 
 #include "common/cleanup.h"
 #include "common/xalloc.h"
+#include "peer.h"
 
 #define ACCEPT_BATCH 64                        /* clients a turn of the loop */
 #define ACCEPT_PAUSE_NS INT64_C(1000000000)
-#define PEER_LEN 96
 
 struct Listener {
     Server *server;
@@ -41,35 +41,6 @@ struct Listener {
 };
 
 /* ---- accepting ---- */
-
-/* "127.0.0.1:4711" or "[::1]:4711" */
-static void format_address(const struct sockaddr *addr, socklen_t len, char *buf, size_t size)
-{
-    char host[64], port[16];
-
-    if (getnameinfo(addr, len, host, sizeof(host), port, sizeof(port),
-                    NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
-        snprintf(buf, size, "unknown");
-    } else if (addr->sa_family == AF_INET6) {
-        snprintf(buf, size, "[%s]:%s", host, port);
-    } else {
-        snprintf(buf, size, "%s:%s", host, port);
-    }
-}
-
-static void format_peer(int fd, const struct sockaddr *addr, socklen_t len, char *buf, size_t size)
-{
-    struct ucred cred;
-    socklen_t cred_len = sizeof(cred);
-
-    if (addr->sa_family != AF_UNIX) {
-        format_address(addr, len, buf, size);
-    } else if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &cred_len) == 0) {
-        snprintf(buf, size, "unix pid %ld uid %lu", (long)cred.pid, (unsigned long)cred.uid);
-    } else {
-        snprintf(buf, size, "unix");
-    }
-}
 
 static void accept_ready(void *opaque);
 
@@ -108,10 +79,9 @@ static bool accept_one(Listener *l)
 {
     struct sockaddr_storage addr;
     socklen_t len = sizeof(addr);
-    char peer[PEER_LEN];
     int fd;
 
-    if (iothreads_connections(l->server) >= SERVER_MAX_CLIENTS) {
+    if (iothreads_connections(l->server) >= l->server->config->max_clients) {
         pause_accepting(l->server, EUSERS);
         return false;
     }
@@ -130,8 +100,7 @@ static bool accept_one(Listener *l)
             return true;   /* that client is gone already */
         }
     }
-    format_peer(fd, (struct sockaddr *)&addr, len, peer, sizeof(peer));
-    server_add_client(l->server, fd, peer);
+    server_add_client(l->server, fd, &addr, len);
     return true;
 }
 
@@ -338,12 +307,12 @@ static unsigned report_tcp(int fd)
 {
     struct sockaddr_storage addr;
     socklen_t len = sizeof(addr);
-    char text[PEER_LEN];
+    char text[96];
 
     if (getsockname(fd, (struct sockaddr *)&addr, &len) < 0) {
         return 0;
     }
-    format_address((struct sockaddr *)&addr, len, text, sizeof(text));
+    peer_format_address(&addr, len, text, sizeof(text));
     log_msg(LOG_LEVEL_INFO, NULL, NULL, "listening on %s", text);
     return get_port((struct sockaddr *)&addr);
 }

@@ -13,6 +13,8 @@ nbd_server_nbd_export_SOURCES = \
 	common/option-list.h \
 	common/utf8.h \
 	common/xalloc.h \
+	nbd-server/access.c \
+	nbd-server/access.h \
 	nbd-server/budget.c \
 	nbd-server/budget.h \
 	nbd-server/channel.c \
@@ -20,6 +22,7 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/check-config.c \
 	nbd-server/check-config.h \
 	nbd-server/config-address.c \
+	nbd-server/config-authfile.c \
 	nbd-server/config-diff.c \
 	nbd-server/config-export.c \
 	nbd-server/config-find.c \
@@ -47,10 +50,14 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/handshake.h \
 	nbd-server/iothread.c \
 	nbd-server/listen.c \
+	nbd-server/liveness.c \
+	nbd-server/liveness.h \
 	nbd-server/log-int.h \
 	nbd-server/log-output.c \
 	nbd-server/log.c \
 	nbd-server/main.c \
+	nbd-server/peer.c \
+	nbd-server/peer.h \
 	nbd-server/receive.c \
 	nbd-server/reload.c \
 	nbd-server/reload.h \

@@ -242,6 +242,9 @@ static int coroutine_fn take_request(Client *c, unsigned type, const struct nbd_
     req->offset = be64toh(wire->offset);
     req->len = be32toh(wire->len);
     c->n_requests++;
+    if (!c->tx_blocked) {
+        c->stalled_ns = 0;
+    }
     rx_consume(&c->rx, sizeof(*wire));
     c->linger = true;
     error = verdict(req, position, text);

@@ -313,6 +313,7 @@ static void send_failed(Client *c, int error)
 {
     if (error == -EAGAIN) {
         c->tx_blocked = true;
+        client_stalls(c);
     } else if (error != -EFAULT || !reply_repair(c)) {
         client_fail(c, error);
     }
@@ -330,6 +331,9 @@ void reply_flush(Client *c)
         if (n >= 0) {
             c->sent += (size_t)n;
             advance(c, (size_t)n);
+            if (STAILQ_EMPTY(&c->replies)) {
+                c->stalled_ns = 0;
+            }
         } else {
             send_failed(c, (int)n);
         }

@@ -449,7 +449,7 @@ uint32_t request_check(const Request *req, char *text)
     if (req->flags & ~valid) {
         REFUSE(NBD_EINVAL, "%s with invalid flags 0x%x", cmd->name, req->flags & ~valid);
     }
-    if (cmd->writes && conn->export->read_only) {
+    if (cmd->writes && conn->read_only) {
         REFUSE(NBD_EPERM, "%s: the export is read-only", cmd->name);
     }
     if (cmd->run == run_block_status && !conn->base_allocation) {

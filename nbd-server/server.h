@@ -18,9 +18,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <blkbackend/block-backend.h>
+
+#include "access.h"
 
 typedef struct Server Server;
 typedef struct Export Export;
@@ -103,6 +106,7 @@ struct ExportConfig {
     int open_flags;           /* BDRV_O_* from cache, aio, discard, read-only */
     ThrottleConfig limits;    /* --throttle */
     char *throttle_group;     /* NULL: shares its limits with none */
+    AccessRules access;
     STAILQ_ENTRY(ExportConfig) link;   /* [main] its Config's list */
 };
 
@@ -120,7 +124,6 @@ struct Export {
     ExportConfig *cfg;              /* [lock] its settings: export_settings() */
     BlockBackend *blk;              /* [const] one reference */
     uint64_t size;                  /* [const] bytes */
-    atomic_ushort flags;            /* [atomic] transmission flags without per-connection bits */
     uint32_t min_block, pref_block, max_block;  /* [const] bytes: INFO_BLOCK_SIZE */
     atomic_bool read_only;          /* [atomic] */
     bool write_through;             /* [const] what is answered is stable */
@@ -144,6 +147,8 @@ ExportConfig *export_settings(Export *export);
 bool export_flush(Export *export);
 /* Lets the requests go that wait because of --throttle, and those to come.  [main] */
 void export_unthrottle(Export *export);
+/* Transmission flags, without those that a connection negotiates. */
+uint16_t export_flags(Export *export, bool read_only);
 /* Takes a client's place in the export; false if it is full, or removed.  [any thread] */
 bool export_enter(Export *export);
 void export_leave(Export *export);
@@ -187,13 +192,17 @@ void export_unref(Export *export);
 /* All together, or the kernel has no more mappings for the coroutines' stacks.  A client may have
  * one request in flight whatever the others have. */
 #define SERVER_MAX_IN_FLIGHT 8192
-#define SERVER_MAX_CLIENTS 10000
+#define SERVER_MAX_CLIENTS 10000          /* what --max-clients may ask for */
 
 struct Conn {
     Server *server;                 /* [const] */
     IoThread *thread;               /* [const] */
     AioContext *ctx;                /* [const] */
     int fd;                         /* [conn] */
+    struct sockaddr_storage addr;   /* [const] of the client */
+    socklen_t addr_len;             /* [const] */
+    bool has_cred;                  /* [const] of a unix socket; then ... */
+    struct ucred cred;              /* [const] ... the process that connected */
     char peer[96];                  /* [const] printable: "127.0.0.1:4711", "unix pid 12 uid 0" */
     Export *export;                 /* [conn] set by the handshake: a reference, and a place in it */
     bool tls;                       /* [conn] what goes over the socket is encrypted */
@@ -201,6 +210,7 @@ struct Conn {
                                      * name or the user of a pre-shared key; or NULL */
     bool structured;                /* [conn] structured replies negotiated */
     bool no_zeroes;                 /* [conn] */
+    bool read_only;                 /* [conn] this client may only read `export` */
     bool base_allocation;           /* [conn] meta context selected for `export` */
     uint32_t meta_context_id;       /* [conn] */
     TAILQ_ENTRY(Conn) link;         /* [conn's thread's list] */
@@ -228,7 +238,8 @@ void conn_set_deadline(Conn *conn, int64_t deadline_ns);
  * connection's coroutine: handshake, transmission, then iothread_conn_gone() as its last use
  * of conn, which conn.c frees right after: conn may be dead when conn_start() returns.
  */
-Conn *conn_new(Server *server, IoThread *thread, AioContext *ctx, int fd, const char *peer);
+Conn *conn_new(Server *server, IoThread *thread, AioContext *ctx, int fd,
+               const struct sockaddr_storage *addr, socklen_t addr_len);
 void conn_start(Conn *conn);
 /* New requests get ESHUTDOWN, requests in flight are answered, then the connection ends;
  * a handshake that waits for its client ends at once. */
@@ -253,8 +264,10 @@ void coroutine_fn transmission_run(Conn *conn);
 
 /* ---- iothread.c ---- */
 
-/* Hands an accepted socket to the thread with the fewest connections.  [main] */
-void server_add_client(Server *server, int fd, const char *peer);
+/* Hands an accepted socket, and its client's address, to the thread with the fewest
+ * connections.  [main] */
+void server_add_client(Server *server, int fd, const struct sockaddr_storage *addr,
+                       socklen_t addr_len);
 /* A connection is over: takes it off its thread's list.  [conn's thread] */
 void iothread_conn_gone(Conn *conn);
 

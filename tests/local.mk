@@ -149,6 +149,7 @@ fuzz_tests = \
 # Bytes on a socket, and libnbd's Python.
 protocol_tests = \
 	tests/protocol/abort-is-acked.py \
+	tests/protocol/access-rules.py \
 	tests/protocol/bad-magic-after-good-requests.py \
 	tests/protocol/block-size-constraint-is-kept.py \
 	tests/protocol/block-status-any-range.py \
@@ -214,6 +215,7 @@ protocol_tests = \
 	tests/protocol/option-name-too-long.py \
 	tests/protocol/option-unknown-is-unsup.py \
 	tests/protocol/past-end-gets-the-named-error.py \
+	tests/protocol/payload-timeout.py \
 	tests/protocol/pipelining.py \
 	tests/protocol/probed-raw-refuses-a-format-header.py \
 	tests/protocol/read-beyond-maximum.py \
@@ -269,11 +271,13 @@ server_tests = \
 	tests/server/fork-and-pid-file.sh \
 	tests/server/fork-reports-errors.sh \
 	tests/server/help-and-version.sh \
+	tests/server/keepalive.sh \
 	tests/server/libnbd-async.sh \
 	tests/server/live-socket-is-refused.sh \
 	tests/server/locked-folder.sh \
 	tests/server/locks-against-qemu.sh \
 	tests/server/log-to-syslog-and-journal.sh \
+	tests/server/max-clients.sh \
 	tests/server/nbd-client-list.sh \
 	tests/server/nbd-driver-errors.sh \
 	tests/server/nbd-driver-reconnects.sh \

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A rule is a kind and what that kind compares: one row of `kinds`, one pair of functions. */
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <grp.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <blkbackend/error.h>
+
+#include "access.h"
+#include "common/cleanup.h"
+#include "common/xalloc.h"
+#include "peer.h"
+#include "server.h"
+
+typedef struct RuleKind RuleKind;
+
+struct AccessRule {
+    const RuleKind *kind;
+    bool read_only;
+    PeerAddress address;   /* net */
+    unsigned prefix;       /* net: bits that must agree */
+    uint32_t id;           /* uid, gid */
+};
+
+struct RuleKind {
+    const char *name, *argument;
+    bool of_network;       /* names clients of the network */
+    bool (*parse)(AccessRule *rule, const char *value, Error **errp);
+    bool (*match)(const AccessRule *rule, const Conn *conn);
+};
+
+/* ---- net:ADDRESS/BITS ---- */
+
+static bool bit_is_set(const PeerAddress *address, unsigned bit)
+{
+    return address->bytes[bit / 8] & (0x80 >> bit % 8);
+}
+
+/* The network's own address has nothing after the prefix: else one of the two is a mistake. */
+static bool check_prefix(const AccessRule *rule, const char *value, Error **errp)
+{
+    char text[INET6_ADDRSTRLEN];
+    PeerAddress network = rule->address;
+    bool ok = true;
+
+    for (unsigned bit = rule->prefix; bit < 8 * network.len; bit++) {
+        ok &= !bit_is_set(&network, bit);
+        network.bytes[bit / 8] &= (uint8_t)~(0x80 >> bit % 8);
+    }
+    if (!ok) {
+        inet_ntop(network.len == 4 ? AF_INET : AF_INET6, network.bytes, text, sizeof(text));
+        error_setg(errp, "\"%s\" is no network: its address goes on after %u bits", value,
+                   rule->prefix);
+        error_append_hint(errp, "The network is net:%s/%u, the one address is net:%.*s.\n", text,
+                          rule->prefix, (int)strcspn(value, "/"), value);
+    }
+    return ok;
+}
+
+static bool parse_net(AccessRule *rule, const char *value, Error **errp)
+{
+    const char *slash = strchr(value, '/');
+    auto_free char *text = xstrndup(value, slash ? (size_t)(slash - value) : strlen(value));
+    unsigned bits, offset;
+    char *end;
+
+    if (!peer_address_parse(&rule->address, text, &offset)) {
+        error_setg(errp, "\"%s\" is not an IPv4 or IPv6 address", text);
+        error_append_hint(errp, "Examples: net:192.0.2.7, net:10.0.0.0/8, net:2001:db8::/32.\n");
+        return false;
+    }
+    rule->prefix = 8 * rule->address.len;
+    if (slash) {
+        unsigned long n = strtoul(slash + 1, &end, 10);
+
+        bits = rule->prefix + offset;
+        if (!isdigit((unsigned char)slash[1]) || *end || n > bits || n < offset) {
+            error_setg(errp, "\"%s\": the bits after the \"/\" should be a number from %u to %u",
+                       value, offset, bits);
+            return false;
+        }
+        rule->prefix = (unsigned)n - offset;
+    }
+    return check_prefix(rule, value, errp);
+}
+
+static bool match_net(const AccessRule *rule, const Conn *conn)
+{
+    PeerAddress address;
+
+    if (!peer_address(conn, &address) || address.len != rule->address.len) {
+        return false;
+    }
+    for (unsigned bit = 0; bit < rule->prefix; bit++) {
+        if (bit_is_set(&address, bit) != bit_is_set(&rule->address, bit)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- uid:N, user:NAME, gid:N, group:NAME ---- */
+
+static bool parse_id(AccessRule *rule, const char *value, Error **errp)
+{
+    unsigned long id;
+    char *end;
+
+    errno = 0;
+    id = strtoul(value, &end, 10);
+    if (!isdigit((unsigned char)*value) || *end || errno || id >= UINT32_MAX) {
+        error_setg(errp, "\"%s\" is not a number from 0 to %" PRIu32, value, UINT32_MAX - 1);
+        error_append_hint(errp, "By name: user:NAME, group:NAME.\n");
+        return false;
+    }
+    rule->id = (uint32_t)id;
+    return true;
+}
+
+static bool parse_user(AccessRule *rule, const char *value, Error **errp)
+{
+    const struct passwd *user = getpwnam(value);
+
+    if (!user) {
+        error_setg(errp, "this machine has no user \"%s\"", value);
+        return false;
+    }
+    rule->id = user->pw_uid;
+    return true;
+}
+
+static bool parse_group(AccessRule *rule, const char *value, Error **errp)
+{
+    const struct group *group = getgrnam(value);
+
+    if (!group) {
+        error_setg(errp, "this machine has no group \"%s\"", value);
+        return false;
+    }
+    rule->id = group->gr_gid;
+    return true;
+}
+
+static bool match_user(const AccessRule *rule, const Conn *conn)
+{
+    return conn->has_cred && conn->cred.uid == rule->id;
+}
+
+static bool match_group(const AccessRule *rule, const Conn *conn)
+{
+    return conn->has_cred && peer_is_in_group(conn, rule->id);
+}
+
+/* ---- tls:NAME, psk:NAME, any ---- */
+
+static bool parse_tls(AccessRule *rule, const char *value, Error **errp)
+{
+    (void)rule;
+    error_setg(errp, "\"%s\": this nbd-export was built without TLS", value);
+    return false;
+}
+
+static bool match_none(const AccessRule *rule, const Conn *conn)
+{
+    (void)rule;
+    (void)conn;
+    return false;
+}
+
+static bool match_any(const AccessRule *rule, const Conn *conn)
+{
+    (void)rule;
+    (void)conn;
+    return true;
+}
+
+/* ---- the table ---- */
+
+static const RuleKind kinds[] = {
+    { "net", "ADDRESS[/BITS]", true, parse_net, match_net },
+    { "uid", "NUMBER", false, parse_id, match_user },
+    { "user", "NAME", false, parse_user, match_user },
+    { "gid", "NUMBER", false, parse_id, match_group },
+    { "group", "NAME", false, parse_group, match_group },
+    { "tls", "NAME", true, parse_tls, match_none },
+    { "psk", "NAME", true, parse_tls, match_none },
+    { "any", NULL, true, NULL, match_any },
+};
+
+static const RuleKind *find_kind(const char *text, size_t len)
+{
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        if (strlen(kinds[i].name) == len && memcmp(kinds[i].name, text, len) == 0) {
+            return &kinds[i];
+        }
+    }
+    return NULL;
+}
+
+static void hint_kinds(Error **errp)
+{
+    error_append_hint(errp, "A rule is one of:");
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        const RuleKind *kind = &kinds[i];
+
+        error_append_hint(errp, "%s %s%s%s", i ? "," : "", kind->name, kind->argument ? ":" : "",
+                          kind->argument ? kind->argument : "");
+    }
+    error_append_hint(errp, ".\n");
+}
+
+static bool parse_rule(AccessRule *rule, const char *text, Error **errp)
+{
+    size_t len = strcspn(text, ":");
+    const char *value = text[len] ? text + len + 1 : NULL;
+
+    rule->kind = find_kind(text, len);
+    if (!rule->kind) {
+        error_setg(errp, "\"%s\" is no access rule", text);
+        hint_kinds(errp);
+        return false;
+    }
+    if (!rule->kind->argument != !(value && *value)) {
+        error_setg(errp, "\"%s\" should be %s%s%s", text, rule->kind->name,
+                   rule->kind->argument ? ":" : "",
+                   rule->kind->argument ? rule->kind->argument : "");
+        return false;
+    }
+    return !value || rule->kind->parse(rule, value, errp);
+}
+
+/* ---- lists of rules ---- */
+
+bool access_rules_add(AccessRules *rules, const char *text, bool read_only, Error **errp)
+{
+    AccessRule rule = { .read_only = read_only };
+
+    if (!parse_rule(&rule, text, errp)) {
+        return false;
+    }
+    if (rules->inherited) {
+        access_rules_clear(rules);
+    }
+    rules->rules = xalloc_check(realloc(rules->rules, (rules->n + 1) * sizeof(rule)));
+    rules->rules[rules->n++] = rule;
+    return true;
+}
+
+void access_rules_inherit(AccessRules *to, const AccessRules *from)
+{
+    *to = (AccessRules){ .n = from->n, .inherited = true };
+    if (from->n > 0) {
+        to->rules = xcalloc(from->n, sizeof(to->rules[0]));
+        memcpy(to->rules, from->rules, from->n * sizeof(to->rules[0]));
+    }
+}
+
+static bool rule_equal(const AccessRule *a, const AccessRule *b)
+{
+    return a->kind == b->kind && a->read_only == b->read_only && a->prefix == b->prefix &&
+           a->id == b->id && a->address.len == b->address.len &&
+           memcmp(a->address.bytes, b->address.bytes, a->address.len) == 0;
+}
+
+bool access_rules_equal(const AccessRules *a, const AccessRules *b)
+{
+    if (a->n != b->n) {
+        return false;
+    }
+    for (size_t i = 0; i < a->n; i++) {
+        if (!rule_equal(&a->rules[i], &b->rules[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void access_rules_clear(AccessRules *rules)
+{
+    free(rules->rules);
+    *rules = (AccessRules){ .n = 0 };
+}
+
+enum access access_check(const AccessRules *rules, const Conn *conn)
+{
+    enum access access = rules->n ? ACCESS_NONE : ACCESS_FULL;
+
+    for (size_t i = 0; i < rules->n && access != ACCESS_FULL; i++) {
+        const AccessRule *rule = &rules->rules[i];
+
+        if (rule->kind->match(rule, conn)) {
+            access = rule->read_only ? ACCESS_READ_ONLY : ACCESS_FULL;
+        }
+    }
+    return access;
+}
+
+/* A network of all addresses, and `any`, guard nothing. */
+bool access_rules_guard_network(const AccessRules *rules)
+{
+    for (size_t i = 0; i < rules->n; i++) {
+        const AccessRule *rule = &rules->rules[i];
+
+        if (rule->kind->match == match_any || (rule->kind->match == match_net && !rule->prefix)) {
+            return false;
+        }
+    }
+    return rules->n > 0;
+}
