@@ -83,14 +83,10 @@ static bool same_limits(const ThrottleConfig *a, const ThrottleConfig *b)
 }
 
 /* A group has one set of limits; an export that names none of its own takes the group's. */
-static bool check_limits(Config *config, ExportConfig *export, Error **errp)
+static bool check_group(Config *config, ExportConfig *export, Error **errp)
 {
     ExportConfig *other;
 
-    if (!throttle_is_valid(&export->limits, errp)) {
-        error_prepend(errp, "--throttle: ");
-        return false;
-    }
     STAILQ_FOREACH(other, &config->exports, link) {
         if (other != export && export->throttle_group && other->throttle_group &&
             strcmp(other->throttle_group, export->throttle_group) == 0 &&
@@ -105,11 +101,8 @@ static bool check_limits(Config *config, ExportConfig *export, Error **errp)
     return true;
 }
 
-bool config_add_export(Config *config, ExportConfig *export, Error **errp)
+bool config_complete_export(const Config *config, ExportConfig *export, Error **errp)
 {
-    ExportConfig *other;
-
-    STAILQ_INSERT_TAIL(&config->exports, export, link);
     if (export->image_opts && export->format) {
         error_setg(errp, "--image-opts and --format do not go together");
         error_append_hint(errp, "Name the format in the image's options: driver=FORMAT,...\n");
@@ -121,6 +114,19 @@ bool config_add_export(Config *config, ExportConfig *export, Error **errp)
         error_append_hint(errp, "Add --cache=none or --cache=directsync.\n");
         return false;
     }
+    if (!throttle_is_valid(&export->limits, errp)) {
+        error_prepend(errp, "--throttle: ");
+        return false;
+    }
+    export->open_flags = open_flags(config, export);
+    return true;
+}
+
+bool config_add_export(Config *config, ExportConfig *export, Error **errp)
+{
+    ExportConfig *other;
+
+    STAILQ_INSERT_TAIL(&config->exports, export, link);
     STAILQ_FOREACH(other, &config->exports, link) {
         if (other != export && strcmp(other->name, export->name) == 0) {
             error_setg(errp, "two exports have the name \"%s\"", export->name);
@@ -128,6 +134,5 @@ bool config_add_export(Config *config, ExportConfig *export, Error **errp)
             return false;
         }
     }
-    export->open_flags = open_flags(config, export);
-    return check_limits(config, export, errp);
+    return config_complete_export(config, export, errp) && check_group(config, export, errp);
 }

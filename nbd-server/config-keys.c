@@ -287,6 +287,8 @@ const ConfigKey config_keys[] = {
     /* Exports. */
     { "export", 0, "LIST", COMMAND(set_export),
       .help = "serve an image: name=N,image=PATH,... (may be repeated)" },
+    { "export-dir", 0, "DIR", SERVER(export_dir), .type = KEY_STRING, .min = 1, .max = PATH_MAX,
+      .help = "serve each image in this folder, under its file name" },
     { "default-export", 0, "NAME", SERVER(default_export), .type = KEY_STRING,
       .max = NBD_MAX_STRING, .help = "the export that a client gets who names none" },
     { "image", 0, "IMAGE", IN_LIST(image), .type = KEY_STRING, .min = 1, .max = INT_MAX,

@@ -89,6 +89,13 @@ static bool check_exports(const Config *config, Error **errp)
 {
     const ExportConfig *export;
 
+    if (config->export_dir && config->defaults.image_opts) {
+        error_setg(errp, "--export-dir and --image-opts do not go together");
+        return false;
+    }
+    if (config->export_dir) {
+        return true;
+    }
     if (STAILQ_EMPTY(&config->exports)) {
         error_setg(errp, "no image to serve");
         error_append_hint(errp, "Try 'nbd-export disk.img', or 'nbd-export --help'.\n");
@@ -299,6 +306,7 @@ void config_free(Config *config)
     config_free_addresses(config);
     config_export_clear(&config->defaults);
     free(config->default_export);
+    free(config->export_dir);
     free(config->file);
     free(config->include_dir);
     free(config->pid_file);

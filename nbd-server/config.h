@@ -42,6 +42,7 @@ struct Config {
     int64_t max_memory;            /* bytes held for all clients */
     unsigned removed_clients;      /* enum removed_choice */
     bool allow_list;               /* clients may ask for the names of the exports */
+    char *export_dir;              /* NULL: none */
     char *default_export;          /* what the empty name means; NULL: see exports_find() */
     char *pid_file;                /* NULL: none */
     int ready_fd;                  /* -1: none */
@@ -77,8 +78,9 @@ void config_free(Config *config);
 
 /* From the defaults, with no name, image nor description; one reference. */
 ExportConfig *config_new_export(const Config *config);
-/* Takes over export, which has a name and an image, and does the checks that need more than one
- * setting. */
+/* The checks that need more than one setting, and what follows from several. */
+bool config_complete_export(const Config *config, ExportConfig *export, Error **errp);
+/* Takes over export, which has a name and an image; completes it, and checks it against others. */
 bool config_add_export(Config *config, ExportConfig *export, Error **errp);
 /* Frees what it holds. */
 void config_export_clear(ExportConfig *export);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/cleanup.h"
 #include "common/nbd-protocol.h"
@@ -139,6 +140,7 @@ Export *export_new(ExportConfig *cfg, Error **errp)
     Export *export = xcalloc(1, sizeof(*export));
 
     atomic_init(&export->refs, 1);
+    export->file = -1;
     pthread_mutex_init(&export->lock, NULL);
     export->cfg = export_config_ref(cfg);
     export->name = xstrdup(cfg->name);
@@ -161,6 +163,9 @@ void export_free(Export *export)
     if (export) {
         timer_free(export->deadline);
         blk_unref(export->blk);
+        if (export->file >= 0) {
+            close(export->file);
+        }
         export_config_unref(export->cfg);
         pthread_mutex_destroy(&export->lock);
         free(export->name);

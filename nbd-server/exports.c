@@ -12,12 +12,6 @@
 #include "common/xalloc.h"
 #include "config.h"
 
-void exports_init(Server *server)
-{
-    pthread_mutex_init(&server->exports_lock, NULL);
-    TAILQ_INIT(&server->exports);
-}
-
 /* ---- references ---- */
 
 static void close_export(Export *export)
@@ -49,6 +43,13 @@ static void close_unused(void *opaque)
     exports_close_unused(opaque);
 }
 
+static void run_close_job(void *opaque)
+{
+    Server *server = opaque;
+
+    jobs_run(&server->jobs, &server->close_job);
+}
+
 Export *export_ref(Export *export)
 {
     atomic_fetch_add(&export->refs, 1);
@@ -70,11 +71,19 @@ void export_unref(Export *export)
     Server *server = export ? export->server : NULL;
 
     if (export && atomic_fetch_sub(&export->refs, 1) == 1) {
-        aio_bh_schedule_oneshot(qemu_get_aio_context(), close_unused, server);
+        aio_bh_schedule_oneshot(qemu_get_aio_context(), run_close_job, server);
     }
 }
 
 /* ---- adding and removing ---- */
+
+void exports_init(Server *server)
+{
+    pthread_mutex_init(&server->exports_lock, NULL);
+    TAILQ_INIT(&server->exports);
+    jobs_init(&server->jobs);
+    server->close_job = (Job){ .func = close_unused, .opaque = server };
+}
 
 void exports_add(Server *server, Export *export)
 {
@@ -152,7 +161,7 @@ bool exports_close(Server *server)
 
     /* Closing happens in the main loop: nothing leaves the list in here. */
     TAILQ_FOREACH(export, &server->exports, link) {
-        if (!export->removed) {
+        if (!export->removed && !export->transient) {
             exports_remove(export, false);
         }
     }
@@ -185,7 +194,7 @@ static Export *only_export(Server *server)
     Export *export, *only = NULL;
 
     TAILQ_FOREACH(export, &server->exports, link) {
-        if (!export->removed) {
+        if (!export->removed && !export->transient) {
             if (only) {
                 return NULL;
             }
@@ -221,8 +230,8 @@ Export *exports_find(Server *server, const void *name, size_t len)
             export = only_export(server);
         }
     }
-    if (export) {
-        export_ref(export);
+    if (export && !try_ref(export)) {
+        export = NULL;      /* its last user has just left */
     }
     pthread_mutex_unlock(&server->exports_lock);
     return export;
@@ -239,7 +248,7 @@ Export **exports_snapshot(Server *server)
     }
     all = next = calloc(n, sizeof(*all));
     TAILQ_FOREACH(export, &server->exports, link) {
-        if (all && !export->removed) {
+        if (all && !export->removed && !export->transient) {
             *next++ = export_ref(export);
         }
     }

@@ -18,6 +18,7 @@
 #include "common/byte-order.h"
 #include "common/nbd-protocol.h"
 #include "config.h"
+#include "export-dir.h"
 
 #define OUT_SEND_SIZE (32u << 10)    /* replies are sent at the latest when there are so many */
 #define ERROR_TEXT_MAX 512
@@ -118,10 +119,22 @@ enum access handshake_access(Handshake *hs, Export *export)
     return access;
 }
 
-Export *handshake_find_export(Handshake *hs, const void *name, size_t len)
+/* The images of --export-dir have the settings of every export. */
+bool handshake_may_use_dir(const Handshake *hs)
+{
+    const Config *config = hs->server->config;
+
+    return config->export_dir &&
+           access_check(&config->defaults.access, hs->conn) != ACCESS_NONE;
+}
+
+Export *coroutine_fn handshake_find_export(Handshake *hs, const void *name, size_t len)
 {
     Export *export = exports_find(hs->server, name, len);
 
+    if (!export && handshake_may_use_dir(hs)) {
+        export = export_dir_find(hs->conn, name, len);
+    }
     if (export && handshake_access(hs, export) == ACCESS_NONE) {
         log_msg(LOG_LEVEL_WARNING, export, hs->conn, "refused: no rule allows this client");
         export_unref(export);

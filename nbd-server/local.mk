@@ -40,6 +40,8 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/daemon.h \
 	nbd-server/data-pool.c \
 	nbd-server/data-pool.h \
+	nbd-server/export-dir.c \
+	nbd-server/export-dir.h \
 	nbd-server/export.c \
 	nbd-server/exports.c \
 	nbd-server/handshake-export-name.c \
@@ -49,6 +51,8 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/handshake.c \
 	nbd-server/handshake.h \
 	nbd-server/iothread.c \
+	nbd-server/jobs.c \
+	nbd-server/jobs.h \
 	nbd-server/listen.c \
 	nbd-server/liveness.c \
 	nbd-server/liveness.h \

@@ -19,6 +19,7 @@
 #include "check-config.h"
 #include "common/cleanup.h"
 #include "daemon.h"
+#include "export-dir.h"
 #include "reload.h"
 
 /* A client that is cut off at the drain timeout still gets this long for its requests to the
@@ -186,17 +187,34 @@ static bool start(const Config *config, Error **errp)
     }
     server.press_timer = aio_timer_new(qemu_get_aio_context(), QEMU_CLOCK_REALTIME, SCALE_NS,
                                        press, NULL);
-    return open_exports(config, errp) && iothreads_start(&server, errp) &&
-           listen_start(&server, errp) && daemon_ready(config, errp);
+    return export_dir_open(&server, errp) && open_exports(config, errp) &&
+           iothreads_start(&server, errp) && listen_start(&server, errp) &&
+           daemon_ready(config, errp);
+}
+
+/* What reload() takes. */
+typedef struct {
+    int argc;
+    char **argv;
+} CommandLine;
+
+static void run_reload(void *opaque)
+{
+    const CommandLine *line = opaque;
+
+    reload(&server, line->argc, line->argv);
 }
 
 static void main_loop(int argc, char **argv)
 {
+    CommandLine line = { argc, argv };
+    Job job = { .func = run_reload, .opaque = &line };
+
     while (!server.stopping) {
         main_loop_wait(false);
         if (reload_wanted && !server.stopping) {
             reload_wanted = false;
-            reload(&server, argc, argv);
+            jobs_run(&server.jobs, &job);
         }
     }
 }
@@ -209,6 +227,7 @@ static int serve(const Config *config, int argc, char **argv)
     server.config = config;
     server.max_memory = config->max_memory;
     exports_init(&server);
+    server.export_dir = -1;
     STAILQ_INIT(&server.listeners);
 
     ok = start(config, &err);
@@ -220,6 +239,7 @@ static int serve(const Config *config, int argc, char **argv)
         listen_stop(&server);
     }
     ok &= exports_close(&server);
+    export_dir_close(&server);
     iothreads_stop(&server);
     timer_free(server.press_timer);
     server.press_timer = NULL;

@@ -24,6 +24,7 @@
 #include <blkbackend/block-backend.h>
 
 #include "access.h"
+#include "jobs.h"
 
 typedef struct Server Server;
 typedef struct Export Export;
@@ -127,6 +128,8 @@ struct Export {
     uint32_t min_block, pref_block, max_block;  /* [const] bytes: INFO_BLOCK_SIZE */
     atomic_bool read_only;          /* [atomic] */
     bool write_through;             /* [const] what is answered is stable */
+    bool transient;                 /* [const] of --export-dir: closed with its last user */
+    int file;                       /* [main] the image is opened through it; or -1 */
     bool throttled;                 /* [main] has I/O limits */
     QEMUTimer *deadline;            /* [main] cuts off who stays after a hard removal; or NULL */
     atomic_uint clients;            /* [atomic] */
@@ -176,7 +179,7 @@ void exports_unthrottle(Server *server);                 /* [main] export_unthro
 
 /* A reference; NULL: there is no such export.  The empty name means the default export. */
 Export *exports_find(Server *server, const void *name, size_t len);
-/* References to all, NULL at the end; NULL instead of all: no memory. */
+/* References to all but those of --export-dir, NULL at the end; NULL instead of all: no memory. */
 Export **exports_snapshot(Server *server);
 void exports_snapshot_free(Export **all);
 /* Any thread; the last reference has the main thread close the image.  NULL is let pass. */
@@ -225,6 +228,9 @@ struct Conn {
 int coroutine_fn conn_read(Conn *conn, void *buf, size_t len);
 int coroutine_fn conn_drop(Conn *conn, size_t len);           /* read and forget */
 int coroutine_fn conn_write(Conn *conn, const struct iovec *iov, int niov);
+
+/* Has the main thread call func(opaque), which may open images, and waits for that. */
+void coroutine_fn conn_call_main(Conn *conn, void (*func)(void *opaque), void *opaque);
 
 /*
  * Reads and writes fail with -ETIMEDOUT once qemu_clock_get_ns(QEMU_CLOCK_REALTIME)
@@ -298,6 +304,9 @@ struct Server {
     pthread_mutex_t exports_lock;
     TAILQ_HEAD(, Export) exports;         /* [exports_lock] changed by [main] only */
     char *default_export;                 /* [exports_lock] what "" means; NULL: the only one */
+    Jobs jobs;                            /* [main] work on images */
+    Job close_job;                        /* [main] closes those that nobody uses */
+    int export_dir;                       /* [main] its descriptor; -1: none */
     bool data_lost;                       /* [main] an export could not be flushed when it went */
     IoThread **threads;                   /* [const] */
     unsigned n_threads;                   /* [const] */
