@@ -50,9 +50,6 @@ void config_resolve_addresses(Config *config)
     STAILQ_FOREACH(port, &config->ports, link) {
         add_address(config, &everywhere, port->port);
     }
-    if (STAILQ_EMPTY(&config->addresses)) {
-        add_address(config, &everywhere, NBD_DEFAULT_PORT);
-    }
 }
 
 static void free_list(ListenAddressList *list)

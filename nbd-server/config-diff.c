@@ -19,6 +19,16 @@ bool config_same_string(const char *a, const char *b)
     return a == b || (a && b && strcmp(a, b) == 0);
 }
 
+static bool same_names(const NameList *a, const NameList *b)
+{
+    unsigned i = 0;
+
+    while (i < a->n && i < b->n && strcmp(a->names[i], b->names[i]) == 0) {
+        i++;
+    }
+    return i == a->n && i == b->n;
+}
+
 static bool is_same(const ConfigKey *key, const void *a, const void *b)
 {
     const void *x = (const char *)a + key->offset, *y = (const char *)b + key->offset;
@@ -39,6 +49,8 @@ static bool is_same(const ConfigKey *key, const void *a, const void *b)
     case KEY_RATE:
     case KEY_BYTE_RATE:
         return memcmp(x, y, sizeof(double)) == 0;
+    case KEY_NAMES:
+        return same_names(x, y);
     case KEY_ALLOW:
         return access_rules_equal(x, y);
     default:

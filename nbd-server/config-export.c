@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/xalloc.h"
+#include "view.h"
 
 void config_export_clear(ExportConfig *export)
 {
@@ -16,6 +17,8 @@ void config_export_clear(ExportConfig *export)
     free(export->image);
     free(export->format);
     free(export->throttle_group);
+    free(export->load_snapshot);
+    name_list_clear(&export->bitmaps);
     access_rules_clear(&export->access);
 }
 
@@ -44,6 +47,8 @@ ExportConfig *config_new_export(const Config *config)
     export->image = NULL;
     export->format = xstrdup(config->defaults.format);
     export->throttle_group = xstrdup(config->defaults.throttle_group);
+    export->load_snapshot = xstrdup(config->defaults.load_snapshot);
+    name_list_copy(&export->bitmaps, &config->defaults.bitmaps);
     access_rules_inherit(&export->access, &config->defaults.access);
     return export;
 }
@@ -118,8 +123,9 @@ bool config_complete_export(const Config *config, ExportConfig *export, Error **
         error_prepend(errp, "--throttle: ");
         return false;
     }
+    export->read_only |= export->load_snapshot != NULL;
     export->open_flags = open_flags(config, export);
-    return true;
+    return view_check(export, errp);
 }
 
 bool config_add_export(Config *config, ExportConfig *export, Error **errp)

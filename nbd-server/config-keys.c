@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <blkbackend/dirty-bitmap.h>
+
 #include "common/cleanup.h"
 #include "common/nbd-protocol.h"
 #include "common/xalloc.h"
@@ -129,6 +131,17 @@ static bool set_persistent(Config *config, const char *value, Error **errp)
     return true;
 }
 
+static bool set_make_certs(Config *config, const char *value, Error **errp)
+{
+    if (!*value) {
+        error_setg(errp, "needs the name of a folder");
+        return false;
+    }
+    config->action = CONFIG_MAKE_CERTS;
+    config->make_certs = xstrdup(value);
+    return true;
+}
+
 static bool set_help(Config *config, const char *value, Error **errp)
 {
     (void)value;
@@ -164,6 +177,47 @@ static bool set_unixsock(Config *config, const char *value, Error **errp)
 {
     config->unix_only = true;
     return set_socket(config, value, errp);
+}
+
+/* Clients can use TLS; to make them takes force_tls.  The file may hold the certificate too. */
+static bool set_keyfile(Config *config, const char *value, Error **errp)
+{
+    (void)errp;
+    free(config->tls_key_file);
+    config->tls_key_file = xstrdup(value);
+    config->tls_is_optional = true;
+    return true;
+}
+
+static bool set_cacertfile(Config *config, const char *value, Error **errp)
+{
+    (void)errp;
+    free(config->tls_ca_file);
+    config->tls_ca_file = xstrdup(value);
+    config->tls_verify_peer = true;
+    return true;
+}
+
+static bool set_force_tls(Config *config, const char *value, Error **errp)
+{
+    bool on;
+
+    if (!config_parse_switch(value, &on, errp)) {
+        return false;
+    }
+    config->tls = on ? TLS_REQUIRE : config->tls;
+    return true;
+}
+
+static bool set_export_force_tls(ExportConfig *export, const char *value, Error **errp)
+{
+    bool on;
+
+    if (!config_parse_switch(value, &on, errp)) {
+        return false;
+    }
+    export->tls = on ? TLS_REQUIRE : TLS_ON;
+    return true;
 }
 
 static bool set_trim(ExportConfig *export, const char *value, Error **errp)
@@ -243,6 +297,13 @@ static const struct key_choice removed_choices[] = {
     { NULL, 0 },
 };
 
+static const struct key_choice rotational_choices[] = {
+    { "auto", ROTATIONAL_AUTO },
+    { "on", ROTATIONAL_ON },
+    { "off", ROTATIONAL_OFF },
+    { NULL, 0 },
+};
+
 static const struct key_choice aio_choices[] = {
     { "auto", AIO_AUTO },
     { "threads", AIO_THREADS },
@@ -251,10 +312,24 @@ static const struct key_choice aio_choices[] = {
     { NULL, 0 },
 };
 
+static const struct key_choice tls_choices[] = {
+    { "off", TLS_OFF },
+    { "on", TLS_ON },
+    { "require", TLS_REQUIRE },
+    { NULL, 0 },
+};
+
+static const struct key_choice export_tls_choices[] = {
+    { "on", TLS_ON },
+    { "require", TLS_REQUIRE },
+    { NULL, 0 },
+};
+
 #define SERVER(field) .scope = KEY_SERVER, .offset = offsetof(Config, field)
 #define EXPORT(field) .scope = KEY_EXPORT, .offset = offsetof(ExportConfig, field)
 #define ONE_EXPORT(field) .scope = KEY_ONE_EXPORT, .offset = offsetof(ExportConfig, field)
 #define IN_LIST(field) .scope = KEY_IN_LIST, .offset = offsetof(ExportConfig, field)
+#define VIEW(field) .scope = KEY_ONE_EXPORT | KEY_IN_LIST, .offset = offsetof(ExportConfig, field)
 #define LIMIT(field) .scope = KEY_LIMIT, .offset = offsetof(ExportConfig, field)
 #define GENERIC(field) .scope = KEY_GENERIC, .offset = offsetof(Config, field)
 #define SECTION(field) .scope = KEY_SECTION, .offset = offsetof(ExportConfig, field)
@@ -320,8 +395,32 @@ const ConfigKey config_keys[] = {
       .def = "writeback", .help = "host cache and write cache" },
     { "discard", 0, "MODE", EXPORT(discard), .type = KEY_CHOICE, .choices = discard_choices,
       .def = "ignore", .help = "whether a client's trim frees space in the image" },
+    { "rotational", 0, "MODE", EXPORT(rotational), .type = KEY_CHOICE,
+      .choices = rotational_choices, .def = "auto",
+      .help = "tell clients that the disk is one that turns" },
+    { "allocation-depth", 'A', NULL, EXPORT(allocation_depth), .type = KEY_SWITCH, .def = "off",
+      .help = "tell clients which image of a chain has the data (qemu:allocation-depth)" },
+    { "bitmap", 'B', "NAME", EXPORT(bitmaps), .type = KEY_NAMES, .min = 1,
+      .max = BDRV_BITMAP_MAX_NAME_SIZE, .repeats = true,
+      .help = "tell clients what this dirty bitmap says (may be repeated)" },
     { "throttle", 0, "LIST", EXPORT(limits), .type = KEY_LIMITS,
       .help = "limit reads and writes: KEY=VALUE,KEY=VALUE,..." },
+
+    { "tls", 0, "CHOICE", IN_LIST(tls), .type = KEY_CHOICE, .choices = export_tls_choices,
+      .live = true,
+      .help = "whether clients of this export must use TLS" },
+
+    /* Views. */
+    { "snapshot", 's', NULL, EXPORT(snapshot), .type = KEY_SWITCH, .def = "off",
+      .help = "what is written goes to a temporary file; the image stays as it is" },
+    { "load-snapshot", 'l', "NAME", VIEW(load_snapshot), .type = KEY_STRING, .min = 1,
+      .max = 1024, .help = "show a snapshot inside the image, read-only" },
+    { "offset", 'o', "SIZE", VIEW(offset), .type = KEY_SIZE, .max = INT64_MAX,
+      .help = "show the image from here on" },
+    { "size", 0, "SIZE", VIEW(size), .type = KEY_SIZE, .max = INT64_MAX,
+      .help = "show so much of the image" },
+    { "partition", 'P', "NUM", VIEW(partition), .type = KEY_NUMBER, .min = 1, .max = 256,
+      .help = "show a partition of the image" },
 
     /* Limits. */
     BYTE_RATES("bps-total", THROTTLE_BPS_TOTAL, "bytes of reads and writes together"),
@@ -334,6 +433,24 @@ const ConfigKey config_keys[] = {
       .max = THROTTLE_VALUE_MAX, .help = "a larger read or write counts as several" },
     { "group", 0, "NAME", LIMIT(throttle_group), .type = KEY_STRING, .min = 1, .max = 255,
       .live = true, .help = "exports of one group share its limits" },
+
+    /* Encryption. */
+    { "tls", 0, "CHOICE", SERVER(tls), .type = KEY_CHOICE, .choices = tls_choices,
+      .help = "whether clients can or must use TLS; with certificates or keys, require" },
+    { "tls-certs", 0, "DIR", SERVER(tls_certs), .type = KEY_STRING, .min = 1, .max = PATH_MAX,
+      .help = "TLS with server-cert.pem, server-key.pem, ca-cert.pem and ca-crl.pem from here" },
+    { "tls-cert-file", 0, "FILE", SERVER(tls_cert_file), .type = KEY_STRING, .min = 1,
+      .max = PATH_MAX, .help = "certificate of the server, and those that lead to its authority" },
+    { "tls-key-file", 0, "FILE", SERVER(tls_key_file), .type = KEY_STRING, .min = 1,
+      .max = PATH_MAX, .help = "private key of the server's certificate" },
+    { "tls-ca-file", 0, "FILE", SERVER(tls_ca_file), .type = KEY_STRING, .min = 1,
+      .max = PATH_MAX, .help = "certificate of the authority that vouches for clients" },
+    { "tls-psk", 0, "FILE", SERVER(tls_psk), .type = KEY_STRING, .min = 1, .max = PATH_MAX,
+      .help = "TLS with pre-shared keys: a line a user, USER:KEY in hexadecimal" },
+    { "tls-verify-peer", 0, NULL, SERVER(tls_verify_peer), .type = KEY_SWITCH, .def = "off",
+      .help = "a client must show a certificate of our authority" },
+    { "make-certs", 0, "DIR", COMMAND(set_make_certs),
+      .help = "make certificates for tests in DIR, tell how to use them, and exit" },
 
     /* How to work. */
     { "aio", 0, "ENGINE", SERVER(aio), .type = KEY_CHOICE, .choices = aio_choices,
@@ -372,6 +489,16 @@ const ConfigKey config_keys[] = {
     /* The process. */
     { "fork", 0, NULL, SERVER(fork), .type = KEY_SWITCH, .def = "off",
       .help = "go to the background once clients can connect" },
+    { "inetd", 0, NULL, SERVER(inetd), .type = KEY_SWITCH, .def = "off",
+      .help = "serve the one client on standard input and output" },
+    { "run", 0, "COMMAND", SERVER(run), .type = KEY_STRING, .min = 1, .max = INT_MAX,
+      .help = "run a command with $uri, on a socket of its own, and end when it does" },
+    { "exit-with-last-client", 0, NULL, SERVER(exit_with_last_client), .type = KEY_SWITCH,
+      .def = "off", .help = "end when the last client has left" },
+    { "user", 0, "USER", SERVER(user), .type = KEY_STRING, .min = 1, .max = 255,
+      .help = "become that user once images and sockets are open" },
+    { "group", 0, "GROUP", SERVER(group), .type = KEY_STRING, .min = 1, .max = 255,
+      .help = "become that group" },
     { "pid-file", 0, "PATH", SERVER(pid_file), .type = KEY_STRING, .min = 1, .max = PATH_MAX,
       .help = "write the process ID here once clients can connect" },
     { "ready-fd", 0, "FD", COMMAND(set_ready_fd),
@@ -389,11 +516,19 @@ const ConfigKey config_keys[] = {
     { "duallisten", 0, NULL, GENERIC(dual_listen), .type = KEY_SWITCH },
     { "allowlist", 0, NULL, GENERIC(allow_list), .type = KEY_SWITCH, .def = "on" },
     { "max_threads", 0, "NUM", GENERIC(threads), .type = KEY_NUMBER, .min = 1, .max = 256 },
+    { "certfile", 0, "FILE", GENERIC(tls_cert_file), .type = KEY_STRING, .min = 1,
+      .max = PATH_MAX },
+    { "keyfile", 0, "FILE", .scope = KEY_GENERIC, .type = KEY_SPECIAL, .set = set_keyfile },
+    { "cacertfile", 0, "FILE", .scope = KEY_GENERIC, .type = KEY_SPECIAL, .set = set_cacertfile },
+    { "force_tls", 0, NULL, .scope = KEY_GENERIC, .type = KEY_SPECIAL, .set = set_force_tls },
+    { "force_tls", 0, NULL, .scope = KEY_SECTION, .type = KEY_EXPORT_SPECIAL,
+      .set_export = set_export_force_tls },
     { "exportname", 0, "IMAGE", SECTION(image), .type = KEY_STRING, .min = 1, .max = INT_MAX },
     { "readonly", 0, NULL, SECTION(read_only), .type = KEY_SWITCH },
     { "maxconnections", 0, "NUM", SECTION(max_clients), .type = KEY_NUMBER, .max = 1000000 },
     { "authfile", 0, "FILE", .scope = KEY_SECTION, .type = KEY_EXPORT_SPECIAL,
       .set_export = config_read_authfile },
+    { "filesize", 0, "SIZE", SECTION(size), .type = KEY_SIZE, .max = INT64_MAX },
     { "flush", 0, NULL, SECTION(flush), .type = KEY_SWITCH, .def = "on" },
     { "fua", 0, NULL, SECTION(fua), .type = KEY_SWITCH, .def = "on", .live = true },
     { "trim", 0, NULL, .scope = KEY_SECTION, .type = KEY_EXPORT_SPECIAL, .set_export = set_trim,
@@ -410,6 +545,7 @@ const ConfigKey config_keys[] = {
     UNSUPPORTED("waitfile", NULL),
     UNSUPPORTED("sdp", NULL),
     UNSUPPORTED("datalog", NULL),
+    UNSUPPORTED("tlsprio", "PRIORITIES"),
     UNSUPPORTED("virtstyle", "STYLE"),
     UNSUPPORTED("prerun", "COMMAND"),
     UNSUPPORTED("postrun", "COMMAND"),

@@ -52,6 +52,33 @@ bool config_parse_switch(const char *value, bool *on, Error **errp)
     return false;
 }
 
+/* ---- lists of names ---- */
+
+void name_list_add(NameList *list, const char *name)
+{
+    list->names = xalloc_check(reallocarray(list->names, list->n + 1, sizeof(list->names[0])));
+    list->names[list->n++] = xstrdup(name);
+}
+
+void name_list_copy(NameList *to, const NameList *from)
+{
+    *to = (NameList){ .names = NULL };
+    for (unsigned i = 0; i < from->n; i++) {
+        name_list_add(to, from->names[i]);
+    }
+}
+
+void name_list_clear(NameList *list)
+{
+    for (unsigned i = 0; i < list->n; i++) {
+        free(list->names[i]);
+    }
+    free(list->names);
+    *list = (NameList){ .names = NULL };
+}
+
+/* ---- values of one type ---- */
+
 /* As "Conventions" of the protocol asks of names and texts. */
 static bool is_utf8(const char *text)
 {
@@ -64,7 +91,7 @@ static bool is_utf8(const char *text)
     return true;
 }
 
-static bool set_string(const ConfigKey *key, char **field, const char *value, Error **errp)
+static bool check_string(const ConfigKey *key, const char *value, Error **errp)
 {
     size_t len = strlen(value);
 
@@ -76,12 +103,35 @@ static bool set_string(const ConfigKey *key, char **field, const char *value, Er
         error_setg(errp, "is %zu bytes long, at most %" PRId64 " are possible", len, key->max);
         return false;
     }
-    if (key->max == NBD_MAX_STRING && !is_utf8(value)) {
+    if ((key->max == NBD_MAX_STRING || key->type == KEY_NAMES) && !is_utf8(value)) {
         error_setg(errp, "is not UTF-8, and clients expect that");
+        return false;
+    }
+    return true;
+}
+
+static bool set_string(const ConfigKey *key, char **field, const char *value, Error **errp)
+{
+    if (!check_string(key, value, errp)) {
         return false;
     }
     free(*field);
     *field = xstrdup(value);
+    return true;
+}
+
+static bool add_name(const ConfigKey *key, NameList *list, const char *value, Error **errp)
+{
+    if (!check_string(key, value, errp)) {
+        return false;
+    }
+    for (unsigned i = 0; i < list->n; i++) {
+        if (strcmp(list->names[i], value) == 0) {
+            error_setg(errp, "\"%s\" is given twice", value);
+            return false;
+        }
+    }
+    name_list_add(list, value);
     return true;
 }
 
@@ -160,12 +210,21 @@ char *config_key_choices(const struct key_choice *choices)
     return text;
 }
 
+/* What is on or off may be said in all words for it. */
+static const char *plain_word(const char *value)
+{
+    bool on;
+
+    return config_parse_switch(value, &on, NULL) ? (on ? "on" : "off") : value;
+}
+
 static bool set_choice(const ConfigKey *key, unsigned *field, const char *value, Error **errp)
 {
+    const char *word = plain_word(value);
     auto_free char *all = NULL;
 
     for (const struct key_choice *c = key->choices; c->name; c++) {
-        if (strcmp(c->name, value) == 0) {
+        if (strcmp(c->name, word) == 0) {
             *field = c->value;
             return true;
         }
@@ -208,6 +267,8 @@ bool config_key_set(const ConfigKey *key, Config *config, void *base, const char
     case KEY_RATE:
     case KEY_BYTE_RATE:
         return set_rate(key, field, value, errp);
+    case KEY_NAMES:
+        return add_name(key, field, value, errp);
     case KEY_LIMITS:
         return set_limits(config, base, value, errp);
     case KEY_ALLOW:
@@ -272,5 +333,6 @@ void config_set_defaults(Config *config)
     }
     throttle_config_init(&config->defaults.limits);
     config->threads = count_processors();
+    config->defaults.size = -1;
     config->ready_fd = -1;
 }

@@ -274,10 +274,11 @@ Config *config_parse(int argc, char **argv, bool again, ConfigErrors *errors)
         if (config->file) {
             config = parse_with_file(config, argc, argv, errors);
         }
-        if (!add_exports(config, &err) || (errors->n == 0 && !check_exports(config, &err))) {
+        config_resolve_addresses(config);
+        if (!add_exports(config, &err) || (errors->n == 0 && !check_exports(config, &err)) ||
+            !config_resolve_tls(config, &err) || !config_check_process(config, &err)) {
             config_errors_add(errors, err);
         }
-        config_resolve_addresses(config);
     }
     if (errors->n > 0 && !(ok && config->check)) {
         config_free(config);
@@ -309,6 +310,15 @@ void config_free(Config *config)
     free(config->export_dir);
     free(config->file);
     free(config->include_dir);
+    free(config->tls_certs);
+    free(config->tls_ca_file);
+    free(config->tls_cert_file);
+    free(config->tls_key_file);
+    free(config->tls_psk);
+    free(config->make_certs);
     free(config->pid_file);
+    free(config->run);
+    free(config->user);
+    free(config->group);
     free(config);
 }

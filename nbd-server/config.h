@@ -25,13 +25,15 @@ typedef struct ExportText {
     STAILQ_ENTRY(ExportText) link;
 } ExportText;
 
-enum config_action { CONFIG_RUN, CONFIG_HELP, CONFIG_VERSION };
+enum config_action { CONFIG_RUN, CONFIG_MAKE_CERTS, CONFIG_HELP, CONFIG_VERSION };
+
+enum tls_choice { TLS_UNSAID, TLS_OFF, TLS_ON, TLS_REQUIRE };
 
 struct Config {
     enum config_action action;
     bool again;                    /* not the first time that the settings are read */
     STAILQ_HEAD(, ExportConfig) exports;
-    ListenAddressList addresses;   /* resolved from the three below */
+    ListenAddressList addresses;   /* resolved from the three below; none: port 10809 */
     unsigned aio;                  /* enum aio_choice */
     unsigned threads;
     unsigned drain_timeout;        /* seconds */
@@ -44,9 +46,19 @@ struct Config {
     bool allow_list;               /* clients may ask for the names of the exports */
     char *export_dir;              /* NULL: none */
     char *default_export;          /* what the empty name means; NULL: see exports_find() */
+    unsigned tls;                  /* enum tls_choice */
+    char *tls_certs;               /* folder of certificates; NULL: none */
+    char *tls_ca_file, *tls_cert_file, *tls_key_file;   /* instead of those in tls_certs, or NULL */
+    char *tls_psk;                 /* file of users and keys; NULL: none */
+    bool tls_verify_peer;          /* clients must have a certificate of the authority's */
+    char *make_certs;              /* CONFIG_MAKE_CERTS: the folder */
     char *pid_file;                /* NULL: none */
     int ready_fd;                  /* -1: none */
     bool fork;
+    bool inetd;                    /* one client, on standard input and output */
+    char *run;                     /* command that the server lives for; NULL: none */
+    bool exit_with_last_client;
+    char *user, *group;            /* to become once all is open; NULL: stays what it is */
     unsigned verbose;              /* how often -v was given */
     unsigned log;                  /* enum log_target */
 
@@ -58,6 +70,7 @@ struct Config {
     ConfigSectionList sections;    /* of all files */
     STAILQ_HEAD(, ExportText) export_texts;
     ListenAddressList sockets, binds, ports;
+    bool tls_is_optional;          /* nbd-server's keyfile was given */
     bool unix_only, dual_listen;   /* nbd-server's unixsock without, with duallisten */
 };
 
@@ -66,6 +79,7 @@ enum cache_choice {
 };
 enum discard_choice { DISCARD_IGNORE, DISCARD_UNMAP };
 enum removed_choice { REMOVED_KEEP, REMOVED_DISCONNECT };
+enum rotational_choice { ROTATIONAL_AUTO, ROTATIONAL_ON, ROTATIONAL_OFF };
 enum aio_choice { AIO_AUTO, AIO_THREADS, AIO_IO_URING, AIO_NATIVE };
 
 /* Command line and configuration files; NULL if they cannot be used: errors says why.  With
@@ -84,6 +98,12 @@ bool config_complete_export(const Config *config, ExportConfig *export, Error **
 bool config_add_export(Config *config, ExportConfig *export, Error **errp);
 /* Frees what it holds. */
 void config_export_clear(ExportConfig *export);
+
+/* ---- config-check.c ---- */
+
+/* What is left open about TLS, once the exports are known. */
+bool config_resolve_tls(Config *config, Error **errp);
+bool config_check_process(const Config *config, Error **errp);
 
 /* ---- config-address.c ---- */
 
@@ -117,6 +137,7 @@ enum key_type {
     KEY_CHOICE,      /* unsigned: a value of `choices` */
     KEY_RATE,        /* double: whole units a second */
     KEY_BYTE_RATE,   /* double: a size a second */
+    KEY_NAMES,       /* NameList: adds one; min and max as for KEY_STRING */
     KEY_LIMITS,      /* several keys of KEY_LIMIT as a list */
     KEY_ALLOW,       /* AccessRules: one more rule */
     KEY_ALLOW_READ,  /* AccessRules: one more rule, to read only */
@@ -150,7 +171,7 @@ typedef struct ConfigKey {
     unsigned scope;                    /* enum key_scope */
     enum key_type type;
     size_t offset;                     /* in Config or ExportConfig */
-    int64_t min, max;                  /* KEY_NUMBER, KEY_SIZE; KEY_STRING: bytes */
+    int64_t min, max;                  /* KEY_NUMBER, KEY_SIZE; KEY_STRING, _NAMES: bytes */
     const struct key_choice *choices;  /* KEY_CHOICE */
     /* KEY_SPECIAL; value is NULL if the command line had none. */
     bool (*set)(Config *config, const char *value, Error **errp);
@@ -194,6 +215,10 @@ char *config_key_choices(const struct key_choice *choices);
 bool config_parse_switch(const char *value, bool *on, Error **errp);
 /* A whole number from min to max, and nothing else. */
 bool config_parse_number(const char *text, int64_t min, int64_t max, int64_t *number);
+
+void name_list_add(NameList *list, const char *name);
+void name_list_copy(NameList *to, const NameList *from);
+void name_list_clear(NameList *list);
 
 /* ---- config-diff.c ---- */
 

@@ -20,6 +20,8 @@
 #include "data-pool.h"
 #include "liveness.h"
 #include "peer.h"
+#include "succession.h"
+#include "tls.h"
 
 /* A busy connection gives way to the others of its thread after so many recvs in a row ... */
 #define GREEDY_MAX 4
@@ -89,7 +91,7 @@ static void update_handlers(Client *c)
     }
 }
 
-static void coroutine_fn client_wait(Client *c, enum client_wait wait)
+void coroutine_fn client_wait(Client *c, enum client_wait wait)
 {
     c->wait = wait;
     update_handlers(c);
@@ -116,6 +118,13 @@ static bool may_go_on(const Client *c)
         return c->in_flight == 0;
     case WAIT_ROOM:
         return c->error || !is_full(c);
+    case WAIT_ELDERS:
+        return c->error || c->timed_out || c->stopping || succession_is_settled(c);
+    case WAIT_INPUT:
+        if (channel_has_input(&c->conn)) {
+            return true;
+        }
+        /* fall through */
     default:
         return c->error || c->timed_out || c->stopping;
     }
@@ -170,8 +179,7 @@ bool coroutine_fn client_take_memory(Client *c, size_t bytes)
     return ok;
 }
 
-/* One turn of the loop for the thread's other clients. */
-static void coroutine_fn give_way(Client *c)
+void coroutine_fn client_give_way(Client *c)
 {
     c->turn_work = 0;
     reply_flush(c);
@@ -179,11 +187,11 @@ static void coroutine_fn give_way(Client *c)
     qemu_coroutine_yield();
 }
 
-bool coroutine_fn client_admit(Client *c, uint32_t len)
+bool coroutine_fn client_admit(Client *c, uint64_t len)
 {
-    c->turn_work += REQUEST_WORK + len;
+    c->turn_work += REQUEST_WORK + (len < TURN_WORK_MAX ? len : TURN_WORK_MAX);
     if (c->turn_work > TURN_WORK_MAX) {
-        give_way(c);
+        client_give_way(c);
     }
     while (!c->error && is_full(c)) {
         reply_flush(c);
@@ -237,7 +245,7 @@ static ssize_t recv_once(Client *c, void *first, size_t first_len)
         c->drained = true;
         return n;
     }
-    c->drained = (size_t)n < asked;
+    c->drained = (size_t)n < asked && !channel_has_input(&c->conn);
     if (!first) {
         c->rx.end += (size_t)n;
         return n;
@@ -275,6 +283,18 @@ static bool all_said(Client *c)
     return false;
 }
 
+static void coroutine_fn wait_for_input(Client *c)
+{
+    if (c->between_requests) {
+        client_add_busy(c, -1);
+        client_wait(c, WAIT_INPUT);
+        client_add_busy(c, 1);
+    } else {
+        client_stalls(c);
+        client_wait(c, WAIT_INPUT);
+    }
+}
+
 ssize_t coroutine_fn client_recv(Client *c, void *first, size_t first_len, size_t need)
 {
     bool wait_first = (c->drained && !c->stopping) || c->greedy >= GREEDY_MAX;
@@ -300,13 +320,10 @@ ssize_t coroutine_fn client_recv(Client *c, void *first, size_t first_len, size_
             }
         }
         rx_release_if_empty(&c->rx);
-        if (!c->between_requests) {
-            client_stalls(c);
+        if (wait_first && (c->stopping || channel_has_input(&c->conn))) {
+            client_kick(c);     /* only giving way: the socket may have nothing for us */
         }
-        if (wait_first && c->stopping) {
-            client_kick(c);     /* only giving way: there may be nothing to come */
-        }
-        client_wait(c, WAIT_INPUT);
+        wait_for_input(c);
         c->greedy = 0;
         c->turn_work = 0;
         wait_first = false;
@@ -479,6 +496,33 @@ void coroutine_fn conn_call_main(Conn *conn, void (*func)(void *opaque), void *o
     client_wait(call.client, WAIT_MAIN);
 }
 
+int coroutine_fn conn_start_tls(Conn *conn, TlsCreds *creds)
+{
+    Client *c = client_of(conn);
+    bool output = false;
+    int ret;
+
+    /* What came in the clear behind the client's request anyone could have put there. */
+    if (rx_have(&c->rx) > 0) {
+        log_msg(LOG_LEVEL_WARNING, NULL, conn, "refused: it sent something in the clear after it "
+                "asked for TLS");
+        return -EPROTO;
+    }
+    conn->tls_session = tls_session_new(conn, creds);
+    if (!conn->tls_session) {
+        return -ENOMEM;
+    }
+    while ((ret = tls_session_handshake(conn->tls_session, &output)) == -EAGAIN) {
+        ret = check_alive(c);
+        if (ret < 0) {
+            return ret;
+        }
+        client_wait(c, output ? WAIT_OUTPUT : WAIT_INPUT);
+    }
+    c->drained = false;
+    return ret;
+}
+
 void conn_set_deadline(Conn *conn, int64_t deadline_ns)
 {
     Client *c = client_of(conn);
@@ -535,6 +579,9 @@ static void coroutine_fn conn_run(void *opaque)
     while (c->in_flight > 0) {
         client_wait(c, WAIT_QUIET);
     }
+    if (conn->export) {
+        succession_leave(conn);
+    }
     aio_set_fd_handler(conn->ctx, conn->fd, true, NULL, NULL, NULL);
     channel_close(conn);
     if (conn->export) {
@@ -576,6 +623,8 @@ Conn *conn_new(Server *server, IoThread *thread, AioContext *ctx, int fd,
     c->conn.addr_len = addr_len;
     peer_identify(&c->conn);
     STAILQ_INIT(&c->replies);
+    TAILQ_INIT(&c->writes);
+    LIST_INIT(&c->elders);
     c->bh = aio_bh_new(ctx, client_bh, c);
     c->timer = aio_timer_new(ctx, QEMU_CLOCK_REALTIME, SCALE_NS, on_timer, c);
     c->stall_timer = aio_timer_new(ctx, QEMU_CLOCK_REALTIME, SCALE_NS, on_stall_timer, c);

@@ -19,6 +19,8 @@
 #include "common/nbd-protocol.h"
 #include "config.h"
 #include "export-dir.h"
+#include "succession.h"
+#include "tls.h"
 
 #define OUT_SEND_SIZE (32u << 10)    /* replies are sent at the latest when there are so many */
 #define ERROR_TEXT_MAX 512
@@ -27,7 +29,7 @@ static const char *option_name(uint32_t option);
 
 /* ---- sending ---- */
 
-static int coroutine_fn send_queued(Handshake *hs)
+int coroutine_fn handshake_flush(Handshake *hs)
 {
     struct iovec iov = { hs->out, hs->out_len };
 
@@ -49,7 +51,7 @@ int coroutine_fn handshake_send(Handshake *hs, const void *data, size_t len)
     }
     memcpy(hs->out + hs->out_len, data, len);
     hs->out_len += len;
-    return hs->out_len >= OUT_SEND_SIZE ? send_queued(hs) : 0;
+    return hs->out_len >= OUT_SEND_SIZE ? handshake_flush(hs) : 0;
 }
 
 int coroutine_fn handshake_reply(Handshake *hs, uint32_t type, const struct iovec *iov, int niov)
@@ -87,9 +89,12 @@ int coroutine_fn handshake_error(Handshake *hs, uint32_t type, const char *fmt, 
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
     iov.iov_len = strlen(text);
-    /* Clients try what a server may know, and do without; other errors refuse them something. */
-    log_msg(type == NBD_REP_ERR_UNSUP ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, NULL, hs->conn,
-            "option %s (%" PRIu32 "): %s", option_name(hs->option), hs->option, text);
+    /* Clients try what a server may know, and do without; and an export that was not found is in
+     * the log already.  Other errors refuse them something. */
+    log_msg(type == NBD_REP_ERR_UNSUP || type == NBD_REP_ERR_UNKNOWN ? LOG_LEVEL_INFO
+                                                                     : LOG_LEVEL_WARNING,
+            NULL, hs->conn, "option %s (%" PRIu32 "): %s", option_name(hs->option), hs->option,
+            text);
     return handshake_reply(hs, type, &iov, 1);
 }
 
@@ -110,7 +115,8 @@ int handshake_violation(Handshake *hs, const char *fmt, ...)
 enum access handshake_access(Handshake *hs, Export *export)
 {
     ExportConfig *cfg = export_settings(export);
-    enum access access = access_check(&cfg->access, hs->conn);
+    enum access access = handshake_lacks_tls(hs, cfg) ? ACCESS_NONE
+                                                      : access_check(&cfg->access, hs->conn);
 
     export_config_unref(cfg);
     if (access == ACCESS_FULL && export->read_only) {
@@ -128,6 +134,15 @@ bool handshake_may_use_dir(const Handshake *hs)
            access_check(&config->defaults.access, hs->conn) != ACCESS_NONE;
 }
 
+static void refused(Handshake *hs, Export *export)
+{
+    ExportConfig *cfg = export_settings(export);
+
+    log_msg(LOG_LEVEL_WARNING, export, hs->conn, "refused: %s",
+            handshake_lacks_tls(hs, cfg) ? "it needs TLS here" : "no rule allows this client");
+    export_config_unref(cfg);
+}
+
 Export *coroutine_fn handshake_find_export(Handshake *hs, const void *name, size_t len)
 {
     Export *export = exports_find(hs->server, name, len);
@@ -135,8 +150,11 @@ Export *coroutine_fn handshake_find_export(Handshake *hs, const void *name, size
     if (!export && handshake_may_use_dir(hs)) {
         export = export_dir_find(hs->conn, name, len);
     }
-    if (export && handshake_access(hs, export) == ACCESS_NONE) {
-        log_msg(LOG_LEVEL_WARNING, export, hs->conn, "refused: no rule allows this client");
+    if (!export) {
+        log_msg(LOG_LEVEL_WARNING, NULL, hs->conn, "refused: there is no export \"%.*s\"",
+                (int)len, (const char *)name);
+    } else if (handshake_access(hs, export) == ACCESS_NONE) {
+        refused(hs, export);
         export_unref(export);
         export = NULL;
     }
@@ -145,24 +163,43 @@ Export *coroutine_fn handshake_find_export(Handshake *hs, const void *name, size
 
 uint16_t handshake_flags(Handshake *hs, Export *export)
 {
-    bool entered = hs->conn->export == export;
-    bool read_only = entered ? hs->conn->read_only
+    const Conn *conn = hs->conn;
+    bool contexts = hs->option == NBD_OPT_INFO || conn->contexts;
+    bool entered = conn->export == export;
+    bool read_only = entered ? conn->read_only
                              : handshake_access(hs, export) != ACCESS_FULL;
 
-    return export_flags(export, read_only) | (hs->conn->structured ? NBD_FLAG_SEND_DF : 0);
+    return export_flags(export, read_only) | (conn->structured ? NBD_FLAG_SEND_DF : 0) |
+           (conn->extended && contexts ? NBD_FLAG_BLOCK_STATUS_PAYLOAD : 0);
 }
 
-bool handshake_enter(Handshake *hs, Export *export)
+/* A place in the export may be kept by a connection that its client has lost. */
+static bool coroutine_fn take_place(Conn *conn, Export *export)
+{
+    return export_enter(export) ||
+           (!export->removed && succession_settle(conn, export, true) && export_enter(export));
+}
+
+bool coroutine_fn handshake_enter(Handshake *hs, Export *export, const char **reason)
 {
     Conn *conn = hs->conn;
 
-    if (!export_enter(export)) {
+    if (!take_place(conn, export)) {
+        *reason = "the export has as many clients as it may have";
         return false;
     }
     conn->export = export_ref(export);
+    succession_join(conn);
+    if (!succession_settle(conn, export, false)) {
+        succession_leave(conn);
+        export_unref(conn->export);
+        conn->export = NULL;
+        *reason = "writes of this client's older connections are still under way: try again";
+        return false;
+    }
     conn->read_only = handshake_access(hs, export) != ACCESS_FULL;
     /* Contexts selected for another export do not count: "NBD_OPT_SET_META_CONTEXT". */
-    conn->base_allocation = conn->structured && hs->meta_export == export;
+    conn->contexts = hs->meta_export == export ? hs->meta_contexts : 0;
     return true;
 }
 
@@ -210,20 +247,27 @@ static int coroutine_fn handshake_abort(Handshake *hs)
 {
     /* The client may leave without waiting for our answer. */
     if (handshake_ack(hs) == 0) {
-        send_queued(hs);
+        handshake_flush(hs);
     }
     return -ESHUTDOWN;
 }
 
 static int coroutine_fn handshake_structured_reply(Handshake *hs)
 {
+    if (hs->conn->extended) {
+        return handshake_error(hs, NBD_REP_ERR_EXT_HEADER_REQD,
+                               "extended headers are negotiated, which take precedence");
+    }
     hs->conn->structured = true;
     return handshake_ack(hs);
 }
 
-static int coroutine_fn handshake_starttls(Handshake *hs)
+/* Their replies are chunks as structured ones are, under another header. */
+static int coroutine_fn handshake_extended_headers(Handshake *hs)
 {
-    return handshake_error(hs, NBD_REP_ERR_UNSUP, "this server does not offer TLS");
+    hs->conn->structured = true;
+    hs->conn->extended = true;
+    return handshake_ack(hs);
 }
 
 /* ---- the table ---- */
@@ -251,6 +295,7 @@ static const OptionRow options[] = {
     { NBD_OPT_STRUCTURED_REPLY, DATA_NONE, "STRUCTURED_REPLY", handshake_structured_reply },
     { NBD_OPT_LIST_META_CONTEXT, DATA_READ, "LIST_META_CONTEXT", handshake_list_meta_context },
     { NBD_OPT_SET_META_CONTEXT, DATA_READ, "SET_META_CONTEXT", handshake_set_meta_context },
+    { NBD_OPT_EXTENDED_HEADERS, DATA_NONE, "EXTENDED_HEADERS", handshake_extended_headers },
 };
 
 static const OptionRow *find_option(uint32_t option)
@@ -299,6 +344,9 @@ static int coroutine_fn run_export_name(Handshake *hs)
     if (hs->len > NBD_MAX_STRING) {
         return handshake_violation(hs, "an export name of %" PRIu32 " bytes", hs->len);
     }
+    if (handshake_needs_tls(hs)) {
+        return handshake_violation(hs, "an export is asked for without TLS");
+    }
     if (hs->server->stopping) {
         return -ECANCELED;
     }
@@ -319,6 +367,10 @@ static int coroutine_fn run_option(Handshake *hs)
     if (!hs->fixed) {
         return handshake_violation(hs, "option %" PRIu32 " without NBD_FLAG_C_FIXED_NEWSTYLE",
                                    hs->option);
+    }
+    if (handshake_needs_tls(hs) && hs->option != NBD_OPT_STARTTLS &&
+        hs->option != NBD_OPT_ABORT) {
+        return refuse(hs, NBD_REP_ERR_TLS_REQD, "this server serves nobody without TLS");
     }
     if (hs->server->stopping && hs->option != NBD_OPT_ABORT) {
         return refuse(hs, NBD_REP_ERR_SHUTDOWN, "the server is shutting down");
@@ -344,9 +396,9 @@ static int coroutine_fn check_bounds(Handshake *hs)
     if (hs->n_options <= HANDSHAKE_MAX_OPTIONS && hs->n_bytes <= HANDSHAKE_MAX_BYTES) {
         return 0;
     }
-    if (hs->fixed && hs->option != NBD_OPT_EXPORT_NAME) {
+    if (hs->fixed && hs->option != NBD_OPT_EXPORT_NAME && !handshake_needs_tls(hs)) {
         handshake_error(hs, NBD_REP_ERR_TOO_BIG, "too much data or too many options");
-        send_queued(hs);
+        handshake_flush(hs);
     }
     return handshake_violation(hs, "too much: %u options, %" PRIu64 " bytes", hs->n_options,
                                hs->n_bytes);
@@ -374,7 +426,7 @@ static int coroutine_fn next_option(Handshake *hs)
     if (ret < 0) {
         return ret;
     }
-    sent = send_queued(hs);
+    sent = handshake_flush(hs);
     return sent < 0 ? sent : ret;
 }
 
@@ -389,7 +441,7 @@ static int coroutine_fn greet(Handshake *hs)
     store_be16(&greeting.flags, NBD_FLAG_FIXED_NEWSTYLE | NBD_FLAG_NO_ZEROES);
     ret = handshake_send(hs, &greeting, sizeof(greeting));
     if (ret == 0) {
-        ret = send_queued(hs);
+        ret = handshake_flush(hs);
     }
     if (ret == 0) {
         ret = conn_read(hs->conn, &flags, sizeof(flags));
@@ -418,8 +470,8 @@ static void log_end(Handshake *hs, int error)
         log_msg(LOG_LEVEL_DEBUG, NULL, hs->conn, "closed in the handshake: shutting down");
         break;
     case -ETIMEDOUT:
-        log_msg(LOG_LEVEL_WARNING, NULL, hs->conn, "closed: no export chosen within the %u seconds of "
-                "--handshake-timeout", hs->server->config->handshake_timeout);
+        log_msg(LOG_LEVEL_WARNING, NULL, hs->conn, "closed: no export chosen within the %u "
+                "seconds of --handshake-timeout", hs->server->config->handshake_timeout);
         break;
     default:
         log_msg(LOG_LEVEL_INFO, NULL, hs->conn, "lost in the handshake: %s", strerror(-error));
@@ -428,7 +480,7 @@ static void log_end(Handshake *hs, int error)
 
 int coroutine_fn handshake_run(Conn *conn)
 {
-    Handshake hs = { .conn = conn, .server = conn->server };
+    Handshake hs = { .conn = conn, .server = conn->server, .tls = tls_creds_get(conn->server) };
     const int64_t timeout = (int64_t)conn->server->config->handshake_timeout * 1000000000;
     int ret;
 
@@ -438,6 +490,7 @@ int coroutine_fn handshake_run(Conn *conn)
         ret = next_option(&hs);
     }
     conn_set_deadline(conn, 0);
+    tls_creds_unref(hs.tls);
     free(hs.data);
     free(hs.out);
     export_unref(hs.meta_export);
@@ -445,6 +498,7 @@ int coroutine_fn handshake_run(Conn *conn)
         log_end(&hs, ret);
         return ret;
     }
+    atomic_store(&conn->server->served, true);
     log_msg(LOG_LEVEL_NOTICE, conn->export, conn, "connected");
     return 0;
 }

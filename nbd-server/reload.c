@@ -15,6 +15,7 @@
 
 #include "common/cleanup.h"
 #include "common/xalloc.h"
+#include "tls.h"
 
 /* What becomes of one export. */
 typedef struct Step {
@@ -290,24 +291,47 @@ static void carry_out(Plan *plan)
     log_msg(LOG_LEVEL_NOTICE, NULL, NULL, "reloaded \"%s\"", plan->config->file);
 }
 
-void reload(Server *server, int argc, char **argv)
+static void reload_exports(Server *server, int argc, char **argv)
 {
     Plan plan = { .server = server, .errors = CONFIG_ERRORS_INIT(plan.errors) };
+    Error *err = NULL;
 
-    if (!server->config->file) {
-        log_msg(LOG_LEVEL_WARNING, NULL, NULL, "SIGHUP: there is nothing to reload without "
-                "--config");
-        return;
-    }
     STAILQ_INIT(&plan.retired);
     plan.config = config_parse(argc, argv, true, &plan.errors);
-    if (plan.config && make_plan(&plan)) {
+    if (plan.config && !tls_reload(server, &err)) {
+        config_errors_add(&plan.errors, err);
+    } else if (plan.config && make_plan(&plan)) {
         carry_out(&plan);
-    } else {
+    }
+    if (plan.errors.n > 0) {
         config_errors_log(&plan.errors);
         log_msg(LOG_LEVEL_ERROR, NULL, NULL, "reloading \"%s\" failed: nothing is changed",
                 server->config->file);
     }
     drop_plan(&plan);
     config_free(plan.config);
+}
+
+/* Certificates may be new ones where there is no file of settings. */
+static void reload_tls(Server *server)
+{
+    Error *err = NULL;
+
+    if (server->config->tls == TLS_OFF) {
+        log_msg(LOG_LEVEL_WARNING, NULL, NULL, "SIGHUP: without --config there is nothing to "
+                "reload");
+    } else if (tls_reload(server, &err)) {
+        log_msg(LOG_LEVEL_NOTICE, NULL, NULL, "reloaded the credentials of TLS");
+    } else {
+        log_error_free(err);
+    }
+}
+
+void reload(Server *server, int argc, char **argv)
+{
+    if (server->config->file) {
+        reload_exports(server, argc, argv);
+    } else {
+        reload_tls(server);
+    }
 }

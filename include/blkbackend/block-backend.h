@@ -468,6 +468,12 @@ BlockAIOCB *blk_aio_pdiscard(BlockBackend *blk, int64_t offset, int64_t bytes,
 int coroutine_fn blk_co_block_status(BlockBackend *blk, int64_t offset, int64_t bytes,
                                      int64_t *pnum);
 int blk_block_status(BlockBackend *blk, int64_t offset, int64_t bytes, int64_t *pnum);
+/* Which node of the chain down to base (NULL: all of it; a node of the chain, itself counted with
+ * include_base) decides what [offset, offset + *pnum) is: 1 the top one, 2 its backing, ...; 0 none
+ * of them.  Or -errno. */
+int coroutine_fn blk_co_is_allocated_above(BlockBackend *blk, BlockDriverState *base,
+                                           bool include_base, int64_t offset, int64_t bytes,
+                                           int64_t *pnum);
 /* As ret: the bits, or -errno.  pnum stays valid until then. */
 BlockAIOCB *blk_aio_block_status(BlockBackend *blk, int64_t offset, int64_t bytes, int64_t *pnum,
                                  BlockCompletionFunc *cb, void *opaque);
@@ -508,6 +514,10 @@ void blk_set_io_limits(BlockBackend *blk, ThrottleConfig *cfg);
 void blk_io_limits_update_group(BlockBackend *blk, const char *group);
 /* Leaves the group; waiting requests go at once.  The backend must be in a group. */
 void blk_io_limits_disable(BlockBackend *blk);
+/* If coroutine co waits for a turn of a request to blk, that request fails with -ECANCELED and uses
+ * nothing up; false: it does not wait.  For requests that a coroutine makes (blk_co_*).  Any
+ * thread, as long as co has not ended. */
+bool blk_throttle_cancel(BlockBackend *blk, const Coroutine *co);
 /* The limits exactly as they were set.  The backend must be in a group. */
 void throttle_group_get_config(BlockBackend *blk, ThrottleConfig *cfg);
 /* The group's name, "" if it has none; valid as long as the backend is in it, and it must be. */
