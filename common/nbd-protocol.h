@@ -74,7 +74,7 @@ struct nbd_export_name_reply {
 #define NBD_FLAG_SEND_RESIZE (1U << 9)
 #define NBD_FLAG_SEND_CACHE (1U << 10)
 #define NBD_FLAG_SEND_FAST_ZERO (1U << 11)
-#define NBD_FLAG_BLOCK_STATUS_PAYLOAD (1U << 12)
+#define NBD_FLAG_BLOCK_STATUS_PAYLOAD (1U << 12)   /* extension "EXTENDED_HEADERS" */
 
 /* "Option types" */
 #define NBD_OPT_EXPORT_NAME 1U
@@ -87,7 +87,7 @@ struct nbd_export_name_reply {
 #define NBD_OPT_STRUCTURED_REPLY 8U
 #define NBD_OPT_LIST_META_CONTEXT 9U
 #define NBD_OPT_SET_META_CONTEXT 10U
-#define NBD_OPT_EXTENDED_HEADERS 11U        /* experimental */
+#define NBD_OPT_EXTENDED_HEADERS 11U        /* extension "EXTENDED_HEADERS" */
 
 /* "Option reply types" */
 #define NBD_REP_ACK 1U
@@ -136,18 +136,24 @@ struct nbd_info_block_size {
 
 /* ---- "Metadata querying" ---- */
 
-#define NBD_META_BASE "base:"
 #define NBD_META_BASE_ALLOCATION "base:allocation"
+/* doc/interop/nbd of QEMU; a bitmap's name follows. */
+#define NBD_META_QEMU_ALLOCATION_DEPTH "qemu:allocation-depth"
+#define NBD_META_QEMU_DIRTY_BITMAP "qemu:dirty-bitmap:"
 
 /* "base:allocation metadata context": the status flags */
 #define NBD_STATE_HOLE (1U << 0)
 #define NBD_STATE_ZERO (1U << 1)
+/* qemu:dirty-bitmap:NAME */
+#define NBD_STATE_DIRTY (1U << 0)
 
 /* ---- "Transmission" ---- */
 
 #define NBD_REQUEST_MAGIC 0x25609513U
 #define NBD_SIMPLE_REPLY_MAGIC 0x67446698U
 #define NBD_STRUCTURED_REPLY_MAGIC 0x668e33efU
+#define NBD_EXTENDED_REQUEST_MAGIC 0x21e41c71U
+#define NBD_EXTENDED_REPLY_MAGIC 0x6e8a278cU
 
 /* "Request message"; NBD_CMD_WRITE is followed by `len` bytes of data. */
 struct nbd_request {
@@ -157,6 +163,17 @@ struct nbd_request {
     uint64_t cookie;          /* opaque: goes back as it came */
     uint64_t offset;
     uint32_t len;
+} NBD_PACKED;
+
+/* The same with NBD_OPT_EXTENDED_HEADERS; with NBD_CMD_FLAG_PAYLOAD_LEN, and only then, `len`
+ * bytes follow. */
+struct nbd_extended_request {
+    uint32_t magic;           /* NBD_EXTENDED_REQUEST_MAGIC */
+    uint16_t flags;           /* NBD_CMD_FLAG_* */
+    uint16_t type;            /* NBD_CMD_* */
+    uint64_t cookie;          /* opaque: goes back as it came */
+    uint64_t offset;
+    uint64_t len;
 } NBD_PACKED;
 
 /* "Simple reply message" */
@@ -173,6 +190,16 @@ struct nbd_structured_reply {
     uint16_t type;            /* NBD_REPLY_TYPE_* */
     uint64_t cookie;
     uint32_t len;
+} NBD_PACKED;
+
+/* "Extended reply chunk message": all replies are such with NBD_OPT_EXTENDED_HEADERS. */
+struct nbd_extended_reply {
+    uint32_t magic;           /* NBD_EXTENDED_REPLY_MAGIC */
+    uint16_t flags;           /* NBD_REPLY_FLAG_* */
+    uint16_t type;            /* NBD_REPLY_TYPE_* */
+    uint64_t cookie;
+    uint64_t offset;          /* of the request */
+    uint64_t len;
 } NBD_PACKED;
 
 /* "Request types" */
@@ -192,7 +219,7 @@ struct nbd_structured_reply {
 #define NBD_CMD_FLAG_DF (1U << 2)
 #define NBD_CMD_FLAG_REQ_ONE (1U << 3)
 #define NBD_CMD_FLAG_FAST_ZERO (1U << 4)
-#define NBD_CMD_FLAG_PAYLOAD_LEN (1U << 5)  /* experimental */
+#define NBD_CMD_FLAG_PAYLOAD_LEN (1U << 5)  /* with extended headers */
 
 /* "Structured reply flags" */
 #define NBD_REPLY_FLAG_DONE (1U << 0)
@@ -202,6 +229,7 @@ struct nbd_structured_reply {
 #define NBD_REPLY_TYPE_OFFSET_DATA 1U
 #define NBD_REPLY_TYPE_OFFSET_HOLE 2U
 #define NBD_REPLY_TYPE_BLOCK_STATUS 5U
+#define NBD_REPLY_TYPE_BLOCK_STATUS_EXT 6U
 #define NBD_REPLY_TYPE_ERR(n) ((1U << 15) | (n))
 #define NBD_REPLY_TYPE_ERROR NBD_REPLY_TYPE_ERR(1U)
 #define NBD_REPLY_TYPE_ERROR_OFFSET NBD_REPLY_TYPE_ERR(2U)
@@ -228,6 +256,23 @@ struct nbd_chunk_block_status {
 struct nbd_extent {
     uint32_t len;             /* never 0 */
     uint32_t status;          /* NBD_STATE_* */
+} NBD_PACKED;
+
+/* Payload of NBD_REPLY_TYPE_BLOCK_STATUS_EXT, before its extents */
+struct nbd_chunk_block_status_ext {
+    uint32_t context_id;
+    uint32_t count;           /* of extents, at least one */
+} NBD_PACKED;
+
+struct nbd_extent_ext {
+    uint64_t len;             /* never 0 */
+    uint64_t status;
+} NBD_PACKED;
+
+/* Payload of a request NBD_CMD_BLOCK_STATUS with NBD_CMD_FLAG_PAYLOAD_LEN; the 32-bit ids of the
+ * contexts that the reply shall have follow. */
+struct nbd_block_status_filter {
+    uint64_t len;             /* of the range that is asked about */
 } NBD_PACKED;
 
 /* Payload of NBD_REPLY_TYPE_ERROR, before the message; with NBD_REPLY_TYPE_ERROR_OFFSET a

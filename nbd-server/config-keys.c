@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <blkbackend/dirty-bitmap.h>
+
 #include "common/cleanup.h"
 #include "common/human-size.h"
 #include "common/nbd-protocol.h"
@@ -148,6 +150,17 @@ static bool set_persistent(Config *config, const char *value, Error **errp)
     return true;
 }
 
+static bool set_make_certs(Config *config, const char *value, Error **errp)
+{
+    if (!*value) {
+        error_setg(errp, "needs the name of a folder");
+        return false;
+    }
+    config->action = CONFIG_MAKE_CERTS;
+    config->make_certs = xstrdup(value);
+    return true;
+}
+
 static bool set_help(Config *config, const char *value, Error **errp)
 {
     (void)value;
@@ -192,6 +205,13 @@ static const struct key_choice discard_choices[] = {
     { NULL, 0 },
 };
 
+static const struct key_choice rotational_choices[] = {
+    { "auto", ROTATIONAL_AUTO },
+    { "on", ROTATIONAL_ON },
+    { "off", ROTATIONAL_OFF },
+    { NULL, 0 },
+};
+
 static const struct key_choice aio_choices[] = {
     { "auto", AIO_AUTO },
     { "threads", AIO_THREADS },
@@ -200,10 +220,24 @@ static const struct key_choice aio_choices[] = {
     { NULL, 0 },
 };
 
+static const struct key_choice tls_choices[] = {
+    { "off", TLS_OFF },
+    { "on", TLS_ON },
+    { "require", TLS_REQUIRE },
+    { NULL, 0 },
+};
+
+static const struct key_choice export_tls_choices[] = {
+    { "on", TLS_ON },
+    { "require", TLS_REQUIRE },
+    { NULL, 0 },
+};
+
 #define SERVER(field) .scope = KEY_SERVER, .offset = offsetof(Config, field)
 #define EXPORT(field) .scope = KEY_EXPORT, .offset = offsetof(ExportConfig, field)
 #define ONE_EXPORT(field) .scope = KEY_ONE_EXPORT, .offset = offsetof(ExportConfig, field)
 #define IN_LIST(field) .scope = KEY_IN_LIST, .offset = offsetof(ExportConfig, field)
+#define VIEW(field) .scope = KEY_ONE_EXPORT | KEY_IN_LIST, .offset = offsetof(ExportConfig, field)
 #define LIMIT(field) .scope = KEY_LIMIT, .offset = offsetof(ExportConfig, field)
 #define SPECIAL(function) .scope = KEY_SERVER, .type = KEY_SPECIAL, .set = (function)
 
@@ -255,8 +289,31 @@ const ConfigKey config_keys[] = {
       .def = "writeback", .help = "host cache and write cache" },
     { "discard", 0, "MODE", EXPORT(discard), .type = KEY_CHOICE, .choices = discard_choices,
       .def = "ignore", .help = "whether a client's trim frees space in the image" },
+    { "rotational", 0, "MODE", EXPORT(rotational), .type = KEY_CHOICE,
+      .choices = rotational_choices, .def = "auto",
+      .help = "tell clients that the disk is one that turns" },
+    { "allocation-depth", 'A', NULL, EXPORT(allocation_depth), .type = KEY_SWITCH, .def = "off",
+      .help = "tell clients which image of a chain has the data (qemu:allocation-depth)" },
+    { "bitmap", 'B', "NAME", EXPORT(bitmaps), .type = KEY_NAMES, .min = 1,
+      .max = BDRV_BITMAP_MAX_NAME_SIZE,
+      .help = "tell clients what this dirty bitmap says (may be repeated)" },
     { "throttle", 0, "LIST", EXPORT(limits), .type = KEY_LIMITS,
       .help = "limit reads and writes: KEY=VALUE,KEY=VALUE,..." },
+
+    { "tls", 0, "CHOICE", IN_LIST(tls), .type = KEY_CHOICE, .choices = export_tls_choices,
+      .help = "whether clients of this export must use TLS" },
+
+    /* Views. */
+    { "snapshot", 's', NULL, EXPORT(snapshot), .type = KEY_SWITCH, .def = "off",
+      .help = "what is written goes to a temporary file; the image stays as it is" },
+    { "load-snapshot", 'l', "NAME", VIEW(load_snapshot), .type = KEY_STRING, .min = 1,
+      .max = 1024, .help = "show a snapshot inside the image, read-only" },
+    { "offset", 'o', "SIZE", VIEW(offset), .type = KEY_SIZE, .max = INT64_MAX,
+      .help = "show the image from here on" },
+    { "size", 0, "SIZE", VIEW(size), .type = KEY_SIZE, .max = INT64_MAX,
+      .help = "show so much of the image" },
+    { "partition", 'P', "NUM", VIEW(partition), .type = KEY_NUMBER, .min = 1, .max = 256,
+      .help = "show a partition of the image" },
 
     /* Limits. */
     BYTE_RATES("bps-total", THROTTLE_BPS_TOTAL, "bytes of reads and writes together"),
@@ -269,6 +326,24 @@ const ConfigKey config_keys[] = {
       .max = THROTTLE_VALUE_MAX, .help = "a larger read or write counts as several" },
     { "group", 0, "NAME", LIMIT(throttle_group), .type = KEY_STRING, .min = 1, .max = 255,
       .help = "exports of one group share its limits" },
+
+    /* Encryption. */
+    { "tls", 0, "CHOICE", SERVER(tls), .type = KEY_CHOICE, .choices = tls_choices,
+      .help = "whether clients can or must use TLS; with certificates or keys, require" },
+    { "tls-certs", 0, "DIR", SERVER(tls_certs), .type = KEY_STRING, .min = 1, .max = PATH_MAX,
+      .help = "TLS with server-cert.pem, server-key.pem, ca-cert.pem and ca-crl.pem from here" },
+    { "tls-cert-file", 0, "FILE", SERVER(tls_cert_file), .type = KEY_STRING, .min = 1,
+      .max = PATH_MAX, .help = "certificate of the server, and those that lead to its authority" },
+    { "tls-key-file", 0, "FILE", SERVER(tls_key_file), .type = KEY_STRING, .min = 1,
+      .max = PATH_MAX, .help = "private key of the server's certificate" },
+    { "tls-ca-file", 0, "FILE", SERVER(tls_ca_file), .type = KEY_STRING, .min = 1,
+      .max = PATH_MAX, .help = "certificate of the authority that vouches for clients" },
+    { "tls-psk", 0, "FILE", SERVER(tls_psk), .type = KEY_STRING, .min = 1, .max = PATH_MAX,
+      .help = "TLS with pre-shared keys: a line a user, USER:KEY in hexadecimal" },
+    { "tls-verify-peer", 0, NULL, SERVER(tls_verify_peer), .type = KEY_SWITCH, .def = "off",
+      .help = "a client must show a certificate of our authority" },
+    { "make-certs", 0, "DIR", SPECIAL(set_make_certs),
+      .help = "make certificates for tests in DIR, tell how to use them, and exit" },
 
     /* How to work. */
     { "aio", 0, "ENGINE", SERVER(aio), .type = KEY_CHOICE, .choices = aio_choices,
@@ -296,6 +371,16 @@ const ConfigKey config_keys[] = {
     /* The process. */
     { "fork", 0, NULL, SERVER(fork), .type = KEY_SWITCH, .def = "off",
       .help = "go to the background once clients can connect" },
+    { "inetd", 0, NULL, SERVER(inetd), .type = KEY_SWITCH, .def = "off",
+      .help = "serve the one client on standard input and output" },
+    { "run", 0, "COMMAND", SERVER(run), .type = KEY_STRING, .min = 1, .max = INT_MAX,
+      .help = "run a command with $uri, on a socket of its own, and end when it does" },
+    { "exit-with-last-client", 0, NULL, SERVER(exit_with_last_client), .type = KEY_SWITCH,
+      .def = "off", .help = "end when the last client has left" },
+    { "user", 0, "USER", SERVER(user), .type = KEY_STRING, .min = 1, .max = 255,
+      .help = "become that user once images and sockets are open" },
+    { "group", 0, "GROUP", SERVER(group), .type = KEY_STRING, .min = 1, .max = 255,
+      .help = "become that group" },
     { "pid-file", 0, "PATH", SERVER(pid_file), .type = KEY_STRING, .min = 1, .max = PATH_MAX,
       .help = "write the process ID here once clients can connect" },
     { "ready-fd", 0, "FD", SPECIAL(set_ready_fd),
@@ -383,6 +468,31 @@ const ConfigKey *config_key_find_short(char short_name)
     return NULL;
 }
 
+/* ---- lists ---- */
+
+void name_list_add(NameList *list, const char *name)
+{
+    list->names = xalloc_check(reallocarray(list->names, list->n + 1, sizeof(list->names[0])));
+    list->names[list->n++] = xstrdup(name);
+}
+
+void name_list_copy(NameList *to, const NameList *from)
+{
+    *to = (NameList){ .names = NULL };
+    for (unsigned i = 0; i < from->n; i++) {
+        name_list_add(to, from->names[i]);
+    }
+}
+
+void name_list_clear(NameList *list)
+{
+    for (unsigned i = 0; i < list->n; i++) {
+        free(list->names[i]);
+    }
+    free(list->names);
+    *list = (NameList){ .names = NULL };
+}
+
 /* ---- setting ---- */
 
 static bool set_switch(bool *field, const char *value, Error **errp)
@@ -415,7 +525,7 @@ static bool is_utf8(const char *text)
     return true;
 }
 
-static bool set_string(const ConfigKey *key, char **field, const char *value, Error **errp)
+static bool check_string(const ConfigKey *key, const char *value, Error **errp)
 {
     size_t len = strlen(value);
 
@@ -427,12 +537,35 @@ static bool set_string(const ConfigKey *key, char **field, const char *value, Er
         error_setg(errp, "is %zu bytes long, at most %" PRId64 " are possible", len, key->max);
         return false;
     }
-    if (key->max == NBD_MAX_STRING && !is_utf8(value)) {
+    if ((key->max == NBD_MAX_STRING || key->type == KEY_NAMES) && !is_utf8(value)) {
         error_setg(errp, "is not UTF-8, and clients expect that");
+        return false;
+    }
+    return true;
+}
+
+static bool set_string(const ConfigKey *key, char **field, const char *value, Error **errp)
+{
+    if (!check_string(key, value, errp)) {
         return false;
     }
     free(*field);
     *field = xstrdup(value);
+    return true;
+}
+
+static bool add_name(const ConfigKey *key, NameList *list, const char *value, Error **errp)
+{
+    if (!check_string(key, value, errp)) {
+        return false;
+    }
+    for (unsigned i = 0; i < list->n; i++) {
+        if (strcmp(list->names[i], value) == 0) {
+            error_setg(errp, "\"%s\" is given twice", value);
+            return false;
+        }
+    }
+    name_list_add(list, value);
     return true;
 }
 
@@ -545,6 +678,8 @@ bool config_key_set(const ConfigKey *key, Config *config, void *base, const char
     case KEY_RATE:
     case KEY_BYTE_RATE:
         return set_rate(key, field, value, errp);
+    case KEY_NAMES:
+        return add_name(key, field, value, errp);
     case KEY_LIMITS:
         return set_limits(config, base, value, errp);
     case KEY_ALLOW:
@@ -594,6 +729,7 @@ void config_set_defaults(Config *config)
     }
     throttle_config_init(&config->defaults.limits);
     config->threads = count_processors();
+    config->defaults.size = -1;
     config->ready_fd = -1;
 }
 

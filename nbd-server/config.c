@@ -14,6 +14,7 @@
 #include "common/nbd-protocol.h"
 #include "common/option-list.h"
 #include "common/xalloc.h"
+#include "view.h"
 
 #define COMMAND_LINE_SCOPES (KEY_SERVER | KEY_EXPORT | KEY_ONE_EXPORT)
 #define LIST_SCOPES (KEY_EXPORT | KEY_IN_LIST)
@@ -28,7 +29,9 @@ static void clear_export(ExportConfig *export)
     free(export->image);
     free(export->format);
     free(export->throttle_group);
+    free(export->load_snapshot);
     access_rules_clear(&export->access);
+    name_list_clear(&export->bitmaps);
 }
 
 ExportConfig *export_config_ref(ExportConfig *cfg)
@@ -56,7 +59,9 @@ static ExportConfig *copy_defaults(const Config *config)
     export->image = xstrdup(config->defaults.image);
     export->format = xstrdup(config->defaults.format);
     export->throttle_group = xstrdup(config->defaults.throttle_group);
+    export->load_snapshot = xstrdup(config->defaults.load_snapshot);
     access_rules_inherit(&export->access, &config->defaults.access);
+    name_list_copy(&export->bitmaps, &config->defaults.bitmaps);
     return export;
 }
 
@@ -136,8 +141,9 @@ static bool add_export(Config *config, ExportConfig *export, Error **errp)
             return false;
         }
     }
+    export->read_only |= export->load_snapshot != NULL;
     export->open_flags = open_flags(config, export);
-    return check_limits(config, export, errp);
+    return view_check(export, errp) && check_limits(config, export, errp);
 }
 
 static bool set_in_list(Config *config, ExportConfig *export, const char *name,
@@ -209,6 +215,63 @@ static bool resolve_exports(Config *config, Error **errp)
     return true;
 }
 
+/* ---- TLS ---- */
+
+static bool has_credentials(const Config *config)
+{
+    return config->tls_certs || config->tls_cert_file || config->tls_key_file || config->tls_psk;
+}
+
+/* A rule that can name nobody is a mistake. */
+static bool check_rules(const Config *config, const ExportConfig *export, Error **errp)
+{
+    bool tls = config->tls != TLS_OFF;
+    const char *kind = access_rules_unmet(&export->access, tls && config->tls_verify_peer,
+                                          tls && config->tls_psk);
+
+    if (kind) {
+        error_setg(errp, "export \"%s\" has a rule %s:NAME, and clients show nothing of that kind",
+                   export->name, kind);
+        error_append_hint(errp, "For certificates give --tls-certs DIR and --tls-verify-peer, for "
+                          "keys --tls-psk FILE.\n");
+    }
+    return !kind;
+}
+
+/* Who gives certificates or keys and says no more wants nobody to do without. */
+static bool resolve_tls(Config *config, Error **errp)
+{
+    const ExportConfig *export;
+
+    if (config->tls == TLS_UNSAID) {
+        config->tls = has_credentials(config) ? TLS_REQUIRE : TLS_OFF;
+    }
+    if (config->tls != TLS_OFF && !has_credentials(config)) {
+        error_setg(errp, "TLS needs certificates or keys");
+        error_append_hint(errp, "Give --tls-certs DIR or --tls-psk FILE; for a test, "
+                          "'nbd-export --make-certs DIR' makes certificates.\n");
+        return false;
+    }
+    if (config->tls_verify_peer && config->tls != TLS_OFF && !config->tls_certs &&
+        !config->tls_ca_file) {
+        error_setg(errp, "--tls-verify-peer needs the certificate of an authority");
+        error_append_hint(errp, "Give --tls-certs DIR with a ca-cert.pem, or --tls-ca-file.\n");
+        return false;
+    }
+    STAILQ_FOREACH(export, &config->exports, link) {
+        if (export->tls == TLS_REQUIRE && config->tls == TLS_OFF) {
+            error_setg(errp, "export \"%s\" is for clients with TLS, and there is no TLS",
+                       export->name);
+            error_append_hint(errp, "Give --tls=on and --tls-certs DIR or --tls-psk FILE.\n");
+            return false;
+        }
+        if (!check_rules(config, export, errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* ---- listening addresses ---- */
 
 static void add_address(Config *config, const ListenAddress *from, unsigned port)
@@ -247,9 +310,6 @@ static void resolve_addresses(Config *config)
     }
     STAILQ_FOREACH(port, &config->ports, link) {
         add_address(config, &everywhere, port->port);
-    }
-    if (STAILQ_EMPTY(&config->addresses)) {
-        add_address(config, &everywhere, NBD_DEFAULT_PORT);
     }
 }
 
@@ -364,6 +424,23 @@ static bool parse_words(Config *config, Words *words, Error **errp)
     return true;
 }
 
+/* Ways to start that exclude each other. */
+static bool check_process(const Config *config, Error **errp)
+{
+    const char *way = config->inetd ? "--inetd" : config->run ? "--run" : NULL;
+
+    if (config->inetd && (config->run || !STAILQ_EMPTY(&config->addresses))) {
+        error_setg(errp, "--inetd serves one client and listens nowhere: it goes without %s",
+                   config->run ? "--run" : "--socket, --bind and --port");
+        return false;
+    }
+    if (way && config->fork) {
+        error_setg(errp, "%s and --fork do not go together", way);
+        return false;
+    }
+    return true;
+}
+
 Config *config_parse(int argc, char **argv, Error **errp)
 {
     Config *config = xcalloc(1, sizeof(*config));
@@ -378,11 +455,16 @@ Config *config_parse(int argc, char **argv, Error **errp)
     config_set_defaults(config);
 
     if (!parse_words(config, &words, errp) ||
-        (config->action == CONFIG_RUN && !resolve_exports(config, errp))) {
+        (config->action == CONFIG_RUN &&
+         !(resolve_exports(config, errp) && resolve_tls(config, errp)))) {
         config_free(config);
         return NULL;
     }
     resolve_addresses(config);
+    if (!check_process(config, errp)) {
+        config_free(config);
+        return NULL;
+    }
     return config;
 }
 
@@ -419,6 +501,15 @@ void config_free(Config *config)
     free_addresses(&config->binds);
     free_addresses(&config->ports);
     clear_export(&config->defaults);
+    free(config->tls_certs);
+    free(config->tls_ca_file);
+    free(config->tls_cert_file);
+    free(config->tls_key_file);
+    free(config->tls_psk);
+    free(config->make_certs);
     free(config->pid_file);
+    free(config->run);
+    free(config->user);
+    free(config->group);
     free(config);
 }

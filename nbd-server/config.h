@@ -24,12 +24,14 @@ typedef struct ExportText {
     STAILQ_ENTRY(ExportText) link;
 } ExportText;
 
-enum config_action { CONFIG_RUN, CONFIG_HELP, CONFIG_VERSION };
+enum config_action { CONFIG_RUN, CONFIG_MAKE_CERTS, CONFIG_HELP, CONFIG_VERSION };
+
+enum tls_choice { TLS_UNSAID, TLS_OFF, TLS_ON, TLS_REQUIRE };
 
 struct Config {
     enum config_action action;
     STAILQ_HEAD(, ExportConfig) exports;
-    ListenAddressList addresses;   /* resolved from the three below */
+    ListenAddressList addresses;   /* resolved from the three below; none: port 10809 */
     unsigned aio;                  /* enum aio_choice */
     unsigned threads;
     unsigned drain_timeout;        /* seconds */
@@ -38,9 +40,19 @@ struct Config {
     unsigned keepalive;            /* seconds; 0: off */
     unsigned max_clients;          /* of all exports together */
     int64_t max_memory;            /* bytes held for all clients */
+    unsigned tls;                  /* enum tls_choice */
+    char *tls_certs;               /* folder of certificates; NULL: none */
+    char *tls_ca_file, *tls_cert_file, *tls_key_file;   /* instead of those in tls_certs, or NULL */
+    char *tls_psk;                 /* file of users and keys; NULL: none */
+    bool tls_verify_peer;          /* clients must have a certificate of the authority's */
+    char *make_certs;              /* CONFIG_MAKE_CERTS: the folder */
     char *pid_file;                /* NULL: none */
     int ready_fd;                  /* -1: none */
     bool fork;
+    bool inetd;                    /* one client, on standard input and output */
+    char *run;                     /* command that the server lives for; NULL: none */
+    bool exit_with_last_client;
+    char *user, *group;            /* to become once all is open; NULL: stays what it is */
     unsigned verbose;              /* how often -v was given */
     unsigned log;                  /* enum log_target */
 
@@ -54,6 +66,7 @@ enum cache_choice {
     CACHE_WRITEBACK, CACHE_WRITETHROUGH, CACHE_NONE, CACHE_DIRECTSYNC, CACHE_UNSAFE
 };
 enum discard_choice { DISCARD_IGNORE, DISCARD_UNMAP };
+enum rotational_choice { ROTATIONAL_AUTO, ROTATIONAL_ON, ROTATIONAL_OFF };
 enum aio_choice { AIO_AUTO, AIO_THREADS, AIO_IO_URING, AIO_NATIVE };
 
 /* NULL with errp set if the command line cannot be used. */
@@ -70,6 +83,7 @@ enum key_type {
     KEY_CHOICE,      /* unsigned: a value of `choices` */
     KEY_RATE,        /* double: whole units a second */
     KEY_BYTE_RATE,   /* double: a size a second */
+    KEY_NAMES,       /* NameList: adds one; min and max as for KEY_STRING */
     KEY_LIMITS,      /* several keys of KEY_LIMIT as a list */
     KEY_ALLOW,       /* AccessRules: one more rule */
     KEY_ALLOW_READ,  /* AccessRules: one more rule, to read only */
@@ -96,7 +110,7 @@ typedef struct ConfigKey {
     unsigned scope;                    /* enum key_scope */
     enum key_type type;
     size_t offset;                     /* in Config or ExportConfig */
-    int64_t min, max;                  /* KEY_NUMBER, KEY_SIZE; KEY_STRING: bytes */
+    int64_t min, max;                  /* KEY_NUMBER, KEY_SIZE; KEY_STRING, _NAMES: bytes */
     const struct key_choice *choices;  /* KEY_CHOICE */
     /* KEY_SPECIAL; value is NULL if the command line had none. */
     bool (*set)(Config *config, const char *value, Error **errp);
@@ -119,6 +133,10 @@ bool config_key_set(const ConfigKey *key, Config *config, void *base, const char
 bool config_key_set_in_list(Config *config, void *base, const char *name, unsigned scopes,
                             const char *prefix, const char *value, Error **errp);
 void config_set_defaults(Config *config);
+
+void name_list_add(NameList *list, const char *name);
+void name_list_copy(NameList *to, const NameList *from);
+void name_list_clear(NameList *list);
 void config_print_help(void);
 
 #endif

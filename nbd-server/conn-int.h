@@ -21,7 +21,6 @@ typedef struct Client Client;
 typedef struct Heir Heir;
 typedef struct Elder Elder;
 typedef struct Command Command;
-struct nbd_extent;
 
 /* What the connection's coroutine waits for. */
 enum client_wait {
@@ -36,6 +35,8 @@ enum client_wait {
 
 /* Longest text of an error reply, with its NUL. */
 #define ERROR_TEXT_MAX 160
+/* Longest header of a reply with the fixed part of its payload. */
+#define REPLY_HEAD_MAX 48
 
 /* A request from its header's arrival until the last byte of its reply has gone. */
 struct Request {
@@ -45,7 +46,8 @@ struct Request {
     uint64_t position;              /* of its header in the client's stream */
     uint64_t cookie;                /* as it came: opaque */
     uint64_t offset;
-    uint32_t len;
+    uint64_t len;                   /* of the part of the export that it is about */
+    uint32_t contexts;              /* that a block status is to tell about: a set */
     uint16_t flags;                 /* NBD_CMD_FLAG_* */
 
     bool mapped;                    /* `map` is lent to us */
@@ -66,7 +68,7 @@ struct Request {
     struct iovec *out;              /* what is left to send of the reply */
     unsigned n_out;
     struct iovec out_inline[2];
-    uint8_t head[32 + ERROR_TEXT_MAX];
+    uint8_t head[REPLY_HEAD_MAX + ERROR_TEXT_MAX];
 };
 
 typedef STAILQ_HEAD(RequestQueue, Request) RequestQueue;
@@ -159,7 +161,7 @@ ssize_t coroutine_fn client_recv(Client *c, void *first, size_t first_len, size_
 /* False: the connection ends.  Sends what is queued before it waits. */
 bool coroutine_fn client_take_memory(Client *c, size_t bytes);
 /* Waits until one more request, of `len` bytes, may start; false: the connection ends. */
-bool coroutine_fn client_admit(Client *c, uint32_t len);
+bool coroutine_fn client_admit(Client *c, uint64_t len);
 /* Ends the connection: no reply is sent any more, the coroutine stops at its next wait. */
 void client_fail(Client *c, int error);
 /* Has the bottom half look what may go on. */
@@ -180,12 +182,23 @@ void request_release_data(Request *req);
 const Command *command_find(unsigned type);
 /* NBD_SUCCESS, or the error to answer with `text` (ERROR_TEXT_MAX bytes) for a human. */
 uint32_t request_check(const Request *req, char *text);
+/* It names a range that does not end within the export as we know it. */
+bool request_is_past_end(const Request *req);
 /* Runs the request in a coroutine of its own, which queues the reply. */
 void request_start(Request *req);
 /* Answers without running it. */
 void request_reject(Request *req, uint32_t nbd_error, const char *text);
 /* Fills the reply of a request that failed with ret (-errno). */
 void request_fill_error(Request *req, int ret);
+/* Memory for the request's data, paid for; 0 or -errno. */
+int coroutine_fn request_get_data(Request *req, size_t size);
+/* Lets the other coroutines and connections of this thread have a turn: in long requests, which
+ * end with an error if there is nobody left to answer. */
+int coroutine_fn request_give_way(Request *req);
+
+/* ---- block-status.c ---- */
+
+int coroutine_fn request_run_block_status(Request *req);
 
 /* ---- reply.c ---- */
 
@@ -194,8 +207,17 @@ void reply_success(Request *req);
 void reply_error(Request *req, uint32_t nbd_error, const char *text);
 void reply_data(Request *req, const void *data);              /* req->len bytes, not 0 */
 void reply_empty_read(Request *req);                          /* of a read of 0 bytes */
-/* On the wire's byte order; they stay in place until the reply has gone. */
-void reply_extents(Request *req, const struct nbd_extent *extents, unsigned n);
+
+/* What one meta context has to tell; the extents, as they go on the wire, stay in place until the
+ * reply has gone. */
+typedef struct StatusChunk {
+    uint32_t context_id;
+    uint32_t n_extents;
+    const void *extents;
+    size_t bytes;
+} StatusChunk;
+/* At least one chunk, at most REPLY_CHUNKS_MAX; false for lack of memory. */
+bool reply_status(Request *req, const StatusChunk *chunks, unsigned n);
 
 /* A read in pieces: data or holes, in order. */
 typedef struct ReadPiece {
@@ -203,7 +225,7 @@ typedef struct ReadPiece {
     uint32_t len;
     bool hole;
 } ReadPiece;
-#define READ_PIECES_MAX 32
+#define REPLY_CHUNKS_MAX 32
 /* The request's bytes lie at `data`, those of holes may be anything; false for lack of memory. */
 bool reply_pieces(Request *req, const ReadPiece *pieces, unsigned n, const uint8_t *data);
 

@@ -21,6 +21,7 @@
 #include "liveness.h"
 #include "peer.h"
 #include "succession.h"
+#include "tls.h"
 
 /* A busy connection gives way to the others of its thread after so many recvs in a row ... */
 #define GREEDY_MAX 4
@@ -118,6 +119,11 @@ static bool may_go_on(const Client *c)
         return c->error || !is_full(c);
     case WAIT_ELDERS:
         return c->error || c->timed_out || c->stopping || succession_is_settled(c);
+    case WAIT_INPUT:
+        if (channel_has_input(&c->conn)) {
+            return true;
+        }
+        /* fall through */
     default:
         return c->error || c->timed_out || c->stopping;
     }
@@ -180,9 +186,9 @@ void coroutine_fn client_give_way(Client *c)
     qemu_coroutine_yield();
 }
 
-bool coroutine_fn client_admit(Client *c, uint32_t len)
+bool coroutine_fn client_admit(Client *c, uint64_t len)
 {
-    c->turn_work += REQUEST_WORK + len;
+    c->turn_work += REQUEST_WORK + (len < TURN_WORK_MAX ? len : TURN_WORK_MAX);
     if (c->turn_work > TURN_WORK_MAX) {
         client_give_way(c);
     }
@@ -238,7 +244,7 @@ static ssize_t recv_once(Client *c, void *first, size_t first_len)
         c->drained = true;
         return n;
     }
-    c->drained = (size_t)n < asked;
+    c->drained = (size_t)n < asked && !channel_has_input(&c->conn);
     if (!first) {
         c->rx.end += (size_t)n;
         return n;
@@ -278,14 +284,14 @@ static bool all_said(Client *c)
 
 static void coroutine_fn wait_for_input(Client *c)
 {
-    if (c->between_requests) {
-        client_add_busy(c, -1);
-        client_wait(c, WAIT_INPUT);
-        client_add_busy(c, 1);
-    } else {
+    bool idle = c->between_requests && !channel_has_input(&c->conn);
+
+    if (!c->between_requests) {
         client_stalls(c);
-        client_wait(c, WAIT_INPUT);
     }
+    client_add_busy(c, idle ? -1 : 0);
+    client_wait(c, WAIT_INPUT);
+    client_add_busy(c, idle ? 1 : 0);
 }
 
 ssize_t coroutine_fn client_recv(Client *c, void *first, size_t first_len, size_t need)
@@ -313,8 +319,8 @@ ssize_t coroutine_fn client_recv(Client *c, void *first, size_t first_len, size_
             }
         }
         rx_release_if_empty(&c->rx);
-        if (wait_first && c->stopping) {
-            client_kick(c);     /* only giving way: there may be nothing to come */
+        if (wait_first && (c->stopping || channel_has_input(&c->conn))) {
+            client_kick(c);     /* only giving way: the socket may have nothing for us */
         }
         wait_for_input(c);
         c->greedy = 0;
@@ -454,6 +460,33 @@ int coroutine_fn conn_write(Conn *conn, const struct iovec *iov, int niov)
         }
     }
     return 0;
+}
+
+int coroutine_fn conn_start_tls(Conn *conn, TlsCreds *creds)
+{
+    Client *c = client_of(conn);
+    bool output = false;
+    int ret;
+
+    /* What came in the clear behind the client's request anyone could have put there. */
+    if (rx_have(&c->rx) > 0) {
+        log_msg(LOG_LEVEL_WARNING, NULL, conn, "refused: it sent something in the clear after it "
+                "asked for TLS");
+        return -EPROTO;
+    }
+    conn->tls_session = tls_session_new(conn, creds);
+    if (!conn->tls_session) {
+        return -ENOMEM;
+    }
+    while ((ret = tls_session_handshake(conn->tls_session, &output)) == -EAGAIN) {
+        ret = check_alive(c);
+        if (ret < 0) {
+            return ret;
+        }
+        client_wait(c, output ? WAIT_OUTPUT : WAIT_INPUT);
+    }
+    c->drained = false;
+    return ret;
 }
 
 void conn_set_deadline(Conn *conn, int64_t deadline_ns)

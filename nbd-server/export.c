@@ -4,38 +4,25 @@
  * connections share.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/cleanup.h"
 #include "common/nbd-protocol.h"
-#include "common/option-list.h"
 #include "common/xalloc.h"
-#include "server.h"
+#include "config.h"
+#include "meta-context.h"
+#include "view.h"
 
 /* ---- life ---- */
 
-static BlockBackend *open_image(const ExportConfig *cfg, Error **errp)
-{
-    const char *filename = cfg->image_opts ? NULL : cfg->image;
-    QDict *options = cfg->image_opts ? option_list_parse(cfg->image, errp) : qdict_new();
-
-    if (!options) {
-        return NULL;
-    }
-    if (cfg->format) {
-        qdict_put(options, "driver", qstring_from_str(cfg->format));
-    }
-    return blk_new_open(filename, NULL, options, cfg->open_flags, errp);
-}
-
 /* A client may write what looks like another format: the next guess would be another one. */
-static void warn_if_guessed(const Export *export, const ExportConfig *cfg)
+static void warn_if_guessed(const Export *export, const char *guessed)
 {
-    if (!cfg->format && !cfg->image_opts) {
-        const char *format = bdrv_get_format_name(blk_bs(export->blk));
-
+    if (guessed) {
         log_msg(LOG_LEVEL_WARNING, export, NULL,
-                "the image's format was guessed; name it: --format=%s", format);
+                "the image's format was guessed; name it: --format=%s", guessed);
     }
 }
 
@@ -46,6 +33,7 @@ uint16_t export_flags(const Export *export, bool read_only)
 
     /* That is how a client learns that what is answered is stable: there is nothing to flush. */
     flags |= export->write_through ? 0 : NBD_FLAG_SEND_FLUSH;
+    flags |= export->rotational ? NBD_FLAG_ROTATIONAL : 0;
     flags |= read_only ? NBD_FLAG_READ_ONLY
                        : NBD_FLAG_SEND_TRIM | NBD_FLAG_SEND_WRITE_ZEROES | NBD_FLAG_SEND_FAST_ZERO;
     return (uint16_t)flags;
@@ -62,7 +50,7 @@ static uint32_t preferred_block(BlockBackend *blk)
     return NBD_DEFAULT_PREF_BLOCK_SIZE;
 }
 
-static bool describe(Export *export, Error **errp)
+static bool describe(Export *export, const ExportConfig *cfg, Error **errp)
 {
     BlockBackend *blk = export->blk;
     int64_t size;
@@ -79,11 +67,28 @@ static bool describe(Export *export, Error **errp)
     }
     export->size = (uint64_t)size;
     export->write_through = !blk_enable_write_cache(blk);
+    export->rotational = cfg->rotational == ROTATIONAL_ON ||
+                         (cfg->rotational == ROTATIONAL_AUTO && export_is_rotational(blk));
     export->min_block = 1;      /* the block layer serves any alignment */
     export->pref_block = preferred_block(blk);
     export->max_block = NBD_MAX_REQUEST;
     block_acct_init(blk_get_stats(blk), true, true);
     return true;
+}
+
+void coroutine_fn export_refresh_size(Export *export)
+{
+    int64_t size = blk_getlength(export->blk);
+    uint64_t old;
+
+    if (size < 0) {
+        return;     /* requests will tell what is the matter */
+    }
+    old = atomic_exchange(&export->size, (uint64_t)size);
+    if (old != (uint64_t)size) {
+        log_msg(LOG_LEVEL_INFO, export, NULL, "the image has %" PRId64 " bytes now, %" PRIu64
+                " before", size, old);
+    }
 }
 
 static void throttle(Export *export, const ExportConfig *cfg)
@@ -121,6 +126,7 @@ bool export_flush(Export *export)
 Export *export_new(ExportConfig *cfg, Error **errp)
 {
     Export *export = xcalloc(1, sizeof(*export));
+    auto_free char *guessed = NULL;
 
     atomic_init(&export->refs, 1);
     pthread_mutex_init(&export->lock, NULL);
@@ -128,8 +134,8 @@ Export *export_new(ExportConfig *cfg, Error **errp)
     export->cfg = export_config_ref(cfg);
     export->name = xstrdup(cfg->name);
     export->read_only = cfg->read_only;
-    export->blk = open_image(cfg, errp);
-    if (!export->blk || !describe(export, errp)) {
+    export->blk = view_open(cfg, &guessed, errp);
+    if (!export->blk || !describe(export, cfg, errp) || !meta_contexts_init(export, cfg, errp)) {
         error_prepend(errp, "Export '%s': image '%s': ", export->name, cfg->image);
         if (cfg->format) {
             error_append_hint(errp, "It was opened with --format=%s.\n", cfg->format);
@@ -138,13 +144,14 @@ Export *export_new(ExportConfig *cfg, Error **errp)
         return NULL;
     }
     throttle(export, cfg);
-    warn_if_guessed(export, cfg);
+    warn_if_guessed(export, guessed);
     return export;
 }
 
 void export_free(Export *export)
 {
     if (export) {
+        meta_contexts_free(export);
         timer_free(export->deadline);
         blk_unref(export->blk);
         export_config_unref(export->cfg);

@@ -17,6 +17,7 @@ static int coroutine_fn enter(Handshake *hs, Export *export)
     const char *reason;
     int ret;
 
+    export_refresh_size(export);
     if (!handshake_enter(hs, export, &reason)) {
         return handshake_violation(hs, "export \"%s\": %s", export->name, reason);
     }
@@ -28,9 +29,13 @@ static int coroutine_fn enter(Handshake *hs, Export *export)
 
 int coroutine_fn handshake_export_name(Handshake *hs)
 {
-    Export *export = handshake_find_export(hs, hs->data, hs->len);
+    Export *export;
     int ret;
 
+    if (hs->conn->extended) {
+        return handshake_violation(hs, "NBD_OPT_EXPORT_NAME after NBD_OPT_EXTENDED_HEADERS");
+    }
+    export = handshake_find_export(hs, hs->data, hs->len);
     if (!export) {
         return handshake_violation(hs, "no export \"%.*s\"", (int)hs->len, (char *)hs->data);
     }

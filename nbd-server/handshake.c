@@ -19,6 +19,7 @@
 #include "common/nbd-protocol.h"
 #include "config.h"
 #include "succession.h"
+#include "tls.h"
 
 #define OUT_SEND_SIZE (32u << 10)    /* replies are sent at the latest when there are so many */
 #define ERROR_TEXT_MAX 512
@@ -27,7 +28,7 @@ static const char *option_name(uint32_t option);
 
 /* ---- sending ---- */
 
-static int coroutine_fn send_queued(Handshake *hs)
+int coroutine_fn handshake_flush(Handshake *hs)
 {
     struct iovec iov = { hs->out, hs->out_len };
 
@@ -49,7 +50,7 @@ int coroutine_fn handshake_send(Handshake *hs, const void *data, size_t len)
     }
     memcpy(hs->out + hs->out_len, data, len);
     hs->out_len += len;
-    return hs->out_len >= OUT_SEND_SIZE ? send_queued(hs) : 0;
+    return hs->out_len >= OUT_SEND_SIZE ? handshake_flush(hs) : 0;
 }
 
 int coroutine_fn handshake_reply(Handshake *hs, uint32_t type, const struct iovec *iov, int niov)
@@ -110,7 +111,8 @@ int handshake_violation(Handshake *hs, const char *fmt, ...)
 enum access handshake_access(Handshake *hs, Export *export)
 {
     ExportConfig *cfg = export_settings(export);
-    enum access access = access_check(&cfg->access, hs->conn);
+    bool hidden = cfg->tls == TLS_REQUIRE && !hs->conn->tls;
+    enum access access = hidden ? ACCESS_NONE : access_check(&cfg->access, hs->conn);
 
     export_config_unref(cfg);
     if (access == ACCESS_FULL && export->read_only) {
@@ -124,7 +126,8 @@ Export *handshake_find_export(Handshake *hs, const void *name, size_t len)
     Export *export = exports_find(hs->server, name, len);
 
     if (export && handshake_access(hs, export) == ACCESS_NONE) {
-        log_msg(LOG_LEVEL_WARNING, export, hs->conn, "refused: no rule allows this client");
+        log_msg(LOG_LEVEL_WARNING, export, hs->conn, "refused: no rule allows this client, or it "
+                "does not use TLS as it must");
         export_unref(export);
         export = NULL;
     }
@@ -133,11 +136,14 @@ Export *handshake_find_export(Handshake *hs, const void *name, size_t len)
 
 uint16_t handshake_flags(Handshake *hs, Export *export)
 {
-    bool entered = hs->conn->export == export;
-    bool read_only = entered ? hs->conn->read_only
+    const Conn *conn = hs->conn;
+    bool contexts = hs->option == NBD_OPT_INFO || conn->contexts;
+    bool entered = conn->export == export;
+    bool read_only = entered ? conn->read_only
                              : handshake_access(hs, export) != ACCESS_FULL;
 
-    return export_flags(export, read_only) | (hs->conn->structured ? NBD_FLAG_SEND_DF : 0);
+    return export_flags(export, read_only) | (conn->structured ? NBD_FLAG_SEND_DF : 0) |
+           (conn->extended && contexts ? NBD_FLAG_BLOCK_STATUS_PAYLOAD : 0);
 }
 
 /* A place in the export may be kept by a connection that its client has lost. */
@@ -166,7 +172,7 @@ bool coroutine_fn handshake_enter(Handshake *hs, Export *export, const char **re
     }
     conn->read_only = handshake_access(hs, export) != ACCESS_FULL;
     /* Contexts selected for another export do not count: "NBD_OPT_SET_META_CONTEXT". */
-    conn->base_allocation = conn->structured && hs->meta_export == export;
+    conn->contexts = hs->meta_export == export ? hs->meta_contexts : 0;
     return true;
 }
 
@@ -214,20 +220,27 @@ static int coroutine_fn handshake_abort(Handshake *hs)
 {
     /* The client may leave without waiting for our answer. */
     if (handshake_ack(hs) == 0) {
-        send_queued(hs);
+        handshake_flush(hs);
     }
     return -ESHUTDOWN;
 }
 
 static int coroutine_fn handshake_structured_reply(Handshake *hs)
 {
+    if (hs->conn->extended) {
+        return handshake_error(hs, NBD_REP_ERR_EXT_HEADER_REQD,
+                               "extended headers are negotiated, which take precedence");
+    }
     hs->conn->structured = true;
     return handshake_ack(hs);
 }
 
-static int coroutine_fn handshake_starttls(Handshake *hs)
+/* Their replies are chunks as structured ones are, under another header. */
+static int coroutine_fn handshake_extended_headers(Handshake *hs)
 {
-    return handshake_error(hs, NBD_REP_ERR_UNSUP, "this server does not offer TLS");
+    hs->conn->structured = true;
+    hs->conn->extended = true;
+    return handshake_ack(hs);
 }
 
 /* ---- the table ---- */
@@ -255,6 +268,7 @@ static const OptionRow options[] = {
     { NBD_OPT_STRUCTURED_REPLY, DATA_NONE, "STRUCTURED_REPLY", handshake_structured_reply },
     { NBD_OPT_LIST_META_CONTEXT, DATA_READ, "LIST_META_CONTEXT", handshake_list_meta_context },
     { NBD_OPT_SET_META_CONTEXT, DATA_READ, "SET_META_CONTEXT", handshake_set_meta_context },
+    { NBD_OPT_EXTENDED_HEADERS, DATA_NONE, "EXTENDED_HEADERS", handshake_extended_headers },
 };
 
 static const OptionRow *find_option(uint32_t option)
@@ -303,6 +317,9 @@ static int coroutine_fn run_export_name(Handshake *hs)
     if (hs->len > NBD_MAX_STRING) {
         return handshake_violation(hs, "an export name of %" PRIu32 " bytes", hs->len);
     }
+    if (handshake_needs_tls(hs)) {
+        return handshake_violation(hs, "an export is asked for without TLS");
+    }
     if (hs->server->stopping) {
         return -ECANCELED;
     }
@@ -323,6 +340,10 @@ static int coroutine_fn run_option(Handshake *hs)
     if (!hs->fixed) {
         return handshake_violation(hs, "option %" PRIu32 " without NBD_FLAG_C_FIXED_NEWSTYLE",
                                    hs->option);
+    }
+    if (handshake_needs_tls(hs) && hs->option != NBD_OPT_STARTTLS &&
+        hs->option != NBD_OPT_ABORT) {
+        return refuse(hs, NBD_REP_ERR_TLS_REQD, "this server serves nobody without TLS");
     }
     if (hs->server->stopping && hs->option != NBD_OPT_ABORT) {
         return refuse(hs, NBD_REP_ERR_SHUTDOWN, "the server is shutting down");
@@ -348,9 +369,9 @@ static int coroutine_fn check_bounds(Handshake *hs)
     if (hs->n_options <= HANDSHAKE_MAX_OPTIONS && hs->n_bytes <= HANDSHAKE_MAX_BYTES) {
         return 0;
     }
-    if (hs->fixed && hs->option != NBD_OPT_EXPORT_NAME) {
+    if (hs->fixed && hs->option != NBD_OPT_EXPORT_NAME && !handshake_needs_tls(hs)) {
         handshake_error(hs, NBD_REP_ERR_TOO_BIG, "too much data or too many options");
-        send_queued(hs);
+        handshake_flush(hs);
     }
     return handshake_violation(hs, "too much: %u options, %" PRIu64 " bytes", hs->n_options,
                                hs->n_bytes);
@@ -378,7 +399,7 @@ static int coroutine_fn next_option(Handshake *hs)
     if (ret < 0) {
         return ret;
     }
-    sent = send_queued(hs);
+    sent = handshake_flush(hs);
     return sent < 0 ? sent : ret;
 }
 
@@ -393,7 +414,7 @@ static int coroutine_fn greet(Handshake *hs)
     store_be16(&greeting.flags, NBD_FLAG_FIXED_NEWSTYLE | NBD_FLAG_NO_ZEROES);
     ret = handshake_send(hs, &greeting, sizeof(greeting));
     if (ret == 0) {
-        ret = send_queued(hs);
+        ret = handshake_flush(hs);
     }
     if (ret == 0) {
         ret = conn_read(hs->conn, &flags, sizeof(flags));
@@ -422,8 +443,8 @@ static void log_end(Handshake *hs, int error)
         log_msg(LOG_LEVEL_DEBUG, NULL, hs->conn, "closed in the handshake: shutting down");
         break;
     case -ETIMEDOUT:
-        log_msg(LOG_LEVEL_WARNING, NULL, hs->conn, "closed: no export chosen within the %u seconds of "
-                "--handshake-timeout", hs->server->config->handshake_timeout);
+        log_msg(LOG_LEVEL_WARNING, NULL, hs->conn, "closed: no export chosen within the %u "
+                "seconds of --handshake-timeout", hs->server->config->handshake_timeout);
         break;
     default:
         log_msg(LOG_LEVEL_INFO, NULL, hs->conn, "lost in the handshake: %s", strerror(-error));
@@ -432,7 +453,7 @@ static void log_end(Handshake *hs, int error)
 
 int coroutine_fn handshake_run(Conn *conn)
 {
-    Handshake hs = { .conn = conn, .server = conn->server };
+    Handshake hs = { .conn = conn, .server = conn->server, .tls = tls_creds_get(conn->server) };
     const int64_t timeout = (int64_t)conn->server->config->handshake_timeout * 1000000000;
     int ret;
 
@@ -442,6 +463,7 @@ int coroutine_fn handshake_run(Conn *conn)
         ret = next_option(&hs);
     }
     conn_set_deadline(conn, 0);
+    tls_creds_unref(hs.tls);
     free(hs.data);
     free(hs.out);
     export_unref(hs.meta_export);
@@ -449,6 +471,7 @@ int coroutine_fn handshake_run(Conn *conn)
         log_end(&hs, ret);
         return ret;
     }
+    atomic_store(&conn->server->served, true);
     log_msg(LOG_LEVEL_NOTICE, conn->export, conn, "connected");
     return 0;
 }

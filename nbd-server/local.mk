@@ -15,6 +15,8 @@ nbd_server_nbd_export_SOURCES = \
 	common/xalloc.h \
 	nbd-server/access.c \
 	nbd-server/access.h \
+	nbd-server/announce.c \
+	nbd-server/block-status.c \
 	nbd-server/budget.c \
 	nbd-server/budget.h \
 	nbd-server/channel.c \
@@ -35,7 +37,9 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/handshake-list.c \
 	nbd-server/handshake-meta.c \
 	nbd-server/handshake.c \
+	nbd-server/handshake-tls.c \
 	nbd-server/handshake.h \
+	nbd-server/inetd.c \
 	nbd-server/iothread.c \
 	nbd-server/listen.c \
 	nbd-server/liveness.c \
@@ -44,19 +48,42 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/log-output.c \
 	nbd-server/log.c \
 	nbd-server/main.c \
+	nbd-server/partition.c \
 	nbd-server/peer.c \
 	nbd-server/peer.h \
+	nbd-server/meta-context.c \
+	nbd-server/meta-context.h \
 	nbd-server/receive.c \
 	nbd-server/reply.c \
 	nbd-server/request.c \
+	nbd-server/rotational.c \
+	nbd-server/run.c \
 	nbd-server/rx-buffer.c \
 	nbd-server/rx-buffer.h \
 	nbd-server/server.h \
 	nbd-server/succession.c \
 	nbd-server/succession.h \
-	nbd-server/tls-none.c \
-	nbd-server/tls.h
-nbd_server_nbd_export_LDADD = libblkbackend.la $(JANSSON_LIBS)
+	nbd-server/systemd.c \
+	nbd-server/systemd.h \
+	nbd-server/tls.h \
+	nbd-server/uri.c \
+	nbd-server/uri.h \
+	nbd-server/user.c \
+	nbd-server/view.c \
+	nbd-server/view.h
+nbd_server_nbd_export_LDADD = libblkbackend.la $(JANSSON_LIBS) $(BLKID_LIBS)
+
+if HAVE_GNUTLS
+nbd_server_nbd_export_SOURCES += \
+	nbd-server/tls-certs.c \
+	nbd-server/tls-creds.c \
+	nbd-server/tls-int.h \
+	nbd-server/tls-psk.c \
+	nbd-server/tls-session.c
+nbd_server_nbd_export_LDADD += $(GNUTLS_LIBS)
+else
+nbd_server_nbd_export_SOURCES += nbd-server/tls-none.c
+endif
 
 # The same program to run from the build folder: a plain executable that finds the library there,
 # where libtool puts a shell script in front of the one that is to be installed.

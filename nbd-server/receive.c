@@ -5,6 +5,9 @@
  * and what they answered meanwhile leaves with one sendmsg.
  */
 #include <errno.h>
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,12 +15,15 @@
 #include "common/nbd-protocol.h"
 #include "conn-int.h"
 #include "data-pool.h"
+#include "meta-context.h"
 
 /* Payloads up to this size wait in the buffer until they are complete; of larger ones the
  * missing part is received into a buffer of its own. */
 #define INLINE_PAYLOAD_MAX (16u << 10)
-/* Payload of a refused write is read and dropped up to here; beyond it is abuse. */
+/* Payload of a refused request is read and dropped up to here; beyond it is abuse.  proto.md,
+ * "Request message": with extended headers the bound is the maximum that was announced. */
 #define DROP_MAX (2 * NBD_MAX_REQUEST)
+#define DROP_MAX_EXTENDED NBD_MAX_REQUEST
 /* At a stop, how long after the first refusal requests are still answered: what was under way
  * then must have come, and a client that goes on regardless must not keep the server. */
 #define REFUSE_NS (2 * (int64_t)1000 * SCALE_MS)
@@ -54,6 +60,7 @@ static Request *request_new(Client *c)
     req->data = NULL;
     req->pieces = NULL;
     req->n_out = 0;
+    req->contexts = c->conn.contexts;
     qemu_iovec_init_external(&req->qiov, req->in, 0);
     c->in_flight++;
     n_in_flight++;
@@ -139,7 +146,7 @@ static int coroutine_fn receive_rest(Request *req, size_t got)
 
     while (got < req->data_size) {
         ssize_t n = client_recv(c, (uint8_t *)req->data + got, req->data_size - got,
-                                sizeof(struct nbd_request));
+                                sizeof(struct nbd_extended_request));
 
         if (n <= 0) {
             return n < 0 ? (int)n : -ECONNRESET;
@@ -184,15 +191,51 @@ static int coroutine_fn receive_payload(Request *req)
 
 /* ---- the stream ---- */
 
-static int garbage(const Client *c, const char *what, uint32_t value)
+static int garbage(const Client *c, const char *what, uint64_t value)
 {
-    log_msg(LOG_LEVEL_WARNING, c->conn.export, &c->conn, "closing the connection: %s 0x%x",
-            what, value);
+    log_msg(LOG_LEVEL_WARNING, c->conn.export, &c->conn,
+            "closing the connection: %s 0x%" PRIx64, what, value);
     return -EPROTO;
 }
 
+/* A request's header, whichever of the two kinds it was. */
+typedef struct Header {
+    uint32_t magic;
+    uint16_t flags, type;
+    uint64_t cookie;          /* as it came */
+    uint64_t offset, len;
+    uint64_t payload;         /* bytes that follow it */
+} Header;
+
+static size_t header_size(const Client *c)
+{
+    return c->conn.extended ? sizeof(struct nbd_extended_request) : sizeof(struct nbd_request);
+}
+
+/* The bytes are complete.  False: it is none. */
+static bool read_header(const Client *c, Header *h)
+{
+    struct nbd_extended_request wire;
+
+    /* The two kinds differ in the magic number, and in how long the length is, at the end. */
+    memcpy(&wire, rx_data(&c->rx), header_size(c));
+    h->magic = be32toh(wire.magic);
+    h->flags = be16toh(wire.flags);
+    h->type = be16toh(wire.type);
+    h->cookie = wire.cookie;
+    h->offset = be64toh(wire.offset);
+    if (c->conn.extended) {
+        h->len = be64toh(wire.len);
+        h->payload = h->flags & NBD_CMD_FLAG_PAYLOAD_LEN ? h->len : 0;
+        return h->magic == NBD_EXTENDED_REQUEST_MAGIC;
+    }
+    h->len = load_be32((uint8_t *)&wire + offsetof(struct nbd_request, len));
+    h->payload = h->type == NBD_CMD_WRITE ? h->len : 0;
+    return h->magic == NBD_REQUEST_MAGIC;
+}
+
 /* What is the matter with the request as such, before it has done anything. */
-static uint32_t verdict(const Request *req, uint64_t position, char *text)
+static uint32_t coroutine_fn verdict(const Request *req, uint64_t position, char *text)
 {
     Client *c = req->client;
 
@@ -203,11 +246,51 @@ static uint32_t verdict(const Request *req, uint64_t position, char *text)
         strcpy(text, "the server is being shut down");
         return NBD_ESHUTDOWN;
     }
+    if (request_is_past_end(req)) {
+        export_refresh_size(c->conn.export);
+    }
     return request_check(req, text);
 }
 
-/* Reads the payload of a write; its verdict may become "no memory". -errno: the connection ends. */
-static int coroutine_fn take_write(Request *req, uint32_t *error, char *text)
+/*
+ * The payload of NBD_CMD_BLOCK_STATUS: the length that is meant, and the numbers of the contexts
+ * that the reply is to be about.  It is short enough to be in the buffer, and is taken if it is
+ * good; NBD_SUCCESS, or an error and a text.
+ */
+static uint32_t take_filter(Request *req, uint64_t *payload, char *text)
+{
+    struct nbd_block_status_filter filter;
+    Client *c = req->client;
+    const uint8_t *ids = rx_data(&c->rx) + sizeof(filter);
+    uint64_t n = (*payload - sizeof(filter)) / sizeof(uint32_t);
+    uint32_t set = 0;
+
+    if (*payload % sizeof(uint32_t) || *payload <= sizeof(filter) || n > META_CONTEXTS_MAX) {
+        strcpy(text, "block status: no payload can be so long");
+        return NBD_EINVAL;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        uint32_t id = load_be32(ids + i * sizeof(id));
+        uint32_t bit = meta_contexts_by_id(c->conn.export, id) & c->conn.contexts;
+
+        if (!bit || (set & bit)) {
+            snprintf(text, ERROR_TEXT_MAX, "block status: context %" PRIu32 " %s", id,
+                     bit ? "stands there twice" : "was not negotiated");
+            return NBD_EINVAL;
+        }
+        set |= bit;
+    }
+    memcpy(&filter, rx_data(&c->rx), sizeof(filter));
+    rx_consume(&c->rx, *payload);
+    *payload = 0;
+    req->len = be64toh(filter.len);
+    req->contexts = set;
+    return NBD_SUCCESS;
+}
+
+/* Reads the payload of a write; its verdict may become "no memory".  What is not wanted is
+ * dropped.  -errno: the connection ends. */
+static int coroutine_fn take_rest(Request *req, uint64_t payload, uint32_t *error, char *text)
 {
     Client *c = req->client;
     int ret = 0;
@@ -218,39 +301,44 @@ static int coroutine_fn take_write(Request *req, uint32_t *error, char *text)
             *error = NBD_ENOMEM;
             strcpy(text, "out of memory");
         }
-    } else if (req->len > DROP_MAX) {
-        return garbage(c, "a write of a length beyond reason:", req->len);
+    } else if (payload > (c->conn.extended ? DROP_MAX_EXTENDED : DROP_MAX)) {
+        return garbage(c, "a payload of a length beyond reason:", payload);
     }
-    return ret == 0 ? conn_drop(&c->conn, req->len) : ret;
+    return ret == 0 ? conn_drop(&c->conn, payload) : ret;
 }
 
 /* The header is complete: consumes it and the payload, and starts or refuses the request.
  * -errno: the connection ends. */
-static int coroutine_fn take_request(Client *c, unsigned type, const struct nbd_request *wire)
+static int coroutine_fn take_request(Client *c, const Header *h)
 {
-    uint64_t position = c->rx.consumed;
+    uint64_t position = c->rx.consumed, payload = h->payload;
+    uint32_t error = NBD_SUCCESS;
     char text[ERROR_TEXT_MAX];
-    uint32_t error;
     Request *req = request_new(c);
 
     if (!req) {
         return -ENOMEM;
     }
-    req->cmd = command_find(type);
+    req->cmd = command_find(h->type);
     req->position = position;
-    req->cookie = wire->cookie;
-    req->flags = be16toh(wire->flags);
-    req->offset = be64toh(wire->offset);
-    req->len = be32toh(wire->len);
+    req->cookie = h->cookie;
+    req->flags = h->flags;
+    req->offset = h->offset;
+    req->len = h->len;
     c->n_requests++;
     if (!c->tx_blocked) {
         c->stalled_ns = 0;
     }
-    rx_consume(&c->rx, sizeof(*wire));
+    rx_consume(&c->rx, header_size(c));
     c->linger = true;
-    error = verdict(req, position, text);
-    if (type == NBD_CMD_WRITE) {
-        int ret = take_write(req, &error, text);
+    if (h->type == NBD_CMD_BLOCK_STATUS && payload > 0 && c->conn.contexts) {
+        error = take_filter(req, &payload, text);
+    }
+    if (error == NBD_SUCCESS) {
+        error = verdict(req, position, text);
+    }
+    if (payload > 0) {
+        int ret = take_rest(req, payload, &error, text);
 
         if (ret < 0) {
             request_free(req);
@@ -269,32 +357,29 @@ static int coroutine_fn take_request(Client *c, unsigned type, const struct nbd_
 static int coroutine_fn take_requests(Client *c, size_t *need)
 {
     for (;;) {
-        struct nbd_request wire;
-        unsigned type;
+        Header h;
         int ret;
 
-        *need = sizeof(wire);
+        *need = header_size(c);
         if (rx_have(&c->rx) < *need) {
             return 0;
         }
-        memcpy(&wire, rx_data(&c->rx), sizeof(wire));
-        if (wire.magic != htobe32(NBD_REQUEST_MAGIC)) {
-            return garbage(c, "not a request, magic", be32toh(wire.magic));
+        if (!read_header(c, &h)) {
+            return garbage(c, "not a request, magic", h.magic);
         }
-        type = be16toh(wire.type);
-        if (type == NBD_CMD_DISC) {
+        if (h.type == NBD_CMD_DISC) {
             return -ESHUTDOWN;
         }
-        if (type == NBD_CMD_WRITE && be32toh(wire.len) <= INLINE_PAYLOAD_MAX) {
-            *need += be32toh(wire.len);
+        if (h.payload <= INLINE_PAYLOAD_MAX) {
+            *need += h.payload;
             if (rx_have(&c->rx) < *need) {
                 return 0;
             }
         }
-        if (!client_admit(c, be32toh(wire.len))) {
+        if (!client_admit(c, h.len)) {
             return c->error;
         }
-        ret = take_request(c, type, &wire);
+        ret = take_request(c, &h);
         if (ret < 0) {
             return ret;
         }

@@ -14,6 +14,8 @@
 #include "data-pool.h"
 
 #define SEND_IOV_MAX 256
+/* Encrypting takes time: the others of the thread get their turn after so many bytes. */
+#define TLS_TURN_MAX (1u << 20)
 
 /* ---- on the wire ---- */
 
@@ -42,35 +44,53 @@ static size_t put_simple(uint8_t *head, uint64_t cookie, uint32_t error)
     return sizeof(reply);
 }
 
-/* proto.md, "Structured reply chunk message" */
-static size_t put_chunk(uint8_t *head, uint64_t cookie, unsigned flags, unsigned type, size_t len)
+/* proto.md, "Structured reply chunk message" and "Extended reply chunk message" */
+static size_t put_chunk(uint8_t *head, const Request *req, unsigned flags, unsigned type,
+                        size_t len)
 {
-    struct nbd_structured_reply chunk = {
-        .magic = htobe32(NBD_STRUCTURED_REPLY_MAGIC),
-        .flags = htobe16((uint16_t)flags),
-        .type = htobe16((uint16_t)type),
-        .cookie = cookie,
-        .len = htobe32((uint32_t)len),
-    };
+    if (req->client->conn.extended) {
+        struct nbd_extended_reply chunk = {
+            .magic = htobe32(NBD_EXTENDED_REPLY_MAGIC),
+            .flags = htobe16((uint16_t)flags),
+            .type = htobe16((uint16_t)type),
+            .cookie = req->cookie,
+            .offset = htobe64(req->offset),
+            .len = htobe64(len),
+        };
 
-    memcpy(head, &chunk, sizeof(chunk));
-    return sizeof(chunk);
+        memcpy(head, &chunk, sizeof(chunk));
+        return sizeof(chunk);
+    } else {
+        struct nbd_structured_reply chunk = {
+            .magic = htobe32(NBD_STRUCTURED_REPLY_MAGIC),
+            .flags = htobe16((uint16_t)flags),
+            .type = htobe16((uint16_t)type),
+            .cookie = req->cookie,
+            .len = htobe32((uint32_t)len),
+        };
+
+        memcpy(head, &chunk, sizeof(chunk));
+        return sizeof(chunk);
+    }
 }
 
-/* Structured replies are for reads, block status and errors: a plain success is shorter simple. */
+static size_t put_done(Request *req)
+{
+    return put_chunk(req->head, req, NBD_REPLY_FLAG_DONE, NBD_REPLY_TYPE_NONE, 0);
+}
+
+/* Structured replies are for reads, block status and errors: a plain success is shorter simple,
+ * where it may be. */
 void reply_success(Request *req)
 {
-    out_start(req, put_simple(req->head, req->cookie, NBD_SUCCESS));
+    out_start(req, req->client->conn.extended ? put_done(req)
+                                              : put_simple(req->head, req->cookie, NBD_SUCCESS));
 }
 
 void reply_empty_read(Request *req)
 {
-    if (req->client->conn.structured) {
-        out_start(req, put_chunk(req->head, req->cookie, NBD_REPLY_FLAG_DONE,
-                                 NBD_REPLY_TYPE_NONE, 0));
-    } else {
-        reply_success(req);
-    }
+    out_start(req, req->client->conn.structured
+                   ? put_done(req) : put_simple(req->head, req->cookie, NBD_SUCCESS));
 }
 
 void reply_error(Request *req, uint32_t nbd_error, const char *text)
@@ -84,20 +104,20 @@ void reply_error(Request *req, uint32_t nbd_error, const char *text)
         return;
     }
     body.message_len = htobe16((uint16_t)text_len);
-    len = put_chunk(req->head, req->cookie, NBD_REPLY_FLAG_DONE, NBD_REPLY_TYPE_ERROR,
+    len = put_chunk(req->head, req, NBD_REPLY_FLAG_DONE, NBD_REPLY_TYPE_ERROR,
                     sizeof(body) + text_len);
     memcpy(req->head + len, &body, sizeof(body));
     memcpy(req->head + len + sizeof(body), text, text_len);
     out_start(req, len + sizeof(body) + text_len);
 }
 
-/* Header of a content chunk; hole_size 0: data follow. */
+/* Header of a content chunk; a hole has no data behind it. */
 static size_t put_content(uint8_t *head, const Request *req, unsigned flags, uint64_t offset,
                           uint32_t len, bool hole)
 {
     struct nbd_chunk_offset_hole body = { .offset = htobe64(offset), .hole_size = htobe32(len) };
     size_t body_len = hole ? sizeof(body) : sizeof(struct nbd_chunk_offset_data);
-    size_t n = put_chunk(head, req->cookie, flags,
+    size_t n = put_chunk(head, req, flags,
                          hole ? NBD_REPLY_TYPE_OFFSET_HOLE : NBD_REPLY_TYPE_OFFSET_DATA,
                          hole ? body_len : body_len + len);
 
@@ -108,44 +128,40 @@ static size_t put_content(uint8_t *head, const Request *req, unsigned flags, uin
 void reply_data(Request *req, const void *data)
 {
     size_t n = req->client->conn.structured
-               ? put_content(req->head, req, NBD_REPLY_FLAG_DONE, req->offset, req->len, false)
+               ? put_content(req->head, req, NBD_REPLY_FLAG_DONE, req->offset,
+                             (uint32_t)req->len, false)
                : put_simple(req->head, req->cookie, NBD_SUCCESS);
 
     out_start(req, n);
     out_add(req, data, req->len);
 }
 
-/* proto.md, "Structured reply types", NBD_REPLY_TYPE_BLOCK_STATUS */
-void reply_extents(Request *req, const struct nbd_extent *extents, unsigned n)
+/* ---- replies in many chunks ---- */
+
+typedef struct ChunkHeads {
+    struct iovec iov[2 * REPLY_CHUNKS_MAX];
+    uint8_t head[REPLY_CHUNKS_MAX][REPLY_HEAD_MAX];
+} ChunkHeads;
+
+static ChunkHeads *chunks_start(Request *req)
 {
-    struct nbd_chunk_block_status body = {
-        .context_id = htobe32(req->client->conn.meta_context_id),
-    };
-    size_t bytes = n * sizeof(*extents);
-    size_t len = put_chunk(req->head, req->cookie, NBD_REPLY_FLAG_DONE,
-                           NBD_REPLY_TYPE_BLOCK_STATUS, sizeof(body) + bytes);
+    ChunkHeads *heads = malloc(sizeof(*heads));
 
-    memcpy(req->head + len, &body, sizeof(body));
-    out_start(req, len + sizeof(body));
-    out_add(req, extents, bytes);
+    if (heads) {
+        req->pieces = heads;
+        req->out = heads->iov;
+        req->n_out = 0;
+    }
+    return heads;
 }
-
-typedef struct PieceHeads {
-    struct iovec iov[2 * READ_PIECES_MAX];
-    uint8_t head[READ_PIECES_MAX]
-                [sizeof(struct nbd_structured_reply) + sizeof(struct nbd_chunk_offset_hole)];
-} PieceHeads;
 
 bool reply_pieces(Request *req, const ReadPiece *pieces, unsigned n, const uint8_t *data)
 {
-    PieceHeads *heads = malloc(sizeof(*heads));
+    ChunkHeads *heads = chunks_start(req);
 
     if (!heads) {
         return false;
     }
-    req->pieces = heads;
-    req->out = heads->iov;
-    req->n_out = 0;
     for (unsigned i = 0; i < n; i++) {
         const ReadPiece *p = &pieces[i];
 
@@ -155,6 +171,37 @@ bool reply_pieces(Request *req, const ReadPiece *pieces, unsigned n, const uint8
         if (!p->hole) {
             out_add(req, data + (p->offset - req->offset), p->len);
         }
+    }
+    return true;
+}
+
+/* proto.md, "Structured reply types", NBD_REPLY_TYPE_BLOCK_STATUS and ..._EXT */
+static size_t put_status(uint8_t *head, const Request *req, unsigned flags, const StatusChunk *c)
+{
+    bool extended = req->client->conn.extended;
+    struct nbd_chunk_block_status_ext body = {
+        .context_id = htobe32(c->context_id), .count = htobe32(c->n_extents),
+    };
+    size_t body_len = extended ? sizeof(body) : sizeof(struct nbd_chunk_block_status);
+    size_t n = put_chunk(head, req, flags,
+                         extended ? NBD_REPLY_TYPE_BLOCK_STATUS_EXT : NBD_REPLY_TYPE_BLOCK_STATUS,
+                         body_len + c->bytes);
+
+    memcpy(head + n, &body, body_len);
+    return n + body_len;
+}
+
+bool reply_status(Request *req, const StatusChunk *chunks, unsigned n)
+{
+    ChunkHeads *heads = chunks_start(req);
+
+    if (!heads) {
+        return false;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        out_add(req, heads->head[i],
+                put_status(heads->head[i], req, i == n - 1 ? NBD_REPLY_FLAG_DONE : 0, &chunks[i]));
+        out_add(req, chunks[i].extents, chunks[i].bytes);
     }
     return true;
 }
@@ -321,6 +368,8 @@ static void send_failed(Client *c, int error)
 
 void reply_flush(Client *c)
 {
+    size_t turn = 0;
+
     if (c->tx_busy || c->tx_blocked) {
         return;
     }
@@ -334,6 +383,8 @@ void reply_flush(Client *c)
             if (STAILQ_EMPTY(&c->replies)) {
                 c->stalled_ns = 0;
             }
+            turn += (size_t)n;
+            c->tx_blocked = c->conn.tls && turn >= TLS_TURN_MAX;
         } else {
             send_failed(c, (int)n);
         }

@@ -18,11 +18,6 @@
 #define PIECE ((uint64_t)1 << 30)
 /* Reads from this size on answer holes as holes; below, looking for them costs more. */
 #define SPARSE_READ_MIN (64u << 10)
-/* A reply to block status: room for this many extents. */
-#define EXTENTS_MAX 8192
-#define EXTENTS_BYTES (EXTENTS_MAX * sizeof(struct nbd_extent))
-/* Status queries in a row before others get their turn. */
-#define QUERIES_A_TURN 64
 /* A cache request reads ahead so far; the rest of it is but a hint. */
 #define CACHE_MAX NBD_MAX_REQUEST
 #define CACHE_PIECE (1u << 20)
@@ -54,15 +49,14 @@ static uint32_t min_u32(uint64_t a, uint64_t b)
     return (uint32_t)(a < b ? a : b);
 }
 
-/* Lets the other coroutines and connections of this thread have a turn. */
-static void coroutine_fn give_way(Request *req)
+int coroutine_fn request_give_way(Request *req)
 {
     aio_co_schedule(req->client->conn.ctx, qemu_coroutine_self());
     qemu_coroutine_yield();
+    return req->client->error ? -ECANCELED : 0;
 }
 
-/* Memory for the request's data, paid for. */
-static int coroutine_fn get_data(Request *req, size_t size)
+int coroutine_fn request_get_data(Request *req, size_t size)
 {
     Budget *budget = &req->client->budget;
 
@@ -80,6 +74,18 @@ static int coroutine_fn get_data(Request *req, size_t size)
 
 /* ---- READ ---- */
 
+/* 0, or -ENOTSUP, -errno.  Encrypting touches the memory, which unstable one does not bear. */
+static int coroutine_fn map_data(Request *req)
+{
+    int ret = blk_co_map_read(blk_of(req), (int64_t)req->offset, req->len, &req->map);
+
+    if (ret == 0 && req->client->conn.tls && !req->map.stable) {
+        blk_unmap(&req->map);
+        ret = -ENOTSUP;
+    }
+    return ret;
+}
+
 /* Makes the request's bytes available at *data: lent by the medium, or not read yet. */
 static int coroutine_fn open_data(Request *req, const uint8_t **data)
 {
@@ -89,7 +95,7 @@ static int coroutine_fn open_data(Request *req, const uint8_t **data)
     if (c->skip_mapping > 0) {
         c->skip_mapping--;
     } else {
-        ret = blk_co_map_read(blk_of(req), (int64_t)req->offset, req->len, &req->map);
+        ret = map_data(req);
         if (ret == 0) {
             c->mapping_pause = 0;
             req->mapped = true;
@@ -102,7 +108,7 @@ static int coroutine_fn open_data(Request *req, const uint8_t **data)
         c->mapping_pause = min_u32(2 * c->mapping_pause + 1, MAPPING_PAUSE_MAX);
         c->skip_mapping = c->mapping_pause;
     }
-    ret = get_data(req, req->len);
+    ret = request_get_data(req, req->len);
     *data = req->data;
     return ret;
 }
@@ -141,9 +147,9 @@ static unsigned coroutine_fn find_pieces(Request *req, ReadPiece *pieces)
     bool holes = false;
     unsigned n = 0;
 
-    while (offset < end && n < READ_PIECES_MAX) {
+    while (offset < end && n < REPLY_CHUNKS_MAX) {
         int64_t pnum = 0;
-        int ret = n == READ_PIECES_MAX - 1 || (offset >= c->data_from && end <= c->data_to)
+        int ret = n == REPLY_CHUNKS_MAX - 1 || (offset >= c->data_from && end <= c->data_to)
                   ? -ENOTSUP
                   : blk_co_block_status(blk_of(req), (int64_t)offset,
                                         min_u32(c->conn.export->size - offset, PIECE), &pnum);
@@ -194,7 +200,7 @@ static int coroutine_fn run_read(Request *req)
     }
     if (req->len >= SPARSE_READ_MIN && req->client->conn.structured &&
         !(req->flags & NBD_CMD_FLAG_DF)) {
-        ReadPiece pieces[READ_PIECES_MAX];
+        ReadPiece pieces[REPLY_CHUNKS_MAX];
         unsigned n = find_pieces(req, pieces);
 
         if (n > 0) {
@@ -203,7 +209,7 @@ static int coroutine_fn run_read(Request *req)
     }
     ret = open_data(req, &data);
     if (ret == 0) {
-        ret = read_part(req, req->offset, req->len);
+        ret = read_part(req, req->offset, (uint32_t)req->len);
     }
     if (ret == 0) {
         reply_data(req, data);
@@ -218,7 +224,7 @@ static int coroutine_fn run_write(Request *req)
     int ret = 0;
 
     if (req->len > 0) {
-        ret = blk_co_pwritev(blk_of(req), (int64_t)req->offset, req->len, &req->qiov,
+        ret = blk_co_pwritev(blk_of(req), (int64_t)req->offset, (int64_t)req->len, &req->qiov,
                              req->flags & NBD_CMD_FLAG_FUA ? BDRV_REQ_FUA : 0);
     }
     request_release_data(req);
@@ -252,8 +258,8 @@ static int coroutine_fn run_trim(Request *req)
 
         ret = blk_co_pdiscard(blk_of(req), (int64_t)offset, len);
         offset += len;
-        if (offset < end) {
-            give_way(req);
+        if (ret == 0 && offset < end) {
+            ret = request_give_way(req);
         }
     }
     if (ret == 0 && req->len > 0 && trim_must_be_stable(req)) {
@@ -277,8 +283,8 @@ static int coroutine_fn run_write_zeroes(Request *req)
 
         ret = blk_co_pwrite_zeroes(blk_of(req), (int64_t)offset, len, flags);
         offset += len;
-        if (offset < end) {
-            give_way(req);
+        if (ret == 0 && offset < end) {
+            ret = request_give_way(req);
         }
     }
     if (ret == 0 && fua && !single) {
@@ -292,7 +298,7 @@ static int coroutine_fn run_write_zeroes(Request *req)
 static int coroutine_fn run_cache(Request *req)
 {
     uint64_t offset = req->offset, end = req->offset + min_u32(req->len, CACHE_MAX);
-    int ret = offset < end ? get_data(req, min_u32(end - offset, CACHE_PIECE)) : 0;
+    int ret = offset < end ? request_get_data(req, min_u32(end - offset, CACHE_PIECE)) : 0;
 
     while (offset < end && ret == 0) {
         struct iovec iov = { req->data, min_u32(end - offset, CACHE_PIECE) };
@@ -306,65 +312,6 @@ static int coroutine_fn run_cache(Request *req)
     return ret;
 }
 
-/* ---- BLOCK_STATUS ---- */
-
-/* base:allocation */
-static uint32_t nbd_state(int status)
-{
-    return (status & BDRV_BLOCK_DATA ? 0 : NBD_STATE_HOLE) |
-           (status & BDRV_BLOCK_ZERO ? NBD_STATE_ZERO : 0);
-}
-
-/* Fills at most `max` extents, neighbours that differ; *n of them.  An error counts only if
- * nothing was found out before it. */
-static int coroutine_fn find_extents(Request *req, struct nbd_extent *extents, unsigned max,
-                                     unsigned *n)
-{
-    uint64_t offset = req->offset, end = req->offset + req->len;
-    unsigned queries = 0;
-
-    *n = 0;
-    while (offset < end) {
-        struct nbd_extent *last = *n > 0 ? &extents[*n - 1] : NULL;
-        uint32_t state;
-        int64_t pnum;
-        int ret = blk_co_block_status(blk_of(req), (int64_t)offset, min_u32(end - offset, PIECE),
-                                      &pnum);
-
-        if (ret < 0 || pnum == 0) {
-            return last ? 0 : ret < 0 ? ret : -EIO;
-        }
-        state = htobe32(nbd_state(ret));
-        if (last && last->status == state) {
-            last->len = htobe32(be32toh(last->len) + (uint32_t)pnum);
-        } else if (*n == max) {
-            return 0;
-        } else {
-            extents[(*n)++] = (struct nbd_extent){ htobe32((uint32_t)pnum), state };
-        }
-        offset += (uint64_t)pnum;
-        if (++queries % QUERIES_A_TURN == 0) {
-            give_way(req);
-        }
-    }
-    return 0;
-}
-
-static int coroutine_fn run_block_status(Request *req)
-{
-    bool one = req->flags & NBD_CMD_FLAG_REQ_ONE;
-    unsigned n;
-    int ret = get_data(req, one ? sizeof(struct nbd_extent) : EXTENTS_BYTES);
-
-    if (ret == 0) {
-        ret = find_extents(req, req->data, one ? 1 : EXTENTS_MAX, &n);
-    }
-    if (ret == 0) {
-        reply_extents(req, req->data, n);
-    }
-    return ret;
-}
-
 /* ---- the table ---- */
 
 static const Command commands[] = {
@@ -373,7 +320,8 @@ static const Command commands[] = {
         .past_end = NBD_EINVAL, .acct = BLOCK_ACCT_READ, .run = run_read,
     },
     [NBD_CMD_WRITE] = {
-        .name = "write", .ranged = true, .writes = true, .payload = true,
+        .name = "write", .flags = NBD_CMD_FLAG_PAYLOAD_LEN, .ranged = true, .writes = true,
+        .payload = true,
         .past_end = NBD_ENOSPC, .acct = BLOCK_ACCT_WRITE, .run = run_write,
     },
     [NBD_CMD_FLUSH] = {
@@ -393,8 +341,9 @@ static const Command commands[] = {
         .past_end = NBD_ENOSPC, .acct = BLOCK_ACCT_WRITE, .run = run_write_zeroes,
     },
     [NBD_CMD_BLOCK_STATUS] = {
-        .name = "block status", .flags = NBD_CMD_FLAG_REQ_ONE, .ranged = true,
-        .past_end = NBD_EINVAL, .acct = NO_ACCT, .run = run_block_status,
+        .name = "block status", .flags = NBD_CMD_FLAG_REQ_ONE | NBD_CMD_FLAG_PAYLOAD_LEN,
+        .ranged = true,
+        .past_end = NBD_EINVAL, .acct = NO_ACCT, .run = request_run_block_status,
     },
 };
 
@@ -414,22 +363,34 @@ const Command *command_find(unsigned type)
         return (error); \
     } while (0)
 
-static uint32_t check_range(const Command *cmd, const Export *export, uint64_t offset,
-                            uint32_t len, bool structured, char *text)
+static bool is_past(uint64_t size, uint64_t offset, uint64_t len)
 {
-    if (offset > export->size || len > export->size - offset) {
-        REFUSE(cmd->past_end, "%s past the end of the export: offset %" PRIu64 " length %" PRIu32
-               " size %" PRIu64, cmd->name, offset, len, export->size);
+    return offset > size || len > size - offset;
+}
+
+bool request_is_past_end(const Request *req)
+{
+    return req->cmd->ranged && is_past(req->client->conn.export->size, req->offset, req->len);
+}
+
+static uint32_t check_range(const Command *cmd, const Export *export, uint64_t offset,
+                            uint64_t len, bool structured, char *text)
+{
+    uint64_t size = export->size;
+
+    if (is_past(size, offset, len)) {
+        REFUSE(cmd->past_end, "%s past the end of the export: offset %" PRIu64 " length %" PRIu64
+               " size %" PRIu64, cmd->name, offset, len, size);
     }
     if (cmd->payload && len > export->max_block) {
         /* A reader that knows EOVERFLOW tries again with less: "Structured replies". */
         REFUSE(cmd->writes || !structured ? NBD_EINVAL : NBD_EOVERFLOW,
-               "%s of %" PRIu32 " bytes: the maximum is %" PRIu32, cmd->name, len,
+               "%s of %" PRIu64 " bytes: the maximum is %" PRIu32, cmd->name, len,
                export->max_block);
     }
     if ((offset | len) & (export->min_block - 1)) {
         REFUSE(NBD_EINVAL, "%s not aligned to the minimum block size %" PRIu32 ": offset %" PRIu64
-               " length %" PRIu32, cmd->name, export->min_block, offset, len);
+               " length %" PRIu64, cmd->name, export->min_block, offset, len);
     }
     return NBD_SUCCESS;
 }
@@ -446,16 +407,22 @@ uint32_t request_check(const Request *req, char *text)
     if (!conn->structured) {
         valid &= ~NBD_CMD_FLAG_DF;
     }
+    if (!conn->extended) {
+        valid &= ~NBD_CMD_FLAG_PAYLOAD_LEN;
+    }
     if (req->flags & ~valid) {
         REFUSE(NBD_EINVAL, "%s with invalid flags 0x%x", cmd->name, req->flags & ~valid);
+    }
+    if (conn->extended && cmd->run == run_write && !(req->flags & NBD_CMD_FLAG_PAYLOAD_LEN)) {
+        REFUSE(NBD_EINVAL, "%s without NBD_CMD_FLAG_PAYLOAD_LEN: no data came with it", cmd->name);
     }
     if (cmd->writes && conn->read_only) {
         REFUSE(NBD_EPERM, "%s: the export is read-only", cmd->name);
     }
-    if (cmd->run == run_block_status && !conn->base_allocation) {
+    if (cmd->run == request_run_block_status && !conn->contexts) {
         REFUSE(NBD_EINVAL, "%s: no meta context was negotiated", cmd->name);
     }
-    if (cmd->run == run_block_status && req->len == 0) {
+    if (cmd->run == request_run_block_status && req->len == 0) {
         REFUSE(NBD_EINVAL, "%s of length 0", cmd->name);
     }
     if (!cmd->ranged) {
@@ -469,16 +436,17 @@ uint32_t request_check(const Request *req, char *text)
 
 /* ---- from the header to the reply ---- */
 
+/* What the client did wrong is found out before (request_check()): this is the storage's, and of
+ * what the protocol has no word for a client need only know that it failed. */
 static uint32_t nbd_errno(int ret, const Request *req)
 {
     switch (-ret) {
     case EPERM:
+    case EACCES:
     case EROFS:
         return NBD_EPERM;
-    case EIO:
-    case ENOMEDIUM:
-        return NBD_EIO;
     case ENOMEM:
+    case ENOBUFS:
         return NBD_ENOMEM;
     case ENOSPC:
     case EDQUOT:
@@ -488,8 +456,10 @@ static uint32_t nbd_errno(int ret, const Request *req)
         return NBD_ESHUTDOWN;
     case ENOTSUP:
         return req->flags & NBD_CMD_FLAG_FAST_ZERO ? NBD_ENOTSUP : NBD_EINVAL;
-    default:
+    case EINVAL:
         return NBD_EINVAL;
+    default:
+        return NBD_EIO;
     }
 }
 
@@ -498,7 +468,7 @@ void request_fill_error(Request *req, int ret)
     const Conn *conn = &req->client->conn;
     char text[ERROR_TEXT_MAX], reason[64];
 
-    snprintf(text, sizeof(text), "%s failed: offset %" PRIu64 " length %" PRIu32 ": %s",
+    snprintf(text, sizeof(text), "%s failed: offset %" PRIu64 " length %" PRIu64 ": %s",
              req->cmd->name, req->offset, req->len, strerror_r(-ret, reason, sizeof(reason)));
     log_msg(ret == -ENOTSUP || ret == -ESHUTDOWN ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING,
             conn->export, conn, "%s", text);
@@ -527,7 +497,7 @@ static int coroutine_fn run_counted(Request *req)
         return req->cmd->run(req);
     }
     stats = blk_get_stats(blk_of(req));
-    block_acct_start(stats, &req->acct, req->len, (enum BlockAcctType)req->cmd->acct);
+    block_acct_start(stats, &req->acct, (int64_t)req->len, (enum BlockAcctType)req->cmd->acct);
     ret = req->cmd->run(req);
     if (ret < 0) {
         block_acct_failed(stats, &req->acct);

@@ -29,9 +29,13 @@ typedef struct Server Server;
 typedef struct Export Export;
 typedef struct Conn Conn;
 typedef struct IoThread IoThread;
+typedef struct Listener Listener;
 typedef struct Request Request;
+typedef struct MetaContext MetaContext;
 typedef struct Config Config;
 typedef struct ExportConfig ExportConfig;
+typedef struct TlsCreds TlsCreds;
+typedef struct TlsSession TlsSession;
 
 /* ---- log.c: the only place that prints ---- */
 
@@ -89,6 +93,12 @@ void log_library_message(void *opaque, const char *message);
 
 /* ---- config.c, config-keys.c: command line to Config (config.h), by one table ---- */
 
+/* What a key that may be repeated was given. */
+typedef struct NameList {
+    char **names;
+    unsigned n;
+} NameList;
+
 /* Never changes once config_parse() has returned: other settings are another ExportConfig. */
 struct ExportConfig {
     atomic_uint refs;         /* [atomic] */
@@ -98,12 +108,20 @@ struct ExportConfig {
     char *format;             /* NULL: probe */
     bool image_opts;
     bool read_only;
+    unsigned tls;             /* enum tls_choice: TLS_REQUIRE: served under TLS only */
     unsigned max_clients;     /* --shared: 0 = no limit */
     unsigned cache, discard;  /* as given; open_flags says what they mean */
     int open_flags;           /* BDRV_O_* from cache, aio, discard, read-only */
     ThrottleConfig limits;    /* --throttle */
     char *throttle_group;     /* NULL: shares its limits with none */
+    bool snapshot;            /* what is written goes to a temporary overlay */
+    char *load_snapshot;      /* as given; NULL: the image as it is now */
+    int64_t offset, size;     /* bytes: the part of the image to show; size -1: to its end */
+    unsigned partition;       /* or this partition; 0: none */
     AccessRules access;
+    bool allocation_depth;    /* clients may ask for the meta context */
+    NameList bitmaps;         /* that clients may ask for */
+    unsigned rotational;      /* enum rotational_choice */
     STAILQ_ENTRY(ExportConfig) link;   /* [main] its Config's list */
 };
 
@@ -120,11 +138,14 @@ struct Export {
     pthread_mutex_t lock;
     ExportConfig *cfg;              /* [lock] its settings: export_settings() */
     BlockBackend *blk;              /* [const] one reference */
-    uint64_t size;                  /* [const] bytes */
+    _Atomic uint64_t size;          /* [atomic] bytes, when it was last looked at */
     uint32_t min_block, pref_block, max_block;  /* [const] bytes: INFO_BLOCK_SIZE */
     bool read_only;                 /* [const] */
     bool write_through;             /* [const] what is answered is stable */
+    bool rotational;                /* [const] on disks that turn */
     bool throttled;                 /* [main] has I/O limits */
+    MetaContext *contexts;          /* [const] what it can tell about its parts */
+    unsigned n_contexts;            /* [const] */
     QEMUTimer *deadline;            /* [main] cuts off who stays after a hard removal; or NULL */
     atomic_uint clients;            /* [atomic] */
     TAILQ_HEAD(, Conn) conns;       /* [lock] in the order they came */
@@ -133,12 +154,16 @@ struct Export {
 
 /* One reference, in no list yet; keeps one to cfg.  [main] */
 Export *export_new(ExportConfig *cfg, Error **errp);
+/* rotational.c: by what the host knows of the file or device below. */
+bool export_is_rotational(BlockBackend *blk);
 /* Closes the image.  Only for one that is in no list.  [main] */
 void export_free(Export *export);
 /* A reference to what is set now.  [any thread] */
 ExportConfig *export_settings(Export *export);
 /* False, and logged, if data that clients wrote may not have reached the disk.  [main] */
 bool export_flush(Export *export);
+/* Looks at the image's size anew: others may have changed it.  [any thread] */
+void coroutine_fn export_refresh_size(Export *export);
 /* Lets the requests go that wait because of --throttle, and those to come.  [main] */
 void export_unthrottle(Export *export);
 /* Transmission flags, without those that a connection negotiates. */
@@ -189,15 +214,16 @@ struct Conn {
     bool has_cred;                  /* [const] of a unix socket; then ... */
     struct ucred cred;              /* [const] ... the process that connected */
     char peer[96];                  /* [const] printable: "127.0.0.1:4711", "unix pid 12 uid 0" */
-    Export *export;                 /* [conn] set by the handshake: a reference, and a place in it */
+    Export *export;                 /* [conn] set by the handshake: a reference and a place */
+    TlsSession *tls_session;        /* [conn] channel.c's; NULL: plain */
     bool tls;                       /* [conn] what goes over the socket is encrypted */
     const char *tls_name;           /* [conn] whom TLS has authenticated: the certificate's common
                                      * name or the user of a pre-shared key; or NULL */
-    bool structured;                /* [conn] structured replies negotiated */
+    bool structured;                /* [conn] structured replies negotiated, or extended headers */
+    bool extended;                  /* [conn] extended headers negotiated */
     bool no_zeroes;                 /* [conn] */
     bool read_only;                 /* [conn] this client may only read `export` */
-    bool base_allocation;           /* [conn] meta context selected for `export` */
-    uint32_t meta_context_id;       /* [conn] */
+    uint32_t contexts;              /* [conn] meta contexts selected for `export`: a set */
     TAILQ_ENTRY(Conn) link;         /* [conn's thread's list] */
     TAILQ_ENTRY(Conn) export_link;  /* [export's lock] */
     /* the rest (receive buffer, reply queue, counters) is conn.c's: conn-int.h */
@@ -211,6 +237,10 @@ struct Conn {
 int coroutine_fn conn_read(Conn *conn, void *buf, size_t len);
 int coroutine_fn conn_drop(Conn *conn, size_t len);           /* read and forget */
 int coroutine_fn conn_write(Conn *conn, const struct iovec *iov, int niov);
+
+/* The TLS handshake, after which all goes through TLS.  0, -EPROTO: why it failed is logged, or as
+ * conn_read(). */
+int coroutine_fn conn_start_tls(Conn *conn, TlsCreds *creds);
 
 /*
  * Reads and writes fail with -ETIMEDOUT once qemu_clock_get_ns(QEMU_CLOCK_REALTIME)
@@ -272,12 +302,14 @@ void iothreads_stop(Server *server);                    /* [main] once no connec
 /* ---- listen.c: addresses, accept ---- */
 
 bool listen_start(Server *server, Error **errp);        /* [main] all of config's addresses */
+/* Serves a client that is connected already; takes over fd, which does not block.  [main] */
+void listen_adopt(Server *server, int fd);
+/* The address of the next listener; *l is NULL for the first.  False: there are no more.  [main] */
+bool listen_next(Server *server, Listener **l, struct sockaddr_storage *addr, socklen_t *len);
 void listen_client_left(Server *server);                /* [main] there may be room again */
 void listen_stop(Server *server);                       /* [main] closes, removes unix sockets */
 
 /* ---- main.c ---- */
-
-typedef struct Listener Listener;
 
 struct Server {
     const Config *config;                 /* [const] */
@@ -287,10 +319,14 @@ struct Server {
     IoThread **threads;                   /* [const] */
     unsigned n_threads;                   /* [const] */
     STAILQ_HEAD(, Listener) listeners;    /* [main] */
+    int passed_fds;                       /* [const] sockets that systemd listens on for us */
+    char *private_socket;                 /* [const] path, for --run; or NULL */
     QEMUTimer *accept_timer;              /* [main] pending: out of descriptors, not accepting */
+    atomic_bool served;                   /* [atomic] somebody has entered an export */
     atomic_bool stopping;                 /* [atomic] SIGTERM was seen: requests get ESHUTDOWN */
     _Atomic int64_t memory;               /* [atomic] bytes held for all clients */
     int64_t max_memory;                   /* [const] */
+    TlsCreds *tls;                        /* [any] by tls_creds_get(); NULL: no TLS */
     QEMUTimer *press_timer;               /* [main] pending: clients wait for memory; or NULL */
 };
 

@@ -156,6 +156,7 @@ protocol_tests = \
 	tests/protocol/block-status-by-export-name.py \
 	tests/protocol/block-status-of-a-huge-hole.py \
 	tests/protocol/block-status-req-one.py \
+	tests/protocol/block-status-of-some-contexts.py \
 	tests/protocol/block-status-tells-the-holes.py \
 	tests/protocol/block-status-without-context-is-einval.py \
 	tests/protocol/cache-changes-nothing.py \
@@ -167,8 +168,12 @@ protocol_tests = \
 	tests/protocol/costly-requests-leave-others-their-turn.py \
 	tests/protocol/df-without-structured-is-einval.py \
 	tests/protocol/disc-answers-what-is-in-flight.py \
+	tests/protocol/eshutdown-has-a-text.py \
 	tests/protocol/export-name-124-zeroes.py \
 	tests/protocol/export-name-unknown-closes.py \
+	tests/protocol/extended-headers-are-negotiated.py \
+	tests/protocol/extended-payload-is-told-by-its-flag.py \
+	tests/protocol/extended-requests-of-any-length.py \
 	tests/protocol/failed-flush-stays-failed.py \
 	tests/protocol/flush-answers.py \
 	tests/protocol/flush-with-a-range-is-einval.py \
@@ -192,6 +197,8 @@ protocol_tests = \
 	tests/protocol/hoarders-do-not-starve-others.py \
 	tests/protocol/hostile-clients.py \
 	tests/protocol/image-cut-while-replies-wait.py \
+	tests/protocol/image-that-grew-is-usable.py \
+	tests/protocol/image-that-was-cut-fails-cleanly.py \
 	tests/protocol/info-and-go-agree.py \
 	tests/protocol/info-stays-in-haggling.py \
 	tests/protocol/list-names-every-export.py \
@@ -208,7 +215,9 @@ protocol_tests = \
 	tests/protocol/meta-context-set.py \
 	tests/protocol/meta-context-set-replaces.py \
 	tests/protocol/meta-context-unknown-export.py \
+	tests/protocol/meta-contexts-at-once.py \
 	tests/protocol/multi-conn-is-coherent.py \
+	tests/protocol/old-writes-do-not-come-back.py \
 	tests/protocol/option-bad-magic-closes-alone.py \
 	tests/protocol/option-flood-is-bounded.py \
 	tests/protocol/option-huge-length.py \
@@ -225,6 +234,7 @@ protocol_tests = \
 	tests/protocol/request-of-32-mib.py \
 	tests/protocol/requests-cut-anywhere.py \
 	tests/protocol/requests-run-side-by-side.py \
+	tests/protocol/rotational-is-told.py \
 	tests/protocol/sigterm-accepts-nothing-new.py \
 	tests/protocol/sigterm-answers-everything-in-flight.py \
 	tests/protocol/sigterm-does-not-wait-for-idle-clients.py \
@@ -233,6 +243,7 @@ protocol_tests = \
 	tests/protocol/sigterm-twice-ends-at-once.py \
 	tests/protocol/single-bytes.py \
 	tests/protocol/starttls-is-refused.py \
+	tests/protocol/storage-errors-are-named.py \
 	tests/protocol/structured-error-has-a-text.py \
 	tests/protocol/structured-read-covers-once.py \
 	tests/protocol/structured-read-df.py \
@@ -257,8 +268,11 @@ protocol_tests = \
 
 # nbd-export and real clients.
 server_tests = \
+	tests/server/announces-uris.py \
+	tests/server/bitmap-must-not-change.sh \
 	tests/server/cache-modes.sh \
 	tests/server/cache-none-copies-exactly.sh \
+	tests/server/exit-with-last-client.sh \
 	tests/server/export-key-errors.sh \
 	tests/server/exports-by-name.sh \
 	tests/server/fault-errors-reach-the-client.sh \
@@ -271,6 +285,7 @@ server_tests = \
 	tests/server/fork-and-pid-file.sh \
 	tests/server/fork-reports-errors.sh \
 	tests/server/help-and-version.sh \
+	tests/server/inetd.py \
 	tests/server/keepalive.sh \
 	tests/server/libnbd-async.sh \
 	tests/server/live-socket-is-refused.sh \
@@ -278,6 +293,7 @@ server_tests = \
 	tests/server/locks-against-qemu.sh \
 	tests/server/log-to-syslog-and-journal.sh \
 	tests/server/max-clients.sh \
+	tests/server/meta-contexts-as-qemu-nbd.sh \
 	tests/server/nbd-client-list.sh \
 	tests/server/nbd-driver-errors.sh \
 	tests/server/nbd-driver-reconnects.sh \
@@ -295,15 +311,22 @@ server_tests = \
 	tests/server/qemu-img.sh \
 	tests/server/qemu-io-patterns.sh \
 	tests/server/read-only.sh \
+	tests/server/run-command.sh \
 	tests/server/shared-limit-is-given-back.sh \
+	tests/server/socket-activation.py \
 	tests/server/stale-socket-is-replaced.sh \
 	tests/server/tcp-nodelay.sh \
 	tests/server/tcp-v4-v6-and-unix-at-once.sh \
+	tests/server/tells-systemd.py \
 	tests/server/threads.sh \
 	tests/server/throttle-group-is-shared.sh \
 	tests/server/throttle-holds-its-limits.sh \
 	tests/server/throttle-options.sh \
-	tests/server/two-servers-one-image.sh
+	tests/server/two-servers-one-image.sh \
+	tests/server/user-and-group.sh \
+	tests/server/view-partition.sh \
+	tests/server/view-snapshots.sh \
+	tests/server/view-window.sh
 
 # Images of QEMU's and ours, one request after the other.
 image_tests += \
@@ -428,7 +451,8 @@ code_tests = \
 	tests/code/manual-names-every-function.sh \
 	tests/code/shell.sh \
 	tests/code/spelling.sh \
-	tests/code/style.sh
+	tests/code/style.sh \
+	tests/code/systemd-units.sh
 
 TESTS += $(lib_tests) $(example_tests) $(protocol_tests) $(server_tests) $(plugin_tests)
 # The source is the same in every build; and where one thread works, no other gets in its way.

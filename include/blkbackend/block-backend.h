@@ -468,6 +468,12 @@ BlockAIOCB *blk_aio_pdiscard(BlockBackend *blk, int64_t offset, int64_t bytes,
 int coroutine_fn blk_co_block_status(BlockBackend *blk, int64_t offset, int64_t bytes,
                                      int64_t *pnum);
 int blk_block_status(BlockBackend *blk, int64_t offset, int64_t bytes, int64_t *pnum);
+/* Which node of the chain down to base (NULL: all of it; a node of the chain, itself counted with
+ * include_base) decides what [offset, offset + *pnum) is: 1 the top one, 2 its backing, ...; 0 none
+ * of them.  Or -errno. */
+int coroutine_fn blk_co_is_allocated_above(BlockBackend *blk, BlockDriverState *base,
+                                           bool include_base, int64_t offset, int64_t bytes,
+                                           int64_t *pnum);
 /* As ret: the bits, or -errno.  pnum stays valid until then. */
 BlockAIOCB *blk_aio_block_status(BlockBackend *blk, int64_t offset, int64_t bytes, int64_t *pnum,
                                  BlockCompletionFunc *cb, void *opaque);

@@ -86,6 +86,16 @@ int coroutine_fn blk_co_block_status(BlockBackend *blk, int64_t offset, int64_t 
                                            .offset = offset, .bytes = bytes, .arg = pnum });
 }
 
+int coroutine_fn blk_co_is_allocated_above(BlockBackend *blk, BlockDriverState *base,
+                                           bool include_base, int64_t offset, int64_t bytes,
+                                           int64_t *pnum)
+{
+    return (int)blk_request(&(BlkRequest){ .blk = blk, .op = blk_op_is_allocated,
+                                           .offset = offset, .bytes = bytes, .arg = pnum,
+                                           .base = base && include_base ? bdrv_backing(base)
+                                                                        : base });
+}
+
 int coroutine_fn blk_co_map_read(BlockBackend *blk, int64_t offset, int64_t bytes,
                                  BlockMapping *map)
 {

@@ -360,6 +360,20 @@ int64_t coroutine_fn blk_op_block_status(BlkRequest *r)
     return bdrv_co_block_status_above(blk_root(r->blk), NULL, r->offset, r->bytes, pnum);
 }
 
+int64_t coroutine_fn blk_op_is_allocated(BlkRequest *r)
+{
+    int64_t *pnum = r->arg;
+    int ret = blk_check_request(r->blk, r->offset, r->bytes), depth;
+
+    *pnum = 0;
+    if (ret < 0 || r->bytes == 0) {
+        return ret;
+    }
+    ret = bdrv_co_block_status_where(blk_root(r->blk), r->base, r->offset, r->bytes, pnum, NULL,
+                                     NULL, &depth);
+    return ret < 0 ? ret : ret & BDRV_BLOCK_ALLOCATED ? depth + 1 : 0;
+}
+
 int64_t coroutine_fn blk_op_truncate(BlkRequest *r)
 {
     if (!blk_request_available(r->blk)) {

@@ -20,12 +20,13 @@ struct BlkRequest {
     bool unthrottled;       /* neither waits for I/O limits nor counts against them */
     unsigned long ioctl;
     void *arg;              /* int64_t *pnum, BlockMapping *, ioctl's buffer */
+    BlockDriverState *base; /* where a walk through the chain ends; NULL: at its end */
 };
 
 /* Each does its checks and the request; the caller has counted it in. */
 BlkOp blk_op_read, blk_op_map_read, blk_op_write, blk_op_write_compressed, blk_op_write_zeroes,
       blk_op_pwrite_zeroes, blk_op_discard, blk_op_flush, blk_op_ioctl, blk_op_getlength,
-      blk_op_geometry, blk_op_block_status, blk_op_truncate;
+      blk_op_geometry, blk_op_block_status, blk_op_is_allocated, blk_op_truncate;
 
 /*
  * R6.2 and R7.4: once a request has passed its checks, before the node sees it.  0, or -ECANCELED:

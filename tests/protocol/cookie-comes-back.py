@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Any cookie comes back as it was sent: simple and structured, success and error."""
-from rawnbd import (BLOCK_STATUS, CACHE, EINVAL, FLUSH, M, READ, TRIM, WRITE, WRITE_ZEROES, both,
-                    eq, served)
+"""Any cookie comes back as it was sent: simple, structured and extended, success and error."""
+from rawnbd import (BLOCK_STATUS, CACHE, EINVAL, FLUSH, M, READ, TRIM, WRITE, WRITE_ZEROES, eq,
+                    every_form, served)
 
 COMMANDS = READ, WRITE, FLUSH, TRIM, CACHE, WRITE_ZEROES, BLOCK_STATUS, 77
 
 with served() as server:
-    for client in both(server):
+    for client in every_form(server):
         for cookie in 0, 1, 0x67446698668e33ef, 1 << 63, (1 << 64) - 1:
             for cmd in COMMANDS:
                 data = bytes(512 if cmd == WRITE else 0)

@@ -4,12 +4,12 @@
 import random
 import threading
 
-from rawnbd import CACHE, FLUSH, READ, WRITE, both, eq, served
+from rawnbd import CACHE, FLUSH, READ, WRITE, eq, every_form, served
 
 COUNT, BLOCK = 600, 8192
 
 with served(data=b''.join(bytes([i % 251]) * BLOCK for i in range(COUNT))) as server:
-    for client in both(server):
+    for client in every_form(server):
         rng = random.Random(7)
         sent = {}
 

@@ -25,6 +25,7 @@ TIMEOUT = 60                    # seconds; only a broken server makes a test wai
 
 NBDMAGIC, IHAVEOPT, REP_MAGIC = 0x4e42444d41474943, 0x49484156454F5054, 0x3e889045565a9
 REQUEST_MAGIC, SIMPLE_MAGIC, STRUCTURED_MAGIC = 0x25609513, 0x67446698, 0x668e33ef
+EXTENDED_REQUEST_MAGIC, EXTENDED_MAGIC = 0x21e41c71, 0x6e8a278c
 
 C_FIXED, C_NO_ZEROES = 1, 2
 
@@ -33,22 +34,25 @@ C_FIXED, C_NO_ZEROES = 1, 2
 REP_ACK, REP_SERVER, REP_INFO, REP_META = 1, 2, 3, 4
 REP_ERROR = 1 << 31
 ERR_UNSUP, ERR_POLICY, ERR_INVALID, ERR_PLATFORM, ERR_TLS_REQD, ERR_UNKNOWN, ERR_SHUTDOWN, \
-    ERR_BLOCK_SIZE_REQD, ERR_TOO_BIG = (REP_ERROR + n for n in range(1, 10))
+    ERR_BLOCK_SIZE_REQD, ERR_TOO_BIG, ERR_EXT_HEADER_REQD = (REP_ERROR + n for n in range(1, 11))
 INFO_EXPORT, INFO_NAME, INFO_DESCRIPTION, INFO_BLOCK_SIZE = range(4)
 
 HAS_FLAGS, READ_ONLY, SEND_FLUSH, SEND_FUA, ROTATIONAL, SEND_TRIM, SEND_WRITE_ZEROES, SEND_DF, \
-    CAN_MULTI_CONN, SEND_RESIZE, SEND_CACHE, SEND_FAST_ZERO = (1 << n for n in range(12))
+    CAN_MULTI_CONN, SEND_RESIZE, SEND_CACHE, SEND_FAST_ZERO, BLOCK_STATUS_PAYLOAD = \
+    (1 << n for n in range(13))
 
 READ, WRITE, DISC, FLUSH, TRIM, CACHE, WRITE_ZEROES, BLOCK_STATUS = range(8)
-FUA, NO_HOLE, DF, REQ_ONE, FAST_ZERO = (1 << n for n in range(5))
+FUA, NO_HOLE, DF, REQ_ONE, FAST_ZERO, PAYLOAD_LEN = (1 << n for n in range(6))
 
 DONE = 1
-NONE, OFFSET_DATA, OFFSET_HOLE, STATUS, ERROR, ERROR_OFFSET = 0, 1, 2, 5, 0x8001, 0x8002
+NONE, OFFSET_DATA, OFFSET_HOLE, STATUS, STATUS_EXT, ERROR, ERROR_OFFSET = \
+    0, 1, 2, 5, 6, 0x8001, 0x8002
 
 EPERM, EIO, ENOMEM, EINVAL, ENOSPC, EOVERFLOW, ENOTSUP, ESHUTDOWN = 1, 5, 12, 22, 28, 75, 95, 108
 ERRORS = {EPERM, EIO, ENOMEM, EINVAL, ENOSPC, EOVERFLOW, ENOTSUP, ESHUTDOWN}
 
 HOLE, ZERO = 1, 2               # base:allocation
+DIRTY = 1                       # qemu:dirty-bitmap:NAME
 
 
 class Violation(AssertionError):
@@ -128,6 +132,7 @@ class Reply:
         self.extents = {}           # context id -> [(length, status)]
         self.data = None
         self.covered = []
+        self.contexts = None        # ids that a block status asks for, if not for all
 
     def cover(self, start, size):
         must(self.offset <= start and start + size <= self.offset + self.length,
@@ -144,7 +149,8 @@ class Reply:
         if self.flags & DF:
             must(len(self.covered) <= 1, 'DF: at most one content chunk', self.chunks)
         if self.cmd == BLOCK_STATUS and not self.error:
-            must(set(self.extents) == set(contexts), 'one status chunk a context', self.extents)
+            wanted = contexts if self.contexts is None else self.contexts
+            must(set(self.extents) == set(wanted), 'one status chunk a context', self.extents)
         return self
 
 
@@ -153,6 +159,7 @@ class Client:
 
     def __init__(self, server, client_flags=C_FIXED | C_NO_ZEROES):
         self.contexts, self.structured, self.pending = {}, False, {}
+        self.extended = False
         self.cookies = itertools.count(1)
         self.go_info = {}
         if isinstance(server, tuple):
@@ -223,7 +230,8 @@ class Client:
         if kind == REP_ACK:
             must(not data, 'NBD_REP_ACK has no data', data)
         elif kind & REP_ERROR:
-            must(ERR_UNSUP <= kind <= ERR_TOO_BIG, 'a known error type', hex(kind))
+            must(ERR_UNSUP <= kind <= ERR_EXT_HEADER_REQD, 'a known error type', hex(kind))
+            must(data, 'every error has a text', hex(kind))
             must(kind != ERR_TLS_REQD, 'a server without TLS never says TLS_REQD')
             must(len(data) <= 4096 and b'\0' not in data, 'the message is a string', data)
             data.decode()
@@ -262,12 +270,19 @@ class Client:
         eq(hex(final), hex(REP_ACK), 'NBD_OPT_GO')
         self.size, self.flags = struct.unpack('>QH', infos[INFO_EXPORT])
         must(self.structured or not self.flags & SEND_DF, 'SEND_DF without structured replies')
+        must(bool(self.flags & BLOCK_STATUS_PAYLOAD) == bool(self.extended and self.contexts),
+             'BLOCK_STATUS_PAYLOAD goes with extended headers and contexts', hex(self.flags))
         self.go_info = infos
         return self
 
     def negotiate_structured(self):
         eq(self.option(OPT_STRUCTURED), [(REP_ACK, b'')], 'NBD_OPT_STRUCTURED_REPLY')
         self.structured = True
+        return self
+
+    def negotiate_extended(self):
+        eq(self.option(OPT_EXTENDED), [(REP_ACK, b'')], 'NBD_OPT_EXTENDED_HEADERS')
+        self.structured = self.extended = True
         return self
 
     def meta(self, option, name='', queries=()):
@@ -299,15 +314,34 @@ class Client:
         cookie = next(self.cookies) if cookie is None else cookie
         if cmd != DISC:
             self.pending[cookie] = Reply(cmd, offset, length, flags)
-        self.send(request_bytes(cmd, offset, length, flags, cookie) + data)
+        if self.extended:
+            flags |= PAYLOAD_LEN if cmd == WRITE else 0
+            self.send(extended_bytes(cmd, offset, length, flags, cookie) + data)
+        else:
+            self.send(request_bytes(cmd, offset, length, flags, cookie) + data)
         return cookie
+
+    def status_of(self, offset, length, ids, flags=0):
+        """Block status of these contexts only (extended headers)."""
+        cookie = next(self.cookies)
+        reply = self.pending[cookie] = Reply(BLOCK_STATUS, offset, length, flags)
+        reply.contexts = ids
+        data = struct.pack(f'>Q{len(ids)}I', length, *ids)
+        self.send(extended_bytes(BLOCK_STATUS, offset, len(data), flags | PAYLOAD_LEN, cookie)
+                  + data)
+        got, reply = self.receive()
+        eq(got, cookie, 'cookie')
+        return reply
 
     def receive(self):
         """(cookie, Reply) of the next request whose answer is complete."""
         while True:
             magic = struct.unpack('>I', self.read(4))[0]
+            must(self.extended == (magic == EXTENDED_MAGIC), 'magic', hex(magic), self.extended)
             if magic == SIMPLE_MAGIC:
                 cookie, reply = self.simple_reply()
+            elif magic == EXTENDED_MAGIC:
+                cookie, reply = self.chunk()
             else:
                 must(magic == STRUCTURED_MAGIC, 'reply magic', hex(magic))
                 must(self.structured, 'structured replies were not negotiated')
@@ -352,11 +386,16 @@ class Client:
         return cookie, reply.finish(self.contexts)
 
     def chunk(self):
-        flags, kind, cookie, length = struct.unpack('>HHQI', self.read(16))
+        if self.extended:
+            flags, kind, cookie, offset, length = struct.unpack('>HHQQQ', self.read(28))
+        else:
+            flags, kind, cookie, length = struct.unpack('>HHQI', self.read(16))
         must(flags in (0, DONE), 'chunk flags', flags)
         must(cookie in self.pending, 'cookie of a request in flight', cookie)
         must(length <= 64 * M, 'sane chunk length', length)
         reply = self.pending[cookie]
+        if self.extended:
+            eq(offset, reply.offset, 'the reply names the offset of the request')
         payload = self.read(length) if length else b''
         if kind == NONE:
             must(length == 0 and flags & DONE, 'NBD_REPLY_TYPE_NONE is empty and last')
@@ -368,7 +407,7 @@ class Client:
             start, size = struct.unpack('>QI', payload)
             must(size > 0 and not reply.flags & DF, 'a hole is not empty, nor sent with DF')
             self.content(reply, kind, start, bytes(size))
-        elif kind == STATUS:
+        elif kind == (STATUS_EXT if self.extended else STATUS):
             self.status(reply, payload)
         else:
             must(kind in (ERROR, ERROR_OFFSET), 'chunk type', kind)
@@ -385,12 +424,18 @@ class Client:
 
     def status(self, reply, payload):
         must(reply.cmd == BLOCK_STATUS, 'a status chunk answers BLOCK_STATUS')
-        must(len(payload) >= 12 and len(payload) % 8 == 4, 'length of a status chunk', len(payload))
+        head, form = (8, '>QQ') if self.extended else (4, '>II')
+        size = struct.calcsize(form)
+        must(len(payload) >= head + size and (len(payload) - head) % size == 0,
+             'length of a status chunk', len(payload))
         ident = struct.unpack('>I', payload[:4])[0]
         must(ident in self.contexts and ident not in reply.extents, 'context id', ident)
-        extents = list(struct.iter_unpack('>II', payload[4:]))
+        extents = list(struct.iter_unpack(form, payload[head:]))
+        if self.extended:
+            eq(struct.unpack('>I', payload[4:8])[0], len(extents), 'descriptor count')
         must(all(n > 0 for n, _ in extents), 'an extent is not empty', extents)
-        must(all(s & ~(HOLE | ZERO) == 0 for _, s in extents), 'reserved status bits', extents)
+        if self.contexts[ident] == 'base:allocation':
+            must(all(s & ~(HOLE | ZERO) == 0 for _, s in extents), 'reserved status bits', extents)
         must(sum(n for n, _ in extents[:-1]) < reply.length, 'only the last extent may go beyond')
         if reply.flags & REQ_ONE:
             must(len(extents) == 1 and extents[0][0] <= reply.length, 'REQ_ONE', extents)
@@ -403,7 +448,7 @@ class Client:
         rest = len(payload) - 6 - size
         must(size <= 4096 and rest == (0 if kind == ERROR else 8), 'message length', size, rest)
         message = payload[6:6 + size]
-        must(b'\0' not in message, 'the message is a string', message)
+        must(message and b'\0' not in message, 'the message is a string, and there is one', message)
         if kind == ERROR_OFFSET:
             at = struct.unpack('>Q', payload[-8:])[0]
             must(reply.offset <= at < reply.offset + reply.length, 'error offset', at)
@@ -426,21 +471,28 @@ def request_bytes(cmd, offset=0, length=0, flags=0, cookie=0, magic=REQUEST_MAGI
     return struct.pack('>IHHQQI', magic, flags, cmd, cookie, offset, length)
 
 
-def connect(server, structured=False, allocation=False, name=''):
+def extended_bytes(cmd, offset=0, length=0, flags=0, cookie=0, magic=EXTENDED_REQUEST_MAGIC):
+    return struct.pack('>IHHQQQ', magic, flags, cmd, cookie, offset, length)
+
+
+def connect(server, structured=False, allocation=False, name='', extended=False, contexts=()):
     """A client in the transmission phase."""
     client = Client(server)
-    if structured or allocation:
+    contexts = [*(['base:allocation'] if allocation else []), *contexts]
+    if extended:
+        client.negotiate_extended()
+    elif structured or contexts:
         client.negotiate_structured()
-    if allocation:
-        final, found = client.meta(OPT_SET_META, name, ['base:allocation'])
-        eq((final, list(found)), (REP_ACK, ['base:allocation']), 'NBD_OPT_SET_META_CONTEXT')
+    if contexts:
+        final, found = client.meta(OPT_SET_META, name, contexts)
+        eq((final, sorted(found)), (REP_ACK, sorted(contexts)), 'NBD_OPT_SET_META_CONTEXT')
     return client.go(name)
 
 
-def both(server, name=''):
-    """Two clients after another: with simple, then with structured replies."""
-    for structured in (False, True):
-        with connect(server, structured=structured, name=name) as client:
+def every_form(server, name=''):
+    """Clients one after another: with simple, structured and extended replies."""
+    for options in ({}, {'structured': True}, {'extended': True}):
+        with connect(server, name=name, **options) as client:
             yield client
 
 

@@ -1,10 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """On a read-only export whatever writes is EPERM, its data is skipped, the image unharmed."""
-from rawnbd import (EPERM, FLUSH, FUA, M, READ_ONLY, TRIM, WRITE, WRITE_ZEROES, both, eq, served)
+from rawnbd import (EPERM, FLUSH, FUA, M, READ_ONLY, TRIM, WRITE, WRITE_ZEROES, eq, every_form,
+                    served)
 
 with served('--read-only', '--discard=unmap', data=b'\xab' * M) as server:
-    for client in both(server):
+    for client in every_form(server):
         assert client.flags & READ_ONLY, 'READ_ONLY'
         for flags in 0, FUA:
             eq(client.call(WRITE, 0, 65536, flags, bytes(65536)).error, EPERM, 'WRITE')

@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """FAST_ZERO zeroes the range or fails with ENOTSUP and changes nothing."""
-from rawnbd import (ENOTSUP, FAST_ZERO, M, NO_HOLE, SEND_FAST_ZERO, WRITE_ZEROES, both, eq, served)
+from rawnbd import (ENOTSUP, FAST_ZERO, M, NO_HOLE, SEND_FAST_ZERO, WRITE_ZEROES, eq, every_form,
+                    served)
 
 for args in [], ['--discard=unmap']:
     with served(*args, size=4 * M) as server:
-        for client in both(server):
+        for client in every_form(server):
             assert client.flags & SEND_FAST_ZERO, 'SEND_FAST_ZERO'
             for flags in FAST_ZERO, FAST_ZERO | NO_HOLE:
                 client.pwrite(0, b'\x66' * 4 * M)

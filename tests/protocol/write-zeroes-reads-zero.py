@@ -3,12 +3,12 @@
 """WRITE_ZEROES leaves zeroes in exactly its range, of any size, aligned or not."""
 import random
 
-from rawnbd import M, NO_HOLE, WRITE_ZEROES, both, eq, served
+from rawnbd import M, NO_HOLE, WRITE_ZEROES, eq, every_form, served
 
 rng = random.Random(3)
 image = bytearray(rng.randbytes(4 * M))
 with served(data=bytes(image)) as server:
-    for client in both(server):
+    for client in every_form(server):
         for _ in range(60):
             offset = rng.randrange(4 * M)
             if rng.random() < 0.5:
