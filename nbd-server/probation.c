@@ -4,7 +4,7 @@
  * that connection and made a new one; and when the network is whole again it arrives: old writes,
  * after newer ones.  From here it looks like a connection that was silent and goes on.
  *
- * So if a connection had been silent when a newer one of its client came, its next writes are kept
+ * So if a connection was silent when a newer one of its client came, its next writes are kept
  * until no more comes for a moment.  What a dead process left behind is followed at once by the end
  * of the stream, and then the writes are dropped: nobody waits for them.  A client that lives loses
  * that moment, once.
@@ -16,12 +16,10 @@
 #include "conn-int.h"
 #include "liveness.h"
 
-/* Less silence than this is nothing. */
-#define SILENCE_NS (100 * (int64_t)SCALE_MS)
 /* Connections that were made together, to be used together, are silent at first. */
 #define FIRST_SILENCE_NS (2000 * (int64_t)SCALE_MS)
 /* The moment; and the round trips that it is at least. */
-#define QUIET_NS (200 * (int64_t)SCALE_MS)
+#define QUIET_NS (100 * (int64_t)SCALE_MS)
 #define QUIET_TRIPS 4
 
 void probation_announce(Client *c)
@@ -34,10 +32,15 @@ void probation_begin(Client *c)
     int64_t newer_ns = atomic_load_explicit(&c->newer_ns, memory_order_relaxed);
 
     if (newer_ns != 0) {
-        int64_t silence = newer_ns - c->heard_ns;
-
         atomic_store(&c->newer_ns, 0);
-        c->doubted = silence >= (c->n_requests == 0 ? FIRST_SILENCE_NS : SILENCE_NS);
+        c->doubted = c->n_requests > 0 || newer_ns - c->heard_ns >= FIRST_SILENCE_NS;
+    }
+}
+
+void probation_lift(Client *c, int64_t since_ns)
+{
+    if (atomic_load(&c->newer_ns) <= since_ns) {
+        atomic_store(&c->newer_ns, 0);
     }
 }
 

@@ -6,6 +6,7 @@
 #define NBD_EXPORT_PROBATION_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 typedef struct Client Client;
 typedef struct Request Request;
@@ -14,6 +15,8 @@ typedef struct Request Request;
 void probation_announce(Client *c);
 /* Input has come after a pause: does the client have to prove that it is still there? */
 void probation_begin(Client *c);
+/* It has shown that it lives, and that it did so after since_ns. */
+void probation_lift(Client *c, int64_t since_ns);
 /* True: the request is kept until that is proven, and then started; or never. */
 bool probation_holds(Request *req);
 /* The connection ends: forgets what is kept. */

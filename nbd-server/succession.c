@@ -193,6 +193,7 @@ static void elder_look(void *opaque)
         note_served(e, now);
         due_since = answer_due_since(e);
         if (due_since == 0 && (e->served_ns > 0 || !e->tcp)) {
+            probation_lift(c, e->was_busy ? e->since_ns : 0);
             elder_done(e);
             return;
         }

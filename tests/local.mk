@@ -287,6 +287,7 @@ server_tests = \
 	tests/server/help-and-version.sh \
 	tests/server/inetd.py \
 	tests/server/keepalive.sh \
+	tests/server/late-writes-are-dropped.py \
 	tests/server/libnbd-async.sh \
 	tests/server/live-socket-is-refused.sh \
 	tests/server/locked-folder.sh \
@@ -324,6 +325,7 @@ server_tests = \
 	tests/server/throttle-options.sh \
 	tests/server/two-servers-one-image.sh \
 	tests/server/user-and-group.sh \
+	tests/server/vanished-client-is-found-out.py \
 	tests/server/view-partition.sh \
 	tests/server/view-snapshots.sh \
 	tests/server/view-window.sh
@@ -506,7 +508,7 @@ EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_test
 	tests/server/common.sh \
 	tests/server/nbd-common.sh \
 	tests/server/qcow2-common.sh \
-	tests/server/qcow2damage.py \
+	tests/server/qcow2damage.py tests/server/twohosts.py \
 	tests/tools/common.sh \
 	tests/tools/imageactions.py \
 	tests/tools/img-side-by-side.sh \
