@@ -4,6 +4,7 @@
  */
 #include "handshake.h"
 
+#include <errno.h>
 #include <stddef.h>
 
 #include "common/byte-order.h"
@@ -37,7 +38,7 @@ int coroutine_fn handshake_export_name(Handshake *hs)
     }
     export = handshake_find_export(hs, hs->data, hs->len);
     if (!export) {
-        return handshake_violation(hs, "no export \"%.*s\"", (int)hs->len, (char *)hs->data);
+        return -EPROTO;     /* logged already */
     }
     ret = enter(hs, export);
     export_unref(export);

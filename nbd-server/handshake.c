@@ -88,9 +88,12 @@ int coroutine_fn handshake_error(Handshake *hs, uint32_t type, const char *fmt, 
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
     iov.iov_len = strlen(text);
-    /* Clients try what a server may know, and do without; other errors refuse them something. */
-    log_msg(type == NBD_REP_ERR_UNSUP ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, NULL, hs->conn,
-            "option %s (%" PRIu32 "): %s", option_name(hs->option), hs->option, text);
+    /* Clients try what a server may know, and do without; and an export that was not found is in
+     * the log already.  Other errors refuse them something. */
+    log_msg(type == NBD_REP_ERR_UNSUP || type == NBD_REP_ERR_UNKNOWN ? LOG_LEVEL_INFO
+                                                                     : LOG_LEVEL_WARNING,
+            NULL, hs->conn, "option %s (%" PRIu32 "): %s", option_name(hs->option), hs->option,
+            text);
     return handshake_reply(hs, type, &iov, 1);
 }
 
@@ -111,8 +114,8 @@ int handshake_violation(Handshake *hs, const char *fmt, ...)
 enum access handshake_access(Handshake *hs, Export *export)
 {
     ExportConfig *cfg = export_settings(export);
-    bool hidden = cfg->tls == TLS_REQUIRE && !hs->conn->tls;
-    enum access access = hidden ? ACCESS_NONE : access_check(&cfg->access, hs->conn);
+    enum access access = handshake_lacks_tls(hs, cfg) ? ACCESS_NONE
+                                                      : access_check(&cfg->access, hs->conn);
 
     export_config_unref(cfg);
     if (access == ACCESS_FULL && export->read_only) {
@@ -121,13 +124,24 @@ enum access handshake_access(Handshake *hs, Export *export)
     return access;
 }
 
+static void refused(Handshake *hs, Export *export)
+{
+    ExportConfig *cfg = export_settings(export);
+
+    log_msg(LOG_LEVEL_WARNING, export, hs->conn, "refused: %s",
+            handshake_lacks_tls(hs, cfg) ? "it needs TLS here" : "no rule allows this client");
+    export_config_unref(cfg);
+}
+
 Export *handshake_find_export(Handshake *hs, const void *name, size_t len)
 {
     Export *export = exports_find(hs->server, name, len);
 
-    if (export && handshake_access(hs, export) == ACCESS_NONE) {
-        log_msg(LOG_LEVEL_WARNING, export, hs->conn, "refused: no rule allows this client, or it "
-                "does not use TLS as it must");
+    if (!export) {
+        log_msg(LOG_LEVEL_WARNING, NULL, hs->conn, "refused: there is no export \"%.*s\"",
+                (int)len, (const char *)name);
+    } else if (handshake_access(hs, export) == ACCESS_NONE) {
+        refused(hs, export);
         export_unref(export);
         export = NULL;
     }

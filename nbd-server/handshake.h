@@ -86,7 +86,9 @@ bool option_get_string(OptionData *data, const uint8_t **bytes, uint32_t *len);
 
 /* The server serves nobody without TLS, and the client does not use it yet. */
 bool handshake_needs_tls(const Handshake *hs);
-/* What a client is told, to INFO and GO, of an export that it does not find. */
+/* The export is for clients with TLS, and this one has none. */
+bool handshake_lacks_tls(const Handshake *hs, const ExportConfig *cfg);
+/* What a client is told of an export that it does not find. */
 int coroutine_fn handshake_no_export(Handshake *hs);
 
 /* ---- the options ---- */

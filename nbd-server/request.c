@@ -77,7 +77,7 @@ int coroutine_fn request_get_data(Request *req, size_t size)
 /* 0, or -ENOTSUP, -errno.  Encrypting touches the memory, which unstable one does not bear. */
 static int coroutine_fn map_data(Request *req)
 {
-    int ret = blk_co_map_read(blk_of(req), (int64_t)req->offset, req->len, &req->map);
+    int ret = blk_co_map_read(blk_of(req), (int64_t)req->offset, (int64_t)req->len, &req->map);
 
     if (ret == 0 && req->client->conn.tls && !req->map.stable) {
         blk_unmap(&req->map);

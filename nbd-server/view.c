@@ -48,6 +48,11 @@ bool view_check(const ExportConfig *cfg, Error **errp)
         error_append_hint(errp, "What --load-snapshot shows can only be read.\n");
         return false;
     }
+    if (has_window(cfg) && cfg->bitmaps.n > 0) {
+        error_setg(errp, "--bitmap goes without --offset, --size and --partition");
+        error_append_hint(errp, "A bitmap speaks of the whole image.\n");
+        return false;
+    }
     return check_unit("offset", cfg->offset, errp) &&
            (cfg->size < 0 || check_unit("size", cfg->size, errp));
 }

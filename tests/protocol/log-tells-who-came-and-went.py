@@ -24,6 +24,6 @@ eq(sorted(log), sorted([
     'nbd-export: export "disk": client ADDR: connected',
     'nbd-export: export "disk": client ADDR: disconnected after T seconds: 3 requests, '
     '3072 bytes read, 65536 bytes written',
-    'nbd-export: warning: client ADDR: option INFO (6): there is no export of that name',
+    'nbd-export: warning: client ADDR: refused: there is no export "nonesuch"',
     'nbd-export: warning: client ADDR: closed in the handshake: unknown client flags 0x100001',
 ]), 'log')
