@@ -150,6 +150,17 @@ static bool set_persistent(Config *config, const char *value, Error **errp)
     return true;
 }
 
+static bool set_make_certs(Config *config, const char *value, Error **errp)
+{
+    if (!*value) {
+        error_setg(errp, "needs the name of a folder");
+        return false;
+    }
+    config->action = CONFIG_MAKE_CERTS;
+    config->make_certs = xstrdup(value);
+    return true;
+}
+
 static bool set_help(Config *config, const char *value, Error **errp)
 {
     (void)value;
@@ -206,6 +217,19 @@ static const struct key_choice aio_choices[] = {
     { "threads", AIO_THREADS },
     { "io_uring", AIO_IO_URING },
     { "native", AIO_NATIVE },
+    { NULL, 0 },
+};
+
+static const struct key_choice tls_choices[] = {
+    { "off", TLS_OFF },
+    { "on", TLS_ON },
+    { "require", TLS_REQUIRE },
+    { NULL, 0 },
+};
+
+static const struct key_choice export_tls_choices[] = {
+    { "on", TLS_ON },
+    { "require", TLS_REQUIRE },
     { NULL, 0 },
 };
 
@@ -276,6 +300,9 @@ const ConfigKey config_keys[] = {
     { "throttle", 0, "LIST", EXPORT(limits), .type = KEY_LIMITS,
       .help = "limit reads and writes: KEY=VALUE,KEY=VALUE,..." },
 
+    { "tls", 0, "CHOICE", IN_LIST(tls), .type = KEY_CHOICE, .choices = export_tls_choices,
+      .help = "whether clients of this export must use TLS" },
+
     /* Views. */
     { "snapshot", 's', NULL, EXPORT(snapshot), .type = KEY_SWITCH, .def = "off",
       .help = "what is written goes to a temporary file; the image stays as it is" },
@@ -299,6 +326,24 @@ const ConfigKey config_keys[] = {
       .max = THROTTLE_VALUE_MAX, .help = "a larger read or write counts as several" },
     { "group", 0, "NAME", LIMIT(throttle_group), .type = KEY_STRING, .min = 1, .max = 255,
       .help = "exports of one group share its limits" },
+
+    /* Encryption. */
+    { "tls", 0, "CHOICE", SERVER(tls), .type = KEY_CHOICE, .choices = tls_choices,
+      .help = "whether clients can or must use TLS; with certificates or keys, require" },
+    { "tls-certs", 0, "DIR", SERVER(tls_certs), .type = KEY_STRING, .min = 1, .max = PATH_MAX,
+      .help = "TLS with server-cert.pem, server-key.pem, ca-cert.pem and ca-crl.pem from here" },
+    { "tls-cert-file", 0, "FILE", SERVER(tls_cert_file), .type = KEY_STRING, .min = 1,
+      .max = PATH_MAX, .help = "certificate of the server, and those that lead to its authority" },
+    { "tls-key-file", 0, "FILE", SERVER(tls_key_file), .type = KEY_STRING, .min = 1,
+      .max = PATH_MAX, .help = "private key of the server's certificate" },
+    { "tls-ca-file", 0, "FILE", SERVER(tls_ca_file), .type = KEY_STRING, .min = 1,
+      .max = PATH_MAX, .help = "certificate of the authority that vouches for clients" },
+    { "tls-psk", 0, "FILE", SERVER(tls_psk), .type = KEY_STRING, .min = 1, .max = PATH_MAX,
+      .help = "TLS with pre-shared keys: a line a user, USER:KEY in hexadecimal" },
+    { "tls-verify-peer", 0, NULL, SERVER(tls_verify_peer), .type = KEY_SWITCH, .def = "off",
+      .help = "a client must show a certificate of our authority" },
+    { "make-certs", 0, "DIR", SPECIAL(set_make_certs),
+      .help = "make certificates for tests in DIR, tell how to use them, and exit" },
 
     /* How to work. */
     { "aio", 0, "ENGINE", SERVER(aio), .type = KEY_CHOICE, .choices = aio_choices,

@@ -215,6 +215,44 @@ static bool resolve_exports(Config *config, Error **errp)
     return true;
 }
 
+/* ---- TLS ---- */
+
+static bool has_credentials(const Config *config)
+{
+    return config->tls_certs || config->tls_cert_file || config->tls_key_file || config->tls_psk;
+}
+
+/* Who gives certificates or keys and says no more wants nobody to do without. */
+static bool resolve_tls(Config *config, Error **errp)
+{
+    const ExportConfig *export;
+
+    if (config->tls == TLS_UNSAID) {
+        config->tls = has_credentials(config) ? TLS_REQUIRE : TLS_OFF;
+    }
+    if (config->tls != TLS_OFF && !has_credentials(config)) {
+        error_setg(errp, "TLS needs certificates or keys");
+        error_append_hint(errp, "Give --tls-certs DIR or --tls-psk FILE; for a test, "
+                          "'nbd-export --make-certs DIR' makes certificates.\n");
+        return false;
+    }
+    if (config->tls_verify_peer && config->tls != TLS_OFF && !config->tls_certs &&
+        !config->tls_ca_file) {
+        error_setg(errp, "--tls-verify-peer needs the certificate of an authority");
+        error_append_hint(errp, "Give --tls-certs DIR with a ca-cert.pem, or --tls-ca-file.\n");
+        return false;
+    }
+    STAILQ_FOREACH(export, &config->exports, link) {
+        if (export->tls == TLS_REQUIRE && config->tls == TLS_OFF) {
+            error_setg(errp, "export \"%s\" is for clients with TLS, and there is no TLS",
+                       export->name);
+            error_append_hint(errp, "Give --tls=on and --tls-certs DIR or --tls-psk FILE.\n");
+            return false;
+        }
+    }
+    return true;
+}
+
 /* ---- listening addresses ---- */
 
 static void add_address(Config *config, const ListenAddress *from, unsigned port)
@@ -398,7 +436,8 @@ Config *config_parse(int argc, char **argv, Error **errp)
     config_set_defaults(config);
 
     if (!parse_words(config, &words, errp) ||
-        (config->action == CONFIG_RUN && !resolve_exports(config, errp))) {
+        (config->action == CONFIG_RUN &&
+         !(resolve_exports(config, errp) && resolve_tls(config, errp)))) {
         config_free(config);
         return NULL;
     }
@@ -443,6 +482,12 @@ void config_free(Config *config)
     free_addresses(&config->binds);
     free_addresses(&config->ports);
     clear_export(&config->defaults);
+    free(config->tls_certs);
+    free(config->tls_ca_file);
+    free(config->tls_cert_file);
+    free(config->tls_key_file);
+    free(config->tls_psk);
+    free(config->make_certs);
     free(config->pid_file);
     free(config->run);
     free(config->user);

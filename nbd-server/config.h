@@ -24,7 +24,9 @@ typedef struct ExportText {
     STAILQ_ENTRY(ExportText) link;
 } ExportText;
 
-enum config_action { CONFIG_RUN, CONFIG_HELP, CONFIG_VERSION };
+enum config_action { CONFIG_RUN, CONFIG_MAKE_CERTS, CONFIG_HELP, CONFIG_VERSION };
+
+enum tls_choice { TLS_UNSAID, TLS_OFF, TLS_ON, TLS_REQUIRE };
 
 struct Config {
     enum config_action action;
@@ -38,6 +40,12 @@ struct Config {
     unsigned keepalive;            /* seconds; 0: off */
     unsigned max_clients;          /* of all exports together */
     int64_t max_memory;            /* bytes held for all clients */
+    unsigned tls;                  /* enum tls_choice */
+    char *tls_certs;               /* folder of certificates; NULL: none */
+    char *tls_ca_file, *tls_cert_file, *tls_key_file;   /* instead of those in tls_certs, or NULL */
+    char *tls_psk;                 /* file of users and keys; NULL: none */
+    bool tls_verify_peer;          /* clients must have a certificate of the authority's */
+    char *make_certs;              /* CONFIG_MAKE_CERTS: the folder */
     char *pid_file;                /* NULL: none */
     int ready_fd;                  /* -1: none */
     bool fork;

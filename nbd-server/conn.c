@@ -20,6 +20,7 @@
 #include "data-pool.h"
 #include "liveness.h"
 #include "peer.h"
+#include "tls.h"
 
 /* A busy connection gives way to the others of its thread after so many recvs in a row ... */
 #define GREEDY_MAX 4
@@ -115,6 +116,11 @@ static bool may_go_on(const Client *c)
         return c->in_flight == 0;
     case WAIT_ROOM:
         return c->error || !is_full(c);
+    case WAIT_INPUT:
+        if (channel_has_input(&c->conn)) {
+            return true;
+        }
+        /* fall through */
     default:
         return c->error || c->timed_out || c->stopping;
     }
@@ -236,7 +242,7 @@ static ssize_t recv_once(Client *c, void *first, size_t first_len)
         c->drained = true;
         return n;
     }
-    c->drained = (size_t)n < asked;
+    c->drained = (size_t)n < asked && !channel_has_input(&c->conn);
     if (!first) {
         c->rx.end += (size_t)n;
         return n;
@@ -302,8 +308,8 @@ ssize_t coroutine_fn client_recv(Client *c, void *first, size_t first_len, size_
         if (!c->between_requests) {
             client_stalls(c);
         }
-        if (wait_first && c->stopping) {
-            client_kick(c);     /* only giving way: there may be nothing to come */
+        if (wait_first && (c->stopping || channel_has_input(&c->conn))) {
+            client_kick(c);     /* only giving way: the socket may have nothing for us */
         }
         client_wait(c, WAIT_INPUT);
         c->greedy = 0;
@@ -443,6 +449,33 @@ int coroutine_fn conn_write(Conn *conn, const struct iovec *iov, int niov)
         }
     }
     return 0;
+}
+
+int coroutine_fn conn_start_tls(Conn *conn, TlsCreds *creds)
+{
+    Client *c = client_of(conn);
+    bool output = false;
+    int ret;
+
+    /* What came in the clear behind the client's request anyone could have put there. */
+    if (rx_have(&c->rx) > 0) {
+        log_msg(LOG_LEVEL_WARNING, NULL, conn, "refused: it sent something in the clear after it "
+                "asked for TLS");
+        return -EPROTO;
+    }
+    conn->tls_session = tls_session_new(conn, creds);
+    if (!conn->tls_session) {
+        return -ENOMEM;
+    }
+    while ((ret = tls_session_handshake(conn->tls_session, &output)) == -EAGAIN) {
+        ret = check_alive(c);
+        if (ret < 0) {
+            return ret;
+        }
+        client_wait(c, output ? WAIT_OUTPUT : WAIT_INPUT);
+    }
+    c->drained = false;
+    return ret;
 }
 
 void conn_set_deadline(Conn *conn, int64_t deadline_ns)

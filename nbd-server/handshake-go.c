@@ -130,7 +130,7 @@ static int coroutine_fn info_or_go(Handshake *hs, bool go)
     }
     export = handshake_find_export(hs, req.name, req.name_len);
     if (!export) {
-        return handshake_error(hs, NBD_REP_ERR_UNKNOWN, "there is no export of that name");
+        return handshake_no_export(hs);
     }
     ret = tell_or_enter(hs, export, &req, go);
     export_unref(export);

@@ -77,7 +77,7 @@ static bool coroutine_fn parse(Handshake *hs, MetaRequest *req, int *ret)
     }
     req->export = handshake_find_export(hs, name, name_len);
     if (!req->export) {
-        *ret = handshake_error(hs, NBD_REP_ERR_UNKNOWN, "there is no export of that name");
+        *ret = handshake_no_export(hs);
         return false;
     }
     return true;

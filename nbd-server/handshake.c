@@ -18,6 +18,7 @@
 #include "common/byte-order.h"
 #include "common/nbd-protocol.h"
 #include "config.h"
+#include "tls.h"
 
 #define OUT_SEND_SIZE (32u << 10)    /* replies are sent at the latest when there are so many */
 #define ERROR_TEXT_MAX 512
@@ -26,7 +27,7 @@ static const char *option_name(uint32_t option);
 
 /* ---- sending ---- */
 
-static int coroutine_fn send_queued(Handshake *hs)
+int coroutine_fn handshake_flush(Handshake *hs)
 {
     struct iovec iov = { hs->out, hs->out_len };
 
@@ -48,7 +49,7 @@ int coroutine_fn handshake_send(Handshake *hs, const void *data, size_t len)
     }
     memcpy(hs->out + hs->out_len, data, len);
     hs->out_len += len;
-    return hs->out_len >= OUT_SEND_SIZE ? send_queued(hs) : 0;
+    return hs->out_len >= OUT_SEND_SIZE ? handshake_flush(hs) : 0;
 }
 
 int coroutine_fn handshake_reply(Handshake *hs, uint32_t type, const struct iovec *iov, int niov)
@@ -112,7 +113,8 @@ int handshake_violation(Handshake *hs, const char *fmt, ...)
 enum access handshake_access(Handshake *hs, Export *export)
 {
     ExportConfig *cfg = export_settings(export);
-    enum access access = access_check(&cfg->access, hs->conn);
+    bool hidden = cfg->tls == TLS_REQUIRE && !hs->conn->tls;
+    enum access access = hidden ? ACCESS_NONE : access_check(&cfg->access, hs->conn);
 
     export_config_unref(cfg);
     if (access == ACCESS_FULL && export->read_only) {
@@ -129,7 +131,8 @@ Export *handshake_find_export(Handshake *hs, const void *name, size_t len)
         log_msg(LOG_LEVEL_WARNING, NULL, hs->conn, "refused: there is no export \"%.*s\"",
                 (int)len, (const char *)name);
     } else if (handshake_access(hs, export) == ACCESS_NONE) {
-        log_msg(LOG_LEVEL_WARNING, export, hs->conn, "refused: no rule allows this client");
+        log_msg(LOG_LEVEL_WARNING, export, hs->conn, "refused: no rule allows this client, or it "
+                "does not use TLS as it must");
         export_unref(export);
         export = NULL;
     }
@@ -206,7 +209,7 @@ static int coroutine_fn handshake_abort(Handshake *hs)
 {
     /* The client may leave without waiting for our answer. */
     if (handshake_ack(hs) == 0) {
-        send_queued(hs);
+        handshake_flush(hs);
     }
     return -ESHUTDOWN;
 }
@@ -227,11 +230,6 @@ static int coroutine_fn handshake_extended_headers(Handshake *hs)
     hs->conn->structured = true;
     hs->conn->extended = true;
     return handshake_ack(hs);
-}
-
-static int coroutine_fn handshake_starttls(Handshake *hs)
-{
-    return handshake_error(hs, NBD_REP_ERR_UNSUP, "this server does not offer TLS");
 }
 
 /* ---- the table ---- */
@@ -308,6 +306,9 @@ static int coroutine_fn run_export_name(Handshake *hs)
     if (hs->len > NBD_MAX_STRING) {
         return handshake_violation(hs, "an export name of %" PRIu32 " bytes", hs->len);
     }
+    if (handshake_needs_tls(hs)) {
+        return handshake_violation(hs, "an export is asked for without TLS");
+    }
     if (hs->server->stopping) {
         return -ECANCELED;
     }
@@ -328,6 +329,10 @@ static int coroutine_fn run_option(Handshake *hs)
     if (!hs->fixed) {
         return handshake_violation(hs, "option %" PRIu32 " without NBD_FLAG_C_FIXED_NEWSTYLE",
                                    hs->option);
+    }
+    if (handshake_needs_tls(hs) && hs->option != NBD_OPT_STARTTLS &&
+        hs->option != NBD_OPT_ABORT) {
+        return refuse(hs, NBD_REP_ERR_TLS_REQD, "this server serves nobody without TLS");
     }
     if (hs->server->stopping && hs->option != NBD_OPT_ABORT) {
         return refuse(hs, NBD_REP_ERR_SHUTDOWN, "the server is shutting down");
@@ -353,9 +358,9 @@ static int coroutine_fn check_bounds(Handshake *hs)
     if (hs->n_options <= HANDSHAKE_MAX_OPTIONS && hs->n_bytes <= HANDSHAKE_MAX_BYTES) {
         return 0;
     }
-    if (hs->fixed && hs->option != NBD_OPT_EXPORT_NAME) {
+    if (hs->fixed && hs->option != NBD_OPT_EXPORT_NAME && !handshake_needs_tls(hs)) {
         handshake_error(hs, NBD_REP_ERR_TOO_BIG, "too much data or too many options");
-        send_queued(hs);
+        handshake_flush(hs);
     }
     return handshake_violation(hs, "too much: %u options, %" PRIu64 " bytes", hs->n_options,
                                hs->n_bytes);
@@ -383,7 +388,7 @@ static int coroutine_fn next_option(Handshake *hs)
     if (ret < 0) {
         return ret;
     }
-    sent = send_queued(hs);
+    sent = handshake_flush(hs);
     return sent < 0 ? sent : ret;
 }
 
@@ -398,7 +403,7 @@ static int coroutine_fn greet(Handshake *hs)
     store_be16(&greeting.flags, NBD_FLAG_FIXED_NEWSTYLE | NBD_FLAG_NO_ZEROES);
     ret = handshake_send(hs, &greeting, sizeof(greeting));
     if (ret == 0) {
-        ret = send_queued(hs);
+        ret = handshake_flush(hs);
     }
     if (ret == 0) {
         ret = conn_read(hs->conn, &flags, sizeof(flags));
@@ -437,7 +442,7 @@ static void log_end(Handshake *hs, int error)
 
 int coroutine_fn handshake_run(Conn *conn)
 {
-    Handshake hs = { .conn = conn, .server = conn->server };
+    Handshake hs = { .conn = conn, .server = conn->server, .tls = tls_creds_get(conn->server) };
     const int64_t timeout = (int64_t)conn->server->config->handshake_timeout * 1000000000;
     int ret;
 
@@ -447,6 +452,7 @@ int coroutine_fn handshake_run(Conn *conn)
         ret = next_option(&hs);
     }
     conn_set_deadline(conn, 0);
+    tls_creds_unref(hs.tls);
     free(hs.data);
     free(hs.out);
     export_unref(hs.meta_export);

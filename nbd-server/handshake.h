@@ -18,6 +18,7 @@
 typedef struct Handshake {
     Conn *conn;
     Server *server;
+    TlsCreds *tls;           /* what STARTTLS begins with; NULL: no TLS */
     bool fixed;              /* the client knows option replies */
     unsigned n_options;
     uint64_t n_bytes;
@@ -48,6 +49,8 @@ int coroutine_fn handshake_error(Handshake *hs, uint32_t type, const char *fmt, 
     __attribute__((format(printf, 3, 4)));
 /* Bytes that are no option reply. */
 int coroutine_fn handshake_send(Handshake *hs, const void *data, size_t len);
+/* Sends what is queued. */
+int coroutine_fn handshake_flush(Handshake *hs);
 /* Logs what the client did and returns what closes the connection. */
 int handshake_violation(Handshake *hs, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
@@ -79,12 +82,20 @@ bool option_get_u32(OptionData *data, uint32_t *value);
 /* A length of 32 bits and as many bytes; *bytes points into the option's data. */
 bool option_get_string(OptionData *data, const uint8_t **bytes, uint32_t *len);
 
+/* ---- handshake-tls.c ---- */
+
+/* The server serves nobody without TLS, and the client does not use it yet. */
+bool handshake_needs_tls(const Handshake *hs);
+/* What a client is told, to INFO and GO, of an export that it does not find. */
+int coroutine_fn handshake_no_export(Handshake *hs);
+
 /* ---- the options ---- */
 
 HandshakeFunc handshake_export_name;         /* handshake-export-name.c */
 HandshakeFunc handshake_list;                /* handshake-list.c */
 HandshakeFunc handshake_info;                /* handshake-go.c */
 HandshakeFunc handshake_go;
+HandshakeFunc handshake_starttls;            /* handshake-tls.c */
 HandshakeFunc handshake_list_meta_context;   /* handshake-meta.c */
 HandshakeFunc handshake_set_meta_context;
 

@@ -37,6 +37,7 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/handshake-list.c \
 	nbd-server/handshake-meta.c \
 	nbd-server/handshake.c \
+	nbd-server/handshake-tls.c \
 	nbd-server/handshake.h \
 	nbd-server/inetd.c \
 	nbd-server/iothread.c \
@@ -62,7 +63,6 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/server.h \
 	nbd-server/systemd.c \
 	nbd-server/systemd.h \
-	nbd-server/tls-none.c \
 	nbd-server/tls.h \
 	nbd-server/uri.c \
 	nbd-server/uri.h \
@@ -70,6 +70,18 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/view.c \
 	nbd-server/view.h
 nbd_server_nbd_export_LDADD = libblkbackend.la $(JANSSON_LIBS) $(BLKID_LIBS)
+
+if HAVE_GNUTLS
+nbd_server_nbd_export_SOURCES += \
+	nbd-server/tls-certs.c \
+	nbd-server/tls-creds.c \
+	nbd-server/tls-int.h \
+	nbd-server/tls-psk.c \
+	nbd-server/tls-session.c
+nbd_server_nbd_export_LDADD += $(GNUTLS_LIBS)
+else
+nbd_server_nbd_export_SOURCES += nbd-server/tls-none.c
+endif
 
 # The same program to run from the build folder: a plain executable that finds the library there,
 # where libtool puts a shell script in front of the one that is to be installed.

@@ -19,6 +19,7 @@
 #include "common/cleanup.h"
 #include "daemon.h"
 #include "systemd.h"
+#include "tls.h"
 
 /* A client that is cut off at the drain timeout still gets this long for its requests to the
  * images; then the storage hangs, and waiting for it would never end. */
@@ -205,7 +206,8 @@ static bool start(const Config *config, Error **errp)
     }
     server.press_timer = aio_timer_new(qemu_get_aio_context(), QEMU_CLOCK_REALTIME, SCALE_NS,
                                        press, NULL);
-    if (!open_exports(config, errp) || !iothreads_start(&server, errp)) {
+    if (!tls_reload(&server, errp) || !open_exports(config, errp) ||
+        !iothreads_start(&server, errp)) {
         return false;
     }
     if (config->inetd) {
@@ -243,6 +245,7 @@ static int serve(const Config *config)
     iothreads_stop(&server);
     timer_free(server.press_timer);
     server.press_timer = NULL;
+    tls_stop(&server);
     daemon_remove_pid_file(config);
     run_remove_folder(&server);
     log_close();
@@ -264,6 +267,11 @@ int main(int argc, char **argv)
     blkbackend_set_log_fn(log_library_message, NULL);
     if (config->action == CONFIG_HELP) {
         config_print_help();
+    } else if (config->action == CONFIG_MAKE_CERTS) {
+        if (!tls_make_certs(config->make_certs, &err)) {
+            log_error_free(err);
+            status = EXIT_FAILURE;
+        }
     } else if (config->action == CONFIG_VERSION) {
         printf("nbd-export %s\n", PACKAGE_VERSION);
     } else if (!log_open((enum log_target)config->log,

@@ -14,6 +14,8 @@
 #include "data-pool.h"
 
 #define SEND_IOV_MAX 256
+/* Encrypting takes time: the others of the thread get their turn after so many bytes. */
+#define TLS_TURN_MAX (1u << 20)
 
 /* ---- on the wire ---- */
 
@@ -366,6 +368,8 @@ static void send_failed(Client *c, int error)
 
 void reply_flush(Client *c)
 {
+    size_t turn = 0;
+
     if (c->tx_busy || c->tx_blocked) {
         return;
     }
@@ -379,6 +383,8 @@ void reply_flush(Client *c)
             if (STAILQ_EMPTY(&c->replies)) {
                 c->stalled_ns = 0;
             }
+            turn += (size_t)n;
+            c->tx_blocked = c->conn.tls && turn >= TLS_TURN_MAX;
         } else {
             send_failed(c, (int)n);
         }

@@ -74,6 +74,18 @@ int coroutine_fn request_get_data(Request *req, size_t size)
 
 /* ---- READ ---- */
 
+/* 0, or -ENOTSUP, -errno.  Encrypting touches the memory, which unstable one does not bear. */
+static int coroutine_fn map_data(Request *req)
+{
+    int ret = blk_co_map_read(blk_of(req), (int64_t)req->offset, req->len, &req->map);
+
+    if (ret == 0 && req->client->conn.tls && !req->map.stable) {
+        blk_unmap(&req->map);
+        ret = -ENOTSUP;
+    }
+    return ret;
+}
+
 /* Makes the request's bytes available at *data: lent by the medium, or not read yet. */
 static int coroutine_fn open_data(Request *req, const uint8_t **data)
 {
@@ -83,7 +95,7 @@ static int coroutine_fn open_data(Request *req, const uint8_t **data)
     if (c->skip_mapping > 0) {
         c->skip_mapping--;
     } else {
-        ret = blk_co_map_read(blk_of(req), (int64_t)req->offset, (int64_t)req->len, &req->map);
+        ret = map_data(req);
         if (ret == 0) {
             c->mapping_pause = 0;
             req->mapped = true;

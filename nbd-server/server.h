@@ -34,6 +34,8 @@ typedef struct Request Request;
 typedef struct MetaContext MetaContext;
 typedef struct Config Config;
 typedef struct ExportConfig ExportConfig;
+typedef struct TlsCreds TlsCreds;
+typedef struct TlsSession TlsSession;
 
 /* ---- log.c: the only place that prints ---- */
 
@@ -106,6 +108,7 @@ struct ExportConfig {
     char *format;             /* NULL: probe */
     bool image_opts;
     bool read_only;
+    unsigned tls;             /* enum tls_choice: TLS_REQUIRE: served under TLS only */
     unsigned max_clients;     /* --shared: 0 = no limit */
     unsigned cache, discard;  /* as given; open_flags says what they mean */
     int open_flags;           /* BDRV_O_* from cache, aio, discard, read-only */
@@ -211,6 +214,7 @@ struct Conn {
     struct ucred cred;              /* [const] ... the process that connected */
     char peer[96];                  /* [const] printable: "127.0.0.1:4711", "unix pid 12 uid 0" */
     Export *export;                 /* [conn] set by the handshake: a reference and a place */
+    TlsSession *tls_session;        /* [conn] channel.c's; NULL: plain */
     bool tls;                       /* [conn] what goes over the socket is encrypted */
     const char *tls_name;           /* [conn] whom TLS has authenticated: the certificate's common
                                      * name or the user of a pre-shared key; or NULL */
@@ -231,6 +235,10 @@ struct Conn {
 int coroutine_fn conn_read(Conn *conn, void *buf, size_t len);
 int coroutine_fn conn_drop(Conn *conn, size_t len);           /* read and forget */
 int coroutine_fn conn_write(Conn *conn, const struct iovec *iov, int niov);
+
+/* The TLS handshake, after which all goes through TLS.  0, -EPROTO: why it failed is logged, or as
+ * conn_read(). */
+int coroutine_fn conn_start_tls(Conn *conn, TlsCreds *creds);
 
 /*
  * Reads and writes fail with -ETIMEDOUT once qemu_clock_get_ns(QEMU_CLOCK_REALTIME)
@@ -316,6 +324,7 @@ struct Server {
     atomic_bool stopping;                 /* [atomic] SIGTERM was seen: requests get ESHUTDOWN */
     _Atomic int64_t memory;               /* [atomic] bytes held for all clients */
     int64_t max_memory;                   /* [const] */
+    TlsCreds *tls;                        /* [any] by tls_creds_get(); NULL: no TLS */
     QEMUTimer *press_timer;               /* [main] pending: clients wait for memory; or NULL */
 };
 

@@ -168,6 +168,7 @@ protocol_tests = \
 	tests/protocol/costly-requests-leave-others-their-turn.py \
 	tests/protocol/df-without-structured-is-einval.py \
 	tests/protocol/disc-answers-what-is-in-flight.py \
+	tests/protocol/eshutdown-has-a-text.py \
 	tests/protocol/export-name-124-zeroes.py \
 	tests/protocol/export-name-unknown-closes.py \
 	tests/protocol/extended-headers-are-negotiated.py \
@@ -214,6 +215,7 @@ protocol_tests = \
 	tests/protocol/meta-context-set.py \
 	tests/protocol/meta-context-set-replaces.py \
 	tests/protocol/meta-context-unknown-export.py \
+	tests/protocol/meta-contexts-at-once.py \
 	tests/protocol/multi-conn-is-coherent.py \
 	tests/protocol/option-bad-magic-closes-alone.py \
 	tests/protocol/option-flood-is-bounded.py \
@@ -266,6 +268,7 @@ protocol_tests = \
 # nbd-export and real clients.
 server_tests = \
 	tests/server/announces-uris.py \
+	tests/server/bitmap-must-not-change.sh \
 	tests/server/cache-modes.sh \
 	tests/server/cache-none-copies-exactly.sh \
 	tests/server/exit-with-last-client.sh \
@@ -289,6 +292,7 @@ server_tests = \
 	tests/server/locks-against-qemu.sh \
 	tests/server/log-to-syslog-and-journal.sh \
 	tests/server/max-clients.sh \
+	tests/server/meta-contexts-as-qemu-nbd.sh \
 	tests/server/nbd-client-list.sh \
 	tests/server/nbd-driver-errors.sh \
 	tests/server/nbd-driver-reconnects.sh \
