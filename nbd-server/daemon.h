@@ -48,6 +48,6 @@ void run_remove_folder(Server *server);
 /* Tells on standard output where the exports are: people how to use them, programs in JSON. */
 void announce(Server *server);
 /* The first URI of an export; NULL: there is none.  The caller frees it. */
-char *announce_uri(Server *server, const char *export);
+char *announce_uri(Server *server, Export *export);
 
 #endif
