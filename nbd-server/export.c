@@ -130,6 +130,7 @@ Export *export_new(ExportConfig *cfg, Error **errp)
 
     atomic_init(&export->refs, 1);
     pthread_mutex_init(&export->lock, NULL);
+    TAILQ_INIT(&export->conns);
     export->cfg = export_config_ref(cfg);
     export->name = xstrdup(cfg->name);
     export->read_only = cfg->read_only;

@@ -18,6 +18,7 @@
 #include "common/byte-order.h"
 #include "common/nbd-protocol.h"
 #include "config.h"
+#include "succession.h"
 #include "tls.h"
 
 #define OUT_SEND_SIZE (32u << 10)    /* replies are sent at the latest when there are so many */
@@ -113,14 +114,23 @@ int handshake_violation(Handshake *hs, const char *fmt, ...)
 enum access handshake_access(Handshake *hs, Export *export)
 {
     ExportConfig *cfg = export_settings(export);
-    bool hidden = cfg->tls == TLS_REQUIRE && !hs->conn->tls;
-    enum access access = hidden ? ACCESS_NONE : access_check(&cfg->access, hs->conn);
+    enum access access = handshake_lacks_tls(hs, cfg) ? ACCESS_NONE
+                                                      : access_check(&cfg->access, hs->conn);
 
     export_config_unref(cfg);
     if (access == ACCESS_FULL && export->read_only) {
         access = ACCESS_READ_ONLY;
     }
     return access;
+}
+
+static void refused(Handshake *hs, Export *export)
+{
+    ExportConfig *cfg = export_settings(export);
+
+    log_msg(LOG_LEVEL_WARNING, export, hs->conn, "refused: %s",
+            handshake_lacks_tls(hs, cfg) ? "it needs TLS here" : "no rule allows this client");
+    export_config_unref(cfg);
 }
 
 Export *handshake_find_export(Handshake *hs, const void *name, size_t len)
@@ -131,8 +141,7 @@ Export *handshake_find_export(Handshake *hs, const void *name, size_t len)
         log_msg(LOG_LEVEL_WARNING, NULL, hs->conn, "refused: there is no export \"%.*s\"",
                 (int)len, (const char *)name);
     } else if (handshake_access(hs, export) == ACCESS_NONE) {
-        log_msg(LOG_LEVEL_WARNING, export, hs->conn, "refused: no rule allows this client, or it "
-                "does not use TLS as it must");
+        refused(hs, export);
         export_unref(export);
         export = NULL;
     }
@@ -151,14 +160,30 @@ uint16_t handshake_flags(Handshake *hs, Export *export)
            (conn->extended && contexts ? NBD_FLAG_BLOCK_STATUS_PAYLOAD : 0);
 }
 
-bool handshake_enter(Handshake *hs, Export *export)
+/* A place in the export may be kept by a connection that its client has lost. */
+static bool coroutine_fn take_place(Conn *conn, Export *export)
+{
+    return export_enter(export) ||
+           (!export->removed && succession_settle(conn, export, true) && export_enter(export));
+}
+
+bool coroutine_fn handshake_enter(Handshake *hs, Export *export, const char **reason)
 {
     Conn *conn = hs->conn;
 
-    if (!export_enter(export)) {
+    if (!take_place(conn, export)) {
+        *reason = "the export has as many clients as it may have";
         return false;
     }
     conn->export = export_ref(export);
+    succession_join(conn);
+    if (!succession_settle(conn, export, false)) {
+        succession_leave(conn);
+        export_unref(conn->export);
+        conn->export = NULL;
+        *reason = "writes of this client's older connections are still under way: try again";
+        return false;
+    }
     conn->read_only = handshake_access(hs, export) != ACCESS_FULL;
     /* Contexts selected for another export do not count: "NBD_OPT_SET_META_CONTEXT". */
     conn->contexts = hs->meta_export == export ? hs->meta_contexts : 0;

@@ -449,6 +449,20 @@ static bool open_all(Server *server, bool *exposed, Error **errp)
     return !STAILQ_EMPTY(&server->listeners) || listen_tcp(server, &by_default, exposed, errp);
 }
 
+/* Some export is served in the clear, and to everybody. */
+static bool serves_strangers(const Config *config)
+{
+    const ExportConfig *export;
+
+    STAILQ_FOREACH(export, &config->exports, link) {
+        if (config->tls != TLS_REQUIRE && export->tls != TLS_REQUIRE &&
+            !access_rules_guard_network(&export->access)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool listen_start(Server *server, Error **errp)
 {
     bool exposed = false;
@@ -459,9 +473,10 @@ bool listen_start(Server *server, Error **errp)
         listen_stop(server);
         return false;
     }
-    if (exposed) {
+    if (exposed && serves_strangers(server->config)) {
         log_msg(LOG_LEVEL_WARNING, NULL, NULL, "whoever reaches this machine over the network can "
-                "use the exports: to prevent that, --bind 127.0.0.1 or --socket PATH");
+                "use the exports, in the clear: to prevent that, --tls-certs DIR or --tls-psk FILE, "
+                "--allow net:ADDRESS/BITS, --bind 127.0.0.1 or --socket PATH");
     }
     watch_all(server, accept_ready);
     return true;

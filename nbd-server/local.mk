@@ -61,6 +61,8 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/rx-buffer.c \
 	nbd-server/rx-buffer.h \
 	nbd-server/server.h \
+	nbd-server/succession.c \
+	nbd-server/succession.h \
 	nbd-server/systemd.c \
 	nbd-server/systemd.h \
 	nbd-server/tls.h \

@@ -148,6 +148,7 @@ struct Export {
     unsigned n_contexts;            /* [const] */
     QEMUTimer *deadline;            /* [main] cuts off who stays after a hard removal; or NULL */
     atomic_uint clients;            /* [atomic] */
+    TAILQ_HEAD(, Conn) conns;       /* [lock] in the order they came */
     TAILQ_ENTRY(Export) link;       /* [exports_lock] until it is closed */
 };
 
@@ -224,6 +225,7 @@ struct Conn {
     bool read_only;                 /* [conn] this client may only read `export` */
     uint32_t contexts;              /* [conn] meta contexts selected for `export`: a set */
     TAILQ_ENTRY(Conn) link;         /* [conn's thread's list] */
+    TAILQ_ENTRY(Conn) export_link;  /* [export's lock] */
     /* the rest (receive buffer, reply queue, counters) is conn.c's: conn-int.h */
 };
 
