@@ -258,6 +258,7 @@ int main(int argc, char **argv)
     Config *config;
     int status = EXIT_SUCCESS;
 
+    daemon_fill_standard_fds();
     server.passed_fds = systemd_listen_fds(&err);
     config = err ? NULL : config_parse(argc, argv, &err);
     if (!config) {
