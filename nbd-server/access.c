@@ -262,6 +262,26 @@ void access_rules_inherit(AccessRules *to, const AccessRules *from)
     }
 }
 
+static bool rule_equal(const AccessRule *a, const AccessRule *b)
+{
+    return a->kind == b->kind && a->read_only == b->read_only && a->prefix == b->prefix &&
+           a->id == b->id && a->address.len == b->address.len &&
+           memcmp(a->address.bytes, b->address.bytes, a->address.len) == 0;
+}
+
+bool access_rules_equal(const AccessRules *a, const AccessRules *b)
+{
+    if (a->n != b->n) {
+        return false;
+    }
+    for (size_t i = 0; i < a->n; i++) {
+        if (!rule_equal(&a->rules[i], &b->rules[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void access_rules_clear(AccessRules *rules)
 {
     free(rules->rules);

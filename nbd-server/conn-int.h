@@ -28,6 +28,7 @@ enum client_wait {
     WAIT_INPUT,       /* bytes from the client */
     WAIT_OUTPUT,      /* room in the socket, for the handshake's writes */
     WAIT_ROOM,        /* fewer requests in flight */
+    WAIT_MAIN,        /* the main thread, which alone ends this wait */
     WAIT_MEMORY,      /* the budget; the only wait that budget_grant() ends */
     WAIT_QUIET,       /* no request in flight, no reply unsent */
     WAIT_ELDERS,      /* older connections of its client: succession.c */

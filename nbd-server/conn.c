@@ -111,6 +111,7 @@ static bool may_go_on(const Client *c)
 {
     switch (c->wait) {
     case WAIT_NONE:
+    case WAIT_MAIN:
     case WAIT_MEMORY:
         return false;
     case WAIT_QUIET:
@@ -460,6 +461,39 @@ int coroutine_fn conn_write(Conn *conn, const struct iovec *iov, int niov)
         }
     }
     return 0;
+}
+
+/* A call on its way to the main thread. */
+typedef struct {
+    Job job;
+    Client *client;
+    void (*func)(void *opaque);
+    void *opaque;
+} MainCall;
+
+static void run_main_call(void *opaque)
+{
+    const MainCall *call = opaque;
+    Client *c = call->client;
+
+    call->func(call->opaque);
+    aio_co_schedule(c->conn.ctx, c->co);     /* call is gone when it runs */
+}
+
+static void start_main_call(void *opaque)
+{
+    MainCall *call = opaque;
+
+    jobs_run(&call->client->conn.server->jobs, &call->job);
+}
+
+void coroutine_fn conn_call_main(Conn *conn, void (*func)(void *opaque), void *opaque)
+{
+    MainCall call = { .client = client_of(conn), .func = func, .opaque = opaque };
+
+    call.job = (Job){ .func = run_main_call, .opaque = &call };
+    aio_bh_schedule_oneshot(qemu_get_aio_context(), start_main_call, &call);
+    client_wait(call.client, WAIT_MAIN);
 }
 
 int coroutine_fn conn_start_tls(Conn *conn, TlsCreds *creds)

@@ -32,7 +32,8 @@ bool tls_is_required(const TlsCreds *creds);
 /* Takes a reference to creds; NULL: no memory. */
 TlsSession *tls_session_new(Conn *conn, TlsCreds *creds);
 /* One step of the handshake.  0: done, conn->tls and tls_name are set; -EAGAIN: again when there is
- * input, or, with *output, room; -EPROTO: failed, and why is logged; -errno: the connection is lost. */
+ * input, or, with *output, room; -EPROTO: failed, and why is logged; -errno: the connection is
+ * lost. */
 int tls_session_handshake(TlsSession *s, bool *output);
 /* As channel_recv() and channel_send(). */
 ssize_t tls_session_recv(TlsSession *s, const struct iovec *iov, unsigned niov);
