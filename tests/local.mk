@@ -286,6 +286,7 @@ server_tests = \
 	tests/server/bitmap-must-not-change.sh \
 	tests/server/cache-modes.sh \
 	tests/server/cache-none-copies-exactly.sh \
+	tests/server/closed-output-spares-the-image.sh \
 	tests/server/exit-with-last-client.sh \
 	tests/server/export-key-errors.sh \
 	tests/server/exports-by-name.sh \
@@ -461,6 +462,7 @@ distclean-local: clean-guest
 # The source itself, and what `make install` makes of it.
 code_tests = \
 	tests/code/arrows.sh \
+	tests/code/compared-commands-work.py \
 	tests/code/examples-installed.sh \
 	tests/code/exported-symbols.sh \
 	tests/code/headers.sh \
