@@ -3,7 +3,8 @@
 
 bin_PROGRAMS += nbd-server/nbd-export
 
-nbd_server_nbd_export_SOURCES = \
+# What serves a client, once it has a socket: the fuzz targets are made of it, too.
+nbd_core_sources = \
 	common/byte-order.h \
 	common/cleanup.h \
 	common/human-size.c \
@@ -25,8 +26,6 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/config.h \
 	nbd-server/conn-int.h \
 	nbd-server/conn.c \
-	nbd-server/daemon.c \
-	nbd-server/daemon.h \
 	nbd-server/data-pool.c \
 	nbd-server/data-pool.h \
 	nbd-server/export.c \
@@ -38,14 +37,11 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/handshake.c \
 	nbd-server/handshake-tls.c \
 	nbd-server/handshake.h \
-	nbd-server/iothread.c \
-	nbd-server/listen.c \
 	nbd-server/liveness.c \
 	nbd-server/liveness.h \
 	nbd-server/log-int.h \
 	nbd-server/log-output.c \
 	nbd-server/log.c \
-	nbd-server/main.c \
 	nbd-server/peer.c \
 	nbd-server/peer.h \
 	nbd-server/meta-context.c \
@@ -58,19 +54,27 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/rx-buffer.h \
 	nbd-server/server.h \
 	nbd-server/tls.h
-nbd_server_nbd_export_LDADD = libblkbackend.la $(JANSSON_LIBS)
+nbd_core_libs = $(JANSSON_LIBS)
 
 if HAVE_GNUTLS
-nbd_server_nbd_export_SOURCES += \
+nbd_core_sources += \
 	nbd-server/tls-certs.c \
 	nbd-server/tls-creds.c \
 	nbd-server/tls-int.h \
 	nbd-server/tls-psk.c \
 	nbd-server/tls-session.c
-nbd_server_nbd_export_LDADD += $(GNUTLS_LIBS)
+nbd_core_libs += $(GNUTLS_LIBS)
 else
-nbd_server_nbd_export_SOURCES += nbd-server/tls-none.c
+nbd_core_sources += nbd-server/tls-none.c
 endif
+
+nbd_server_nbd_export_SOURCES = $(nbd_core_sources) \
+	nbd-server/daemon.c \
+	nbd-server/daemon.h \
+	nbd-server/iothread.c \
+	nbd-server/listen.c \
+	nbd-server/main.c
+nbd_server_nbd_export_LDADD = libblkbackend.la $(nbd_core_libs)
 
 # The same program to run from the build folder: a plain executable that finds the library there,
 # where libtool puts a shell script in front of the one that is to be installed.
