@@ -21,7 +21,20 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/budget.h \
 	nbd-server/channel.c \
 	nbd-server/channel.h \
+	nbd-server/check-config.c \
+	nbd-server/check-config.h \
+	nbd-server/config-address.c \
+	nbd-server/config-authfile.c \
+	nbd-server/config-check.c \
+	nbd-server/config-diff.c \
+	nbd-server/config-export.c \
+	nbd-server/config-find.c \
+	nbd-server/config-help.c \
 	nbd-server/config-keys.c \
+	nbd-server/config-sections.c \
+	nbd-server/config-set.c \
+	nbd-server/config-text.c \
+	nbd-server/config-text.h \
 	nbd-server/config.c \
 	nbd-server/config.h \
 	nbd-server/conn-int.h \
@@ -30,6 +43,8 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/daemon.h \
 	nbd-server/data-pool.c \
 	nbd-server/data-pool.h \
+	nbd-server/export-dir.c \
+	nbd-server/export-dir.h \
 	nbd-server/export.c \
 	nbd-server/exports.c \
 	nbd-server/handshake-export-name.c \
@@ -41,6 +56,8 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/handshake.h \
 	nbd-server/inetd.c \
 	nbd-server/iothread.c \
+	nbd-server/jobs.c \
+	nbd-server/jobs.h \
 	nbd-server/listen.c \
 	nbd-server/liveness.c \
 	nbd-server/liveness.h \
@@ -53,7 +70,11 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/peer.h \
 	nbd-server/meta-context.c \
 	nbd-server/meta-context.h \
+	nbd-server/probation.c \
+	nbd-server/probation.h \
 	nbd-server/receive.c \
+	nbd-server/reload.c \
+	nbd-server/reload.h \
 	nbd-server/reply.c \
 	nbd-server/request.c \
 	nbd-server/rotational.c \
