@@ -20,7 +20,8 @@ dist_man3_MANS = \
 	docs/blk_throttle.3 \
 	docs/libblkbackend.3
 dist_man5_MANS = docs/nbd-export.conf.5
-EXTRA_DIST += docs/blkdebug.md docs/contract.md docs/mounting.md docs/nbd.md docs/qcow2.md \
+EXTRA_DIST += docs/blkdebug.md docs/compared.md docs/contract.md docs/mounting.md docs/nbd.md \
+	docs/qcow2.md \
 	$(dist_man1_MANS:.1=.pod) $(dist_man3_MANS:.3=.pod) $(dist_man5_MANS:.5=.pod)
 
 make_page = $(MKDIR_P) $(@D) && page=$$(basename $@) && \

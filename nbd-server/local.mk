@@ -70,6 +70,8 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/peer.h \
 	nbd-server/meta-context.c \
 	nbd-server/meta-context.h \
+	nbd-server/probation.c \
+	nbd-server/probation.h \
 	nbd-server/receive.c \
 	nbd-server/reload.c \
 	nbd-server/reload.h \

@@ -295,6 +295,7 @@ int main(int argc, char **argv)
     Config *config;
     int status = EXIT_SUCCESS;
 
+    daemon_fill_standard_fds();
     server.passed_fds = systemd_listen_fds(&err);
     if (err) {
         config_errors_add(&errors, err);

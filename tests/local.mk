@@ -223,6 +223,7 @@ protocol_tests = \
 	tests/protocol/meta-context-unknown-export.py \
 	tests/protocol/meta-contexts-at-once.py \
 	tests/protocol/multi-conn-is-coherent.py \
+	tests/protocol/old-writes-do-not-come-back.py \
 	tests/protocol/option-bad-magic-closes-alone.py \
 	tests/protocol/option-flood-is-bounded.py \
 	tests/protocol/option-huge-length.py \
@@ -291,6 +292,7 @@ server_tests = \
 	tests/server/bitmap-must-not-change.sh \
 	tests/server/cache-modes.sh \
 	tests/server/cache-none-copies-exactly.sh \
+	tests/server/closed-output-spares-the-image.sh \
 	tests/server/completion-knows-the-settings.sh \
 	tests/server/config-errors-name-file-and-line.sh \
 	tests/server/config-file-with-nbd-server-keys.sh \
@@ -309,6 +311,7 @@ server_tests = \
 	tests/server/help-and-version.sh \
 	tests/server/inetd.py \
 	tests/server/keepalive.sh \
+	tests/server/late-writes-are-dropped.py \
 	tests/server/libnbd-async.sh \
 	tests/server/live-socket-is-refused.sh \
 	tests/server/locked-folder.sh \
@@ -353,6 +356,7 @@ server_tests = \
 	tests/server/tls-refuses-wrong-credentials.sh \
 	tests/server/two-servers-one-image.sh \
 	tests/server/user-and-group.sh \
+	tests/server/vanished-client-is-found-out.py \
 	tests/server/view-partition.sh \
 	tests/server/view-snapshots.sh \
 	tests/server/view-window.sh
@@ -467,6 +471,7 @@ distclean-local: clean-guest
 # The source itself, and what `make install` makes of it.
 code_tests = \
 	tests/code/arrows.sh \
+	tests/code/compared-commands-work.py \
 	tests/code/examples-installed.sh \
 	tests/code/exported-symbols.sh \
 	tests/code/headers.sh \
@@ -538,6 +543,7 @@ EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_test
 	tests/server/qcow2-common.sh \
 	tests/server/qcow2damage.py \
 	tests/server/tls-common.sh \
+	tests/server/twohosts.py \
 	tests/tools/common.sh \
 	tests/tools/imageactions.py \
 	tests/tools/img-side-by-side.sh \
