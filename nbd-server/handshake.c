@@ -499,6 +499,8 @@ int coroutine_fn handshake_run(Conn *conn)
         return ret;
     }
     atomic_store(&conn->server->served, true);
-    log_msg(LOG_LEVEL_NOTICE, conn->export, conn, "connected");
+    log_msg(LOG_LEVEL_NOTICE, conn->export, conn, "connected%s%s%s%s", conn->tls ? ", TLS" : "",
+            conn->tls_name ? " as " : "", conn->tls_name ? conn->tls_name : "",
+            conn->read_only && !conn->export->read_only ? ", may only read" : "");
     return 0;
 }
