@@ -13,6 +13,22 @@ static bool has_credentials(const Config *config)
     return config->tls_certs || config->tls_cert_file || config->tls_key_file || config->tls_psk;
 }
 
+/* A rule that can name nobody is a mistake. */
+static bool check_rules(const Config *config, const ExportConfig *export, Error **errp)
+{
+    bool tls = config->tls != TLS_OFF;
+    const char *kind = access_rules_unmet(&export->access, tls && config->tls_verify_peer,
+                                          tls && config->tls_psk);
+
+    if (kind) {
+        error_setg(errp, "export \"%s\" has a rule %s:NAME, and clients show nothing of that kind",
+                   export->name, kind);
+        error_append_hint(errp, "For certificates give --tls-certs DIR and --tls-verify-peer, for "
+                          "keys --tls-psk FILE.\n");
+    }
+    return !kind;
+}
+
 /* Who gives certificates or keys and says no more wants nobody to do without. */
 bool config_resolve_tls(Config *config, Error **errp)
 {
@@ -38,6 +54,9 @@ bool config_resolve_tls(Config *config, Error **errp)
         return false;
     }
     STAILQ_FOREACH(export, &config->exports, link) {
+        if (!check_rules(config, export, errp)) {
+            return false;
+        }
         if (export->tls == TLS_REQUIRE && config->tls == TLS_OFF) {
             error_setg(errp, "export \"%s\" is for clients with TLS, and there is no TLS",
                        export->name);

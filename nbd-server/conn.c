@@ -20,6 +20,7 @@
 #include "data-pool.h"
 #include "liveness.h"
 #include "peer.h"
+#include "probation.h"
 #include "succession.h"
 #include "tls.h"
 
@@ -285,13 +286,16 @@ static bool all_said(Client *c)
 
 static void coroutine_fn wait_for_input(Client *c)
 {
-    if (c->between_requests) {
-        client_add_busy(c, -1);
-        client_wait(c, WAIT_INPUT);
-        client_add_busy(c, 1);
-    } else {
+    bool idle = c->between_requests && !channel_has_input(&c->conn);
+
+    if (!c->between_requests) {
         client_stalls(c);
-        client_wait(c, WAIT_INPUT);
+    }
+    client_add_busy(c, idle ? -1 : 0);
+    client_wait(c, WAIT_INPUT);
+    if (idle) {
+        client_add_busy(c, 1);
+        probation_begin(c);
     }
 }
 
@@ -575,6 +579,7 @@ static void coroutine_fn conn_run(void *opaque)
         c->transmitting = true;
         transmission_run(conn);
     }
+    probation_end(c);
     reply_flush(c);
     while (c->in_flight > 0) {
         client_wait(c, WAIT_QUIET);
@@ -624,6 +629,7 @@ Conn *conn_new(Server *server, IoThread *thread, AioContext *ctx, int fd,
     peer_identify(&c->conn);
     STAILQ_INIT(&c->replies);
     TAILQ_INIT(&c->writes);
+    STAILQ_INIT(&c->held);
     LIST_INIT(&c->elders);
     c->bh = aio_bh_new(ctx, client_bh, c);
     c->timer = aio_timer_new(ctx, QEMU_CLOCK_REALTIME, SCALE_NS, on_timer, c);

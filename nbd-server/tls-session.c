@@ -238,6 +238,11 @@ bool tls_peer_has_name(const Conn *conn, const char *name)
     return s->name && strcmp(s->name, name) == 0;
 }
 
+bool tls_peer_has_key(const Conn *conn, const char *name)
+{
+    return conn->tls && !conn->tls_session->cert && tls_peer_has_name(conn, name);
+}
+
 /* The certificate that was verified in the handshake; false for lack of memory. */
 static bool take_certificate(TlsSession *s)
 {

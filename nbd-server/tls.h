@@ -48,6 +48,8 @@ void tls_session_free(TlsSession *s);
 /* Has TLS proven that the client is `name`: the common name or a DNS, URI or e-mail name of its
  * certificate, or the user of its pre-shared key?  [conn] */
 bool tls_peer_has_name(const Conn *conn, const char *name);
+/* The same of users of pre-shared keys alone.  [conn] */
+bool tls_peer_has_key(const Conn *conn, const char *name);
 
 /* ---- certificates for tests ---- */
 
