@@ -37,6 +37,7 @@ typedef struct Plan {
     Step *steps;
     unsigned n;
     STAILQ_HEAD(, Retired) retired;
+    TlsCreds *tls;             /* new sessions get these */
     ConfigErrors errors;
     bool limits_changed;
 } Plan;
@@ -188,6 +189,7 @@ static void drop_plan(Plan *plan)
         export_unref(plan->steps[i].old);
     }
     free(plan->steps);
+    tls_creds_unref(plan->tls);
     while ((retired = STAILQ_FIRST(&plan->retired))) {
         STAILQ_REMOVE_HEAD(&plan->retired, link);
         export_config_unref(retired->cfg);
@@ -278,6 +280,7 @@ static void carry_out(Plan *plan)
 {
     auto_free char *not_live = config_server_changes(plan->server->config, plan->config);
 
+    tls_adopt(plan->server, take_ptr(plan->tls));
     remove_others(plan);
     for (unsigned i = 0; i < plan->n; i++) {
         take_step(plan, &plan->steps[i]);
@@ -298,7 +301,7 @@ static void reload_exports(Server *server, int argc, char **argv)
 
     STAILQ_INIT(&plan.retired);
     plan.config = config_parse(argc, argv, true, &plan.errors);
-    if (plan.config && !tls_reload(server, &err)) {
+    if (plan.config && !tls_load(plan.config, &plan.tls, &err)) {
         config_errors_add(&plan.errors, err);
     } else if (plan.config && make_plan(&plan)) {
         carry_out(&plan);
@@ -324,6 +327,8 @@ static void reload_tls(Server *server)
         log_msg(LOG_LEVEL_NOTICE, NULL, NULL, "reloaded the credentials of TLS");
     } else {
         log_error_free(err);
+        log_msg(LOG_LEVEL_ERROR, NULL, NULL, "reloading the credentials of TLS failed: the old "
+                "ones stay");
     }
 }
 
