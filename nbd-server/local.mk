@@ -3,7 +3,8 @@
 
 bin_PROGRAMS += nbd-server/nbd-export
 
-nbd_server_nbd_export_SOURCES = \
+# What serves a client, once it has a socket: the fuzz targets are made of it, too.
+nbd_core_sources = \
 	common/byte-order.h \
 	common/cleanup.h \
 	common/human-size.c \
@@ -15,7 +16,6 @@ nbd_server_nbd_export_SOURCES = \
 	common/xalloc.h \
 	nbd-server/access.c \
 	nbd-server/access.h \
-	nbd-server/announce.c \
 	nbd-server/block-status.c \
 	nbd-server/budget.c \
 	nbd-server/budget.h \
@@ -39,8 +39,6 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/config.h \
 	nbd-server/conn-int.h \
 	nbd-server/conn.c \
-	nbd-server/daemon.c \
-	nbd-server/daemon.h \
 	nbd-server/data-pool.c \
 	nbd-server/data-pool.h \
 	nbd-server/export-dir.c \
@@ -54,17 +52,13 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/handshake.c \
 	nbd-server/handshake-tls.c \
 	nbd-server/handshake.h \
-	nbd-server/inetd.c \
-	nbd-server/iothread.c \
 	nbd-server/jobs.c \
 	nbd-server/jobs.h \
-	nbd-server/listen.c \
 	nbd-server/liveness.c \
 	nbd-server/liveness.h \
 	nbd-server/log-int.h \
 	nbd-server/log-output.c \
 	nbd-server/log.c \
-	nbd-server/main.c \
 	nbd-server/partition.c \
 	nbd-server/peer.c \
 	nbd-server/peer.h \
@@ -73,38 +67,48 @@ nbd_server_nbd_export_SOURCES = \
 	nbd-server/probation.c \
 	nbd-server/probation.h \
 	nbd-server/receive.c \
-	nbd-server/reload.c \
 	nbd-server/reload.h \
 	nbd-server/reply.c \
 	nbd-server/request.c \
 	nbd-server/rotational.c \
-	nbd-server/run.c \
 	nbd-server/rx-buffer.c \
 	nbd-server/rx-buffer.h \
 	nbd-server/server.h \
 	nbd-server/succession.c \
 	nbd-server/succession.h \
-	nbd-server/systemd.c \
-	nbd-server/systemd.h \
 	nbd-server/tls.h \
 	nbd-server/uri.c \
 	nbd-server/uri.h \
-	nbd-server/user.c \
 	nbd-server/view.c \
 	nbd-server/view.h
-nbd_server_nbd_export_LDADD = libblkbackend.la $(JANSSON_LIBS) $(BLKID_LIBS)
+nbd_core_libs = $(JANSSON_LIBS) $(BLKID_LIBS)
 
 if HAVE_GNUTLS
-nbd_server_nbd_export_SOURCES += \
+nbd_core_sources += \
 	nbd-server/tls-certs.c \
 	nbd-server/tls-creds.c \
 	nbd-server/tls-int.h \
 	nbd-server/tls-psk.c \
 	nbd-server/tls-session.c
-nbd_server_nbd_export_LDADD += $(GNUTLS_LIBS)
+nbd_core_libs += $(GNUTLS_LIBS)
 else
-nbd_server_nbd_export_SOURCES += nbd-server/tls-none.c
+nbd_core_sources += nbd-server/tls-none.c
 endif
+
+nbd_server_nbd_export_SOURCES = $(nbd_core_sources) \
+	nbd-server/announce.c \
+	nbd-server/daemon.c \
+	nbd-server/daemon.h \
+	nbd-server/inetd.c \
+	nbd-server/iothread.c \
+	nbd-server/listen.c \
+	nbd-server/main.c \
+	nbd-server/reload.c \
+	nbd-server/run.c \
+	nbd-server/systemd.c \
+	nbd-server/systemd.h \
+	nbd-server/user.c
+nbd_server_nbd_export_LDADD = libblkbackend.la $(nbd_core_libs)
 
 # The same program to run from the build folder: a plain executable that finds the library there,
 # where libtool puts a shell script in front of the one that is to be installed.

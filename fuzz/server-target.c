@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "fuzz/server-target.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <blkbackend/block-backend.h>
+
+#include "nbd-server/config.h"
+#include "nbd-server/server.h"
+
+typedef struct Peer {
+    int fd;
+    const uint8_t *bytes;
+    size_t len, step;
+} Peer;
+
+static Server server;
+static bool conn_gone;
+
+/* ---- what main.c and iothread.c are to a connection ---- */
+
+void iothread_conn_gone(Conn *conn)
+{
+    if (conn->export) {
+        export_leave(conn->export);
+        export_unref(conn->export);
+    }
+    conn_gone = true;
+}
+
+void iothreads_shutdown_export(Server *s, Export *export)
+{
+    (void)s;
+    (void)export;
+}
+
+void iothreads_abort_export(Server *s, Export *export)
+{
+    (void)s;
+    (void)export;
+}
+
+void server_memory_short(void *s)
+{
+    (void)s;
+}
+
+/* ---- the client ---- */
+
+static void peer_close(Peer *peer)
+{
+    aio_set_fd_handler(qemu_get_aio_context(), peer->fd, false, NULL, NULL, NULL);
+    close(peer->fd);
+    peer->fd = -1;
+}
+
+static void peer_read(void *opaque)
+{
+    static uint8_t forgotten[1 << 20];
+    Peer *peer = opaque;
+    ssize_t n = recv(peer->fd, forgotten, sizeof(forgotten), MSG_DONTWAIT);
+
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+        peer_close(peer);
+    }
+}
+
+static void peer_write(void *opaque)
+{
+    Peer *peer = opaque;
+    size_t len = peer->step && peer->step < peer->len ? peer->step : peer->len;
+    ssize_t n = send(peer->fd, peer->bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+    if (n > 0) {
+        peer->bytes += n;
+        peer->len -= (size_t)n;
+    }
+    if (peer->len == 0) {
+        shutdown(peer->fd, SHUT_WR);
+        aio_set_fd_handler(qemu_get_aio_context(), peer->fd, false, peer_read, NULL, peer);
+    }
+}
+
+/* ---- the server ---- */
+
+static void open_exports(void)
+{
+    ExportConfig *cfg;
+
+    exports_init(&server);
+    STAILQ_FOREACH(cfg, &server.config->exports, link) {
+        exports_add(&server, export_new(cfg, &error_abort));
+    }
+}
+
+void server_target_init(void)
+{
+    char *args[] = {
+        "nbd-export", "--image-opts", "--allocation-depth", "--discard=unmap",
+        "--export", "name=,description=text,image=driver=memory,,size=1M",
+        "--export", "name=ro,read-only=on,image=driver=memory,,size=64k",
+        "--export", "name=big,image=driver=null-co,,size=8T,,read-zeroes=on",
+    };
+
+    ConfigErrors errors = CONFIG_ERRORS_INIT(errors);
+
+    qemu_init_main_loop(&error_abort);
+    log_open(LOG_TO_STDERR, LOG_LEVEL_ERROR, &error_abort);
+    server.config = config_parse(sizeof(args) / sizeof(args[0]), args, false, &errors);
+    if (!server.config) {
+        config_errors_log(&errors);
+        abort();
+    }
+    server.max_memory = server.config->max_memory;
+    server.n_threads = 1;
+}
+
+void server_target_run(const uint8_t *bytes, size_t len, size_t step)
+{
+    AioContext *ctx = qemu_get_aio_context();
+    Peer peer = { .bytes = bytes, .len = len, .step = step };
+    struct sockaddr_storage address = { .ss_family = AF_UNIX };
+    int fds[2];
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0) {
+        return;
+    }
+    open_exports();
+    conn_gone = false;
+    peer.fd = fds[0];
+    aio_set_fd_handler(ctx, peer.fd, false, peer_read, peer_write, &peer);
+    conn_start(conn_new(&server, NULL, ctx, fds[1], &address, sizeof(sa_family_t)));
+    while (!conn_gone || peer.fd >= 0) {
+        aio_poll(ctx, true);
+    }
+    exports_close(&server);
+}
