@@ -272,6 +272,7 @@ protocol_tests = \
 	tests/protocol/tls-handshake-timeout.py \
 	tests/protocol/tls-of-one-export.py \
 	tests/protocol/tls-records-of-any-size.py \
+	tests/protocol/tls-reload-drops-no-one.py \
 	tests/protocol/tls-required-tells-nothing-before-it.py \
 	tests/protocol/tls-sigterm-answers-what-is-in-flight.py \
 	tests/protocol/transmission-flags.py \
