@@ -448,6 +448,7 @@ guest_tests = \
 	tests/guest/mount-nbdkit-plugin.sh \
 	tests/guest/mount-netlink.sh \
 	tests/guest/mount-read-only-and-write-through.sh \
+	tests/guest/mount-tls.sh \
 	tests/guest/nbdtab.sh \
 	tests/guest/qemu-disk.sh \
 	tests/guest/root-on-nbd.sh \
