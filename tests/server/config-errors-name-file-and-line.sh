@@ -91,6 +91,11 @@ rm "$tmp/more/x.conf"
 seq -f "[%.0f]" 2000 >>"$tmp/c"
 expect "$tmp/c" "... and 1900 more errors"
 
+# What the server itself needs is tried too.
+# shellcheck disable=SC2059 # no % in it
+printf "[generic]\ntls-certs = $tmp/nocerts\nexport-dir = $tmp/nodir\n" >"$tmp/c"
+expect "$tmp/c" "nocerts" "nodir"
+
 # Nothing is opened for writing, and a server that has the image is not disturbed.
 printf '[a]\nimage = %s\nformat = raw\n' "$tmp/a" >"$tmp/c"
 start_server --config "$tmp/c"
