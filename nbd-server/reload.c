@@ -284,10 +284,25 @@ static void remove_others(Plan *plan)
     }
 }
 
+/* What the server goes on without. */
+static void warn_of_restart(const Config *from, const Config *to)
+{
+    auto_free char *server = config_server_changes(from, to);
+    auto_free char *defaults = config_export_changes(&from->defaults, &to->defaults,
+                                                     CHANGES_LIVE | CHANGES_REOPEN);
+
+    if (server) {
+        log_msg(LOG_LEVEL_WARNING, NULL, NULL, "changed, and will hold after a restart: %s",
+                server);
+    }
+    if (from->export_dir && defaults) {
+        log_msg(LOG_LEVEL_WARNING, NULL, NULL, "changed, and will hold for --export-dir after a "
+                "restart: %s", defaults);
+    }
+}
+
 static void carry_out(Plan *plan)
 {
-    auto_free char *not_live = config_server_changes(plan->server->config, plan->config);
-
     tls_adopt(plan->server, take_ptr(plan->tls));
     remove_others(plan);
     for (unsigned i = 0; i < plan->n; i++) {
@@ -295,10 +310,7 @@ static void carry_out(Plan *plan)
     }
     renew_group_limits(plan);
     exports_set_default(plan->server, plan->config->default_export);
-    if (not_live) {
-        log_msg(LOG_LEVEL_WARNING, NULL, NULL, "changed, and will hold after a restart: %s",
-                not_live);
-    }
+    warn_of_restart(plan->server->config, plan->config);
     log_msg(LOG_LEVEL_NOTICE, NULL, NULL, "reloaded \"%s\"", plan->config->file);
 }
 

@@ -538,8 +538,9 @@ EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_test
 	tests/guest/init \
 	tests/guest/make-guest.sh \
 	tests/guest/serve-nbdkit.py \
-	tests/nbdtest.py tests/plugin/common.sh tests/protocol/rawnbd.py tests/protocol/reloading.py \
+	tests/nbdtest.py tests/plugin/common.sh tests/protocol/rawnbd.py \
 	tests/protocol/rawtls.py \
+	tests/protocol/reloading.py \
 	tests/server/common.sh \
 	tests/server/nbd-common.sh \
 	tests/server/qcow2-common.sh \
