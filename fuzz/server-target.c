@@ -23,10 +23,7 @@ static bool conn_gone;
 
 void iothread_conn_gone(Conn *conn)
 {
-    if (conn->export) {
-        export_leave(conn->export);
-        export_unref(conn->export);
-    }
+    export_unref(conn->export);
     conn_gone = true;
 }
 

@@ -237,6 +237,7 @@ static const struct key_choice export_tls_choices[] = {
 #define EXPORT(field) .scope = KEY_EXPORT, .offset = offsetof(ExportConfig, field)
 #define ONE_EXPORT(field) .scope = KEY_ONE_EXPORT, .offset = offsetof(ExportConfig, field)
 #define IN_LIST(field) .scope = KEY_IN_LIST, .offset = offsetof(ExportConfig, field)
+#define VIEW(field) .scope = KEY_ONE_EXPORT | KEY_IN_LIST, .offset = offsetof(ExportConfig, field)
 #define LIMIT(field) .scope = KEY_LIMIT, .offset = offsetof(ExportConfig, field)
 #define SPECIAL(function) .scope = KEY_SERVER, .type = KEY_SPECIAL, .set = (function)
 
@@ -302,6 +303,18 @@ const ConfigKey config_keys[] = {
     { "tls", 0, "CHOICE", IN_LIST(tls), .type = KEY_CHOICE, .choices = export_tls_choices,
       .help = "whether clients of this export must use TLS" },
 
+    /* Views. */
+    { "snapshot", 's', NULL, EXPORT(snapshot), .type = KEY_SWITCH, .def = "off",
+      .help = "what is written goes to a temporary file; the image stays as it is" },
+    { "load-snapshot", 'l', "NAME", VIEW(load_snapshot), .type = KEY_STRING, .min = 1,
+      .max = 1024, .help = "show a snapshot inside the image, read-only" },
+    { "offset", 'o', "SIZE", VIEW(offset), .type = KEY_SIZE, .max = INT64_MAX,
+      .help = "show the image from here on" },
+    { "size", 0, "SIZE", VIEW(size), .type = KEY_SIZE, .max = INT64_MAX,
+      .help = "show so much of the image" },
+    { "partition", 'P', "NUM", VIEW(partition), .type = KEY_NUMBER, .min = 1, .max = 256,
+      .help = "show a partition of the image" },
+
     /* Limits. */
     BYTE_RATES("bps-total", THROTTLE_BPS_TOTAL, "bytes of reads and writes together"),
     BYTE_RATES("bps-read", THROTTLE_BPS_READ, "bytes of reads"),
@@ -358,6 +371,16 @@ const ConfigKey config_keys[] = {
     /* The process. */
     { "fork", 0, NULL, SERVER(fork), .type = KEY_SWITCH, .def = "off",
       .help = "go to the background once clients can connect" },
+    { "inetd", 0, NULL, SERVER(inetd), .type = KEY_SWITCH, .def = "off",
+      .help = "serve the one client on standard input and output" },
+    { "run", 0, "COMMAND", SERVER(run), .type = KEY_STRING, .min = 1, .max = INT_MAX,
+      .help = "run a command with $uri, on a socket of its own, and end when it does" },
+    { "exit-with-last-client", 0, NULL, SERVER(exit_with_last_client), .type = KEY_SWITCH,
+      .def = "off", .help = "end when the last client has left" },
+    { "user", 0, "USER", SERVER(user), .type = KEY_STRING, .min = 1, .max = 255,
+      .help = "become that user once images and sockets are open" },
+    { "group", 0, "GROUP", SERVER(group), .type = KEY_STRING, .min = 1, .max = 255,
+      .help = "become that group" },
     { "pid-file", 0, "PATH", SERVER(pid_file), .type = KEY_STRING, .min = 1, .max = PATH_MAX,
       .help = "write the process ID here once clients can connect" },
     { "ready-fd", 0, "FD", SPECIAL(set_ready_fd),
@@ -706,6 +729,7 @@ void config_set_defaults(Config *config)
     }
     throttle_config_init(&config->defaults.limits);
     config->threads = count_processors();
+    config->defaults.size = -1;
     config->ready_fd = -1;
 }
 

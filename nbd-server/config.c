@@ -14,6 +14,7 @@
 #include "common/nbd-protocol.h"
 #include "common/option-list.h"
 #include "common/xalloc.h"
+#include "view.h"
 
 #define COMMAND_LINE_SCOPES (KEY_SERVER | KEY_EXPORT | KEY_ONE_EXPORT)
 #define LIST_SCOPES (KEY_EXPORT | KEY_IN_LIST)
@@ -28,6 +29,7 @@ static void clear_export(ExportConfig *export)
     free(export->image);
     free(export->format);
     free(export->throttle_group);
+    free(export->load_snapshot);
     access_rules_clear(&export->access);
     name_list_clear(&export->bitmaps);
 }
@@ -57,6 +59,7 @@ static ExportConfig *copy_defaults(const Config *config)
     export->image = xstrdup(config->defaults.image);
     export->format = xstrdup(config->defaults.format);
     export->throttle_group = xstrdup(config->defaults.throttle_group);
+    export->load_snapshot = xstrdup(config->defaults.load_snapshot);
     access_rules_inherit(&export->access, &config->defaults.access);
     name_list_copy(&export->bitmaps, &config->defaults.bitmaps);
     return export;
@@ -138,8 +141,9 @@ static bool add_export(Config *config, ExportConfig *export, Error **errp)
             return false;
         }
     }
+    export->read_only |= export->load_snapshot != NULL;
     export->open_flags = open_flags(config, export);
-    return check_limits(config, export, errp);
+    return view_check(export, errp) && check_limits(config, export, errp);
 }
 
 static bool set_in_list(Config *config, ExportConfig *export, const char *name,
@@ -288,9 +292,6 @@ static void resolve_addresses(Config *config)
     STAILQ_FOREACH(port, &config->ports, link) {
         add_address(config, &everywhere, port->port);
     }
-    if (STAILQ_EMPTY(&config->addresses)) {
-        add_address(config, &everywhere, NBD_DEFAULT_PORT);
-    }
 }
 
 /* ---- the command line ---- */
@@ -404,6 +405,23 @@ static bool parse_words(Config *config, Words *words, Error **errp)
     return true;
 }
 
+/* Ways to start that exclude each other. */
+static bool check_process(const Config *config, Error **errp)
+{
+    const char *way = config->inetd ? "--inetd" : config->run ? "--run" : NULL;
+
+    if (config->inetd && (config->run || !STAILQ_EMPTY(&config->addresses))) {
+        error_setg(errp, "--inetd serves one client and listens nowhere: it goes without %s",
+                   config->run ? "--run" : "--socket, --bind and --port");
+        return false;
+    }
+    if (way && config->fork) {
+        error_setg(errp, "%s and --fork do not go together", way);
+        return false;
+    }
+    return true;
+}
+
 Config *config_parse(int argc, char **argv, Error **errp)
 {
     Config *config = xcalloc(1, sizeof(*config));
@@ -424,6 +442,10 @@ Config *config_parse(int argc, char **argv, Error **errp)
         return NULL;
     }
     resolve_addresses(config);
+    if (!check_process(config, errp)) {
+        config_free(config);
+        return NULL;
+    }
     return config;
 }
 
@@ -467,5 +489,8 @@ void config_free(Config *config)
     free(config->tls_psk);
     free(config->make_certs);
     free(config->pid_file);
+    free(config->run);
+    free(config->user);
+    free(config->group);
     free(config);
 }

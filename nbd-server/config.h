@@ -31,7 +31,7 @@ enum tls_choice { TLS_UNSAID, TLS_OFF, TLS_ON, TLS_REQUIRE };
 struct Config {
     enum config_action action;
     STAILQ_HEAD(, ExportConfig) exports;
-    ListenAddressList addresses;   /* resolved from the three below */
+    ListenAddressList addresses;   /* resolved from the three below; none: port 10809 */
     unsigned aio;                  /* enum aio_choice */
     unsigned threads;
     unsigned drain_timeout;        /* seconds */
@@ -49,6 +49,10 @@ struct Config {
     char *pid_file;                /* NULL: none */
     int ready_fd;                  /* -1: none */
     bool fork;
+    bool inetd;                    /* one client, on standard input and output */
+    char *run;                     /* command that the server lives for; NULL: none */
+    bool exit_with_last_client;
+    char *user, *group;            /* to become once all is open; NULL: stays what it is */
     unsigned verbose;              /* how often -v was given */
     unsigned log;                  /* enum log_target */
 

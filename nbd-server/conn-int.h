@@ -18,6 +18,8 @@
 #include "server.h"
 
 typedef struct Client Client;
+typedef struct Heir Heir;
+typedef struct Elder Elder;
 typedef struct Command Command;
 
 /* What the connection's coroutine waits for. */
@@ -28,6 +30,7 @@ enum client_wait {
     WAIT_ROOM,        /* fewer requests in flight */
     WAIT_MEMORY,      /* the budget; the only wait that budget_grant() ends */
     WAIT_QUIET,       /* no request in flight, no reply unsent */
+    WAIT_ELDERS,      /* older connections of its client: succession.c */
 };
 
 /* Longest text of an error reply, with its NUL. */
@@ -39,6 +42,8 @@ enum client_wait {
 struct Request {
     Client *client;
     const Command *cmd;
+    Coroutine *co;                  /* once it was started */
+    uint64_t position;              /* of its header in the client's stream */
     uint64_t cookie;                /* as it came: opaque */
     uint64_t offset;
     uint64_t len;                   /* of the part of the export that it is about */
@@ -58,6 +63,7 @@ struct Request {
     int64_t traced_ns;              /* when it began, if requests are traced; or 0 */
 
     STAILQ_ENTRY(Request) link;     /* reply queue */
+    TAILQ_ENTRY(Request) writes_link;
     Request *next_free;
     struct iovec *out;              /* what is left to send of the reply */
     unsigned n_out;
@@ -87,6 +93,11 @@ struct Client {
     RxBuffer rx;
     Budget budget;
     unsigned in_flight;             /* requests that are not freed yet */
+    TAILQ_HEAD(, Request) writes;   /* that run now, in the order they came */
+    atomic_uint busy;               /* [atomic] such writes; and it takes requests out of rx */
+    atomic_uint visitors;           /* [atomic] heirs that are about to look at it */
+    LIST_HEAD(, Elder) elders;      /* heirs that look at it */
+    Heir *heir;                     /* itself, while it waits for elders; or NULL */
 
     RequestQueue replies;           /* in order of completion */
     bool tx_blocked;                /* the socket is full */
@@ -119,7 +130,26 @@ static inline Client *client_of(Conn *conn)
     return (Client *)conn;
 }
 
+/* For other threads: nothing of it is under way, but for what waits in its socket. */
+static inline bool client_is_idle(const Client *c)
+{
+    return atomic_load_explicit(&c->busy, memory_order_acquire) == 0;
+}
+
+/* Only its own thread changes that, so it takes no locked instruction. */
+static inline void client_add_busy(Client *c, int n)
+{
+    unsigned busy = atomic_load_explicit(&c->busy, memory_order_relaxed);
+
+    atomic_store_explicit(&c->busy, busy + (unsigned)n, memory_order_release);
+}
+
 /* ---- conn.c ---- */
+
+/* Yields; whoever waits looks again at why it waited. */
+void coroutine_fn client_wait(Client *c, enum client_wait wait);
+/* One turn of the loop for the thread's other clients. */
+void coroutine_fn client_give_way(Client *c);
 
 /*
  * Receives at least one byte, first into `first` (may be NULL), what is more into the buffer,

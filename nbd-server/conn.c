@@ -20,6 +20,7 @@
 #include "data-pool.h"
 #include "liveness.h"
 #include "peer.h"
+#include "succession.h"
 #include "tls.h"
 
 /* A busy connection gives way to the others of its thread after so many recvs in a row ... */
@@ -90,7 +91,7 @@ static void update_handlers(Client *c)
     }
 }
 
-static void coroutine_fn client_wait(Client *c, enum client_wait wait)
+void coroutine_fn client_wait(Client *c, enum client_wait wait)
 {
     c->wait = wait;
     update_handlers(c);
@@ -116,6 +117,8 @@ static bool may_go_on(const Client *c)
         return c->in_flight == 0;
     case WAIT_ROOM:
         return c->error || !is_full(c);
+    case WAIT_ELDERS:
+        return c->error || c->timed_out || c->stopping || succession_is_settled(c);
     case WAIT_INPUT:
         if (channel_has_input(&c->conn)) {
             return true;
@@ -175,8 +178,7 @@ bool coroutine_fn client_take_memory(Client *c, size_t bytes)
     return ok;
 }
 
-/* One turn of the loop for the thread's other clients. */
-static void coroutine_fn give_way(Client *c)
+void coroutine_fn client_give_way(Client *c)
 {
     c->turn_work = 0;
     reply_flush(c);
@@ -188,7 +190,7 @@ bool coroutine_fn client_admit(Client *c, uint64_t len)
 {
     c->turn_work += REQUEST_WORK + (len < TURN_WORK_MAX ? len : TURN_WORK_MAX);
     if (c->turn_work > TURN_WORK_MAX) {
-        give_way(c);
+        client_give_way(c);
     }
     while (!c->error && is_full(c)) {
         reply_flush(c);
@@ -280,6 +282,18 @@ static bool all_said(Client *c)
     return false;
 }
 
+static void coroutine_fn wait_for_input(Client *c)
+{
+    if (c->between_requests) {
+        client_add_busy(c, -1);
+        client_wait(c, WAIT_INPUT);
+        client_add_busy(c, 1);
+    } else {
+        client_stalls(c);
+        client_wait(c, WAIT_INPUT);
+    }
+}
+
 ssize_t coroutine_fn client_recv(Client *c, void *first, size_t first_len, size_t need)
 {
     bool wait_first = (c->drained && !c->stopping) || c->greedy >= GREEDY_MAX;
@@ -305,13 +319,10 @@ ssize_t coroutine_fn client_recv(Client *c, void *first, size_t first_len, size_
             }
         }
         rx_release_if_empty(&c->rx);
-        if (!c->between_requests) {
-            client_stalls(c);
-        }
         if (wait_first && (c->stopping || channel_has_input(&c->conn))) {
             client_kick(c);     /* only giving way: the socket may have nothing for us */
         }
-        client_wait(c, WAIT_INPUT);
+        wait_for_input(c);
         c->greedy = 0;
         c->turn_work = 0;
         wait_first = false;
@@ -534,6 +545,9 @@ static void coroutine_fn conn_run(void *opaque)
     while (c->in_flight > 0) {
         client_wait(c, WAIT_QUIET);
     }
+    if (conn->export) {
+        succession_leave(conn);
+    }
     aio_set_fd_handler(conn->ctx, conn->fd, true, NULL, NULL, NULL);
     channel_close(conn);
     if (conn->export) {
@@ -575,6 +589,8 @@ Conn *conn_new(Server *server, IoThread *thread, AioContext *ctx, int fd,
     c->conn.addr_len = addr_len;
     peer_identify(&c->conn);
     STAILQ_INIT(&c->replies);
+    TAILQ_INIT(&c->writes);
+    LIST_INIT(&c->elders);
     c->bh = aio_bh_new(ctx, client_bh, c);
     c->timer = aio_timer_new(ctx, QEMU_CLOCK_REALTIME, SCALE_NS, on_timer, c);
     c->stall_timer = aio_timer_new(ctx, QEMU_CLOCK_REALTIME, SCALE_NS, on_stall_timer, c);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "systemd.h"
 
 /* Where the parent waits for a byte; -1: it does not. */
 static int parent_fd = -1;
@@ -122,12 +123,16 @@ bool daemon_ready(const Config *config, Error **errp)
     if (config->pid_file && !write_pid_file(config->pid_file, errp)) {
         return false;
     }
+    if (!user_become(config->user, config->group, errp)) {
+        return false;
+    }
     if (config->ready_fd >= 0) {
         if (!write_all(config->ready_fd, "READY\n", "to the descriptor of --ready-fd", errp)) {
             return false;
         }
         close(config->ready_fd);
     }
+    systemd_notify("READY=1\nSTATUS=Serving.");
     if (parent_fd >= 0) {
         leave_terminal();
         write_all(parent_fd, "r", "to the parent", NULL);

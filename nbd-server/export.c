@@ -8,36 +8,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/cleanup.h"
 #include "common/nbd-protocol.h"
-#include "common/option-list.h"
 #include "common/xalloc.h"
 #include "config.h"
 #include "meta-context.h"
+#include "view.h"
 
 /* ---- life ---- */
 
-static BlockBackend *open_image(const ExportConfig *cfg, Error **errp)
-{
-    const char *filename = cfg->image_opts ? NULL : cfg->image;
-    QDict *options = cfg->image_opts ? option_list_parse(cfg->image, errp) : qdict_new();
-
-    if (!options) {
-        return NULL;
-    }
-    if (cfg->format) {
-        qdict_put(options, "driver", qstring_from_str(cfg->format));
-    }
-    return blk_new_open(filename, NULL, options, cfg->open_flags, errp);
-}
-
 /* A client may write what looks like another format: the next guess would be another one. */
-static void warn_if_guessed(const Export *export, const ExportConfig *cfg)
+static void warn_if_guessed(const Export *export, const char *guessed)
 {
-    if (!cfg->format && !cfg->image_opts) {
-        const char *format = bdrv_get_format_name(blk_bs(export->blk));
-
+    if (guessed) {
         log_msg(LOG_LEVEL_WARNING, export, NULL,
-                "the image's format was guessed; name it: --format=%s", format);
+                "the image's format was guessed; name it: --format=%s", guessed);
     }
 }
 
@@ -141,13 +126,15 @@ bool export_flush(Export *export)
 Export *export_new(ExportConfig *cfg, Error **errp)
 {
     Export *export = xcalloc(1, sizeof(*export));
+    auto_free char *guessed = NULL;
 
     atomic_init(&export->refs, 1);
     pthread_mutex_init(&export->lock, NULL);
+    TAILQ_INIT(&export->conns);
     export->cfg = export_config_ref(cfg);
     export->name = xstrdup(cfg->name);
     export->read_only = cfg->read_only;
-    export->blk = open_image(cfg, errp);
+    export->blk = view_open(cfg, &guessed, errp);
     if (!export->blk || !describe(export, cfg, errp) || !meta_contexts_init(export, cfg, errp)) {
         error_prepend(errp, "Export '%s': image '%s': ", export->name, cfg->image);
         if (cfg->format) {
@@ -157,7 +144,7 @@ Export *export_new(ExportConfig *cfg, Error **errp)
         return NULL;
     }
     throttle(export, cfg);
-    warn_if_guessed(export, cfg);
+    warn_if_guessed(export, guessed);
     return export;
 }
 

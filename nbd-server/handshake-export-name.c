@@ -4,6 +4,7 @@
  */
 #include "handshake.h"
 
+#include <errno.h>
 #include <stddef.h>
 
 #include "common/byte-order.h"
@@ -14,12 +15,12 @@ static int coroutine_fn enter(Handshake *hs, Export *export)
     struct nbd_export_name_reply reply = { .size = 0 };
     size_t len = hs->conn->no_zeroes ? offsetof(struct nbd_export_name_reply, zeroes)
                                      : sizeof(reply);
+    const char *reason;
     int ret;
 
     export_refresh_size(export);
-    if (!handshake_enter(hs, export)) {
-        return handshake_violation(hs, "export \"%s\" has as many clients as it may have",
-                                   export->name);
+    if (!handshake_enter(hs, export, &reason)) {
+        return handshake_violation(hs, "export \"%s\": %s", export->name, reason);
     }
     store_be64(&reply.size, export->size);
     store_be16(&reply.flags, handshake_flags(hs, export));
@@ -37,7 +38,7 @@ int coroutine_fn handshake_export_name(Handshake *hs)
     }
     export = handshake_find_export(hs, hs->data, hs->len);
     if (!export) {
-        return handshake_violation(hs, "no export \"%.*s\"", (int)hs->len, (char *)hs->data);
+        return -EPROTO;     /* logged already */
     }
     ret = enter(hs, export);
     export_unref(export);

@@ -100,12 +100,12 @@ static int coroutine_fn send_infos(Handshake *hs, Export *export, const InfoRequ
 static int coroutine_fn tell_or_enter(Handshake *hs, Export *export, const InfoRequest *req,
                                       bool go)
 {
+    const char *reason;
     int ret;
 
     export_refresh_size(export);
-    if (go && !handshake_enter(hs, export)) {
-        return handshake_error(hs, NBD_REP_ERR_POLICY,
-                               "the export has as many clients as it may have");
+    if (go && !handshake_enter(hs, export, &reason)) {
+        return handshake_error(hs, NBD_REP_ERR_POLICY, "%s", reason);
     }
     ret = send_infos(hs, export, req);
     if (ret < 0) {

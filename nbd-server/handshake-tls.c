@@ -14,10 +14,17 @@ bool handshake_needs_tls(const Handshake *hs)
     return tls_is_required(hs->tls) && !hs->conn->tls;
 }
 
+bool handshake_lacks_tls(const Handshake *hs, const ExportConfig *cfg)
+{
+    return cfg->tls == TLS_REQUIRE && !hs->conn->tls;
+}
+
 int coroutine_fn handshake_no_export(Handshake *hs)
 {
+    bool may_say_so = hs->option == NBD_OPT_INFO || hs->option == NBD_OPT_GO;
+
     /* The same for an export that is hidden and for one that does not exist. */
-    if (hs->tls && !hs->conn->tls) {
+    if (may_say_so && hs->tls && !hs->conn->tls) {
         return handshake_error(hs, NBD_REP_ERR_TLS_REQD, "no such export is served without TLS");
     }
     return handshake_error(hs, NBD_REP_ERR_UNKNOWN, "there is no export of that name");
@@ -28,7 +35,6 @@ static void forget_negotiated(Handshake *hs)
 {
     hs->conn->structured = false;
     hs->conn->extended = false;
-    hs->conn->contexts = 0;
     export_unref(hs->meta_export);
     hs->meta_export = NULL;
     hs->meta_contexts = 0;

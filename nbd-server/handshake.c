@@ -18,6 +18,7 @@
 #include "common/byte-order.h"
 #include "common/nbd-protocol.h"
 #include "config.h"
+#include "succession.h"
 #include "tls.h"
 
 #define OUT_SEND_SIZE (32u << 10)    /* replies are sent at the latest when there are so many */
@@ -87,9 +88,12 @@ int coroutine_fn handshake_error(Handshake *hs, uint32_t type, const char *fmt, 
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
     iov.iov_len = strlen(text);
-    /* Clients try what a server may know, and do without; other errors refuse them something. */
-    log_msg(type == NBD_REP_ERR_UNSUP ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, NULL, hs->conn,
-            "option %s (%" PRIu32 "): %s", option_name(hs->option), hs->option, text);
+    /* Clients try what a server may know, and do without; and an export that was not found is in
+     * the log already.  Other errors refuse them something. */
+    log_msg(type == NBD_REP_ERR_UNSUP || type == NBD_REP_ERR_UNKNOWN ? LOG_LEVEL_INFO
+                                                                     : LOG_LEVEL_WARNING,
+            NULL, hs->conn, "option %s (%" PRIu32 "): %s", option_name(hs->option), hs->option,
+            text);
     return handshake_reply(hs, type, &iov, 1);
 }
 
@@ -110,8 +114,8 @@ int handshake_violation(Handshake *hs, const char *fmt, ...)
 enum access handshake_access(Handshake *hs, Export *export)
 {
     ExportConfig *cfg = export_settings(export);
-    bool hidden = cfg->tls == TLS_REQUIRE && !hs->conn->tls;
-    enum access access = hidden ? ACCESS_NONE : access_check(&cfg->access, hs->conn);
+    enum access access = handshake_lacks_tls(hs, cfg) ? ACCESS_NONE
+                                                      : access_check(&cfg->access, hs->conn);
 
     export_config_unref(cfg);
     if (access == ACCESS_FULL && export->read_only) {
@@ -120,13 +124,24 @@ enum access handshake_access(Handshake *hs, Export *export)
     return access;
 }
 
+static void refused(Handshake *hs, Export *export)
+{
+    ExportConfig *cfg = export_settings(export);
+
+    log_msg(LOG_LEVEL_WARNING, export, hs->conn, "refused: %s",
+            handshake_lacks_tls(hs, cfg) ? "it needs TLS here" : "no rule allows this client");
+    export_config_unref(cfg);
+}
+
 Export *handshake_find_export(Handshake *hs, const void *name, size_t len)
 {
     Export *export = exports_find(hs->server, name, len);
 
-    if (export && handshake_access(hs, export) == ACCESS_NONE) {
-        log_msg(LOG_LEVEL_WARNING, export, hs->conn, "refused: no rule allows this client, or it "
-                "does not use TLS as it must");
+    if (!export) {
+        log_msg(LOG_LEVEL_WARNING, NULL, hs->conn, "refused: there is no export \"%.*s\"",
+                (int)len, (const char *)name);
+    } else if (handshake_access(hs, export) == ACCESS_NONE) {
+        refused(hs, export);
         export_unref(export);
         export = NULL;
     }
@@ -145,14 +160,30 @@ uint16_t handshake_flags(Handshake *hs, Export *export)
            (conn->extended && contexts ? NBD_FLAG_BLOCK_STATUS_PAYLOAD : 0);
 }
 
-bool handshake_enter(Handshake *hs, Export *export)
+/* A place in the export may be kept by a connection that its client has lost. */
+static bool coroutine_fn take_place(Conn *conn, Export *export)
+{
+    return export_enter(export) ||
+           (!export->removed && succession_settle(conn, export, true) && export_enter(export));
+}
+
+bool coroutine_fn handshake_enter(Handshake *hs, Export *export, const char **reason)
 {
     Conn *conn = hs->conn;
 
-    if (!export_enter(export)) {
+    if (!take_place(conn, export)) {
+        *reason = "the export has as many clients as it may have";
         return false;
     }
     conn->export = export_ref(export);
+    succession_join(conn);
+    if (!succession_settle(conn, export, false)) {
+        succession_leave(conn);
+        export_unref(conn->export);
+        conn->export = NULL;
+        *reason = "writes of this client's older connections are still under way: try again";
+        return false;
+    }
     conn->read_only = handshake_access(hs, export) != ACCESS_FULL;
     /* Contexts selected for another export do not count: "NBD_OPT_SET_META_CONTEXT". */
     conn->contexts = hs->meta_export == export ? hs->meta_contexts : 0;
@@ -426,8 +457,8 @@ static void log_end(Handshake *hs, int error)
         log_msg(LOG_LEVEL_DEBUG, NULL, hs->conn, "closed in the handshake: shutting down");
         break;
     case -ETIMEDOUT:
-        log_msg(LOG_LEVEL_WARNING, NULL, hs->conn, "closed: no export chosen within the %u seconds of "
-                "--handshake-timeout", hs->server->config->handshake_timeout);
+        log_msg(LOG_LEVEL_WARNING, NULL, hs->conn, "closed: no export chosen within the %u "
+                "seconds of --handshake-timeout", hs->server->config->handshake_timeout);
         break;
     default:
         log_msg(LOG_LEVEL_INFO, NULL, hs->conn, "lost in the handshake: %s", strerror(-error));
@@ -454,6 +485,7 @@ int coroutine_fn handshake_run(Conn *conn)
         log_end(&hs, ret);
         return ret;
     }
+    atomic_store(&conn->server->served, true);
     log_msg(LOG_LEVEL_NOTICE, conn->export, conn, "connected");
     return 0;
 }

@@ -62,9 +62,9 @@ Export *handshake_find_export(Handshake *hs, const void *name, size_t len);
 enum access handshake_access(Handshake *hs, Export *export);
 /* With the bits that depend on the client and on what was negotiated. */
 uint16_t handshake_flags(Handshake *hs, Export *export);
-/* The client's place in the export, which the connection refers to from now on; false if it is
- * full. */
-bool handshake_enter(Handshake *hs, Export *export);
+/* The client's place in the export, which the connection refers to from now on; false, with the
+ * reason in words, if it gets none. */
+bool coroutine_fn handshake_enter(Handshake *hs, Export *export, const char **reason);
 
 /* Reads an option's data from front to back.  Each call is false when it would go past the end. */
 typedef struct OptionData {
@@ -86,7 +86,9 @@ bool option_get_string(OptionData *data, const uint8_t **bytes, uint32_t *len);
 
 /* The server serves nobody without TLS, and the client does not use it yet. */
 bool handshake_needs_tls(const Handshake *hs);
-/* What a client is told, to INFO and GO, of an export that it does not find. */
+/* The export is for clients with TLS, and this one has none. */
+bool handshake_lacks_tls(const Handshake *hs, const ExportConfig *cfg);
+/* What a client is told of an export that it does not find. */
 int coroutine_fn handshake_no_export(Handshake *hs);
 
 /* ---- the options ---- */

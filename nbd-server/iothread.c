@@ -176,7 +176,6 @@ void iothread_conn_gone(Conn *conn)
     IoThread *thread = conn->thread;
 
     if (conn->export) {
-        export_leave(conn->export);
         export_unref(conn->export);
     }
     TAILQ_REMOVE(&thread->conns, conn, link);

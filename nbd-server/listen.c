@@ -25,8 +25,10 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "common/nbd-protocol.h"
 #include "common/xalloc.h"
 #include "peer.h"
+#include "systemd.h"
 
 #define ACCEPT_BATCH 64                        /* clients a turn of the loop */
 #define ACCEPT_PAUSE_NS INT64_C(1000000000)
@@ -102,6 +104,15 @@ static bool accept_one(Listener *l)
     }
     server_add_client(l->server, fd, &addr, len);
     return true;
+}
+
+void listen_adopt(Server *server, int fd)
+{
+    struct sockaddr_storage addr = { .ss_family = AF_UNSPEC };
+    socklen_t len = sizeof(addr);
+
+    getpeername(fd, (struct sockaddr *)&addr, &len);
+    server_add_client(server, fd, &addr, len);
 }
 
 static void accept_ready(void *opaque)
@@ -387,26 +398,96 @@ static bool listen_tcp(Server *server, const ListenAddress *address, bool *expos
     return true;
 }
 
+/* ---- passed by systemd ---- */
+
+static bool adopt_socket(Server *server, int fd, bool *exposed, Error **errp)
+{
+    struct sockaddr_storage addr;
+    socklen_t len = sizeof(addr), int_len = sizeof(int);
+    int type = 0, listening = 0;
+
+    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &int_len);
+    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &int_len);
+    if (type != SOCK_STREAM || !listening ||
+        getsockname(fd, (struct sockaddr *)&addr, &len) < 0) {
+        error_setg(errp, "descriptor %d, passed by systemd, is no socket that listens", fd);
+        error_append_hint(errp, "The .socket unit needs ListenStream= and Accept=no.\n");
+        return false;
+    }
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    add_listener(server, fd);
+    if (addr.ss_family == AF_UNIX) {
+        log_msg(LOG_LEVEL_INFO, NULL, NULL, "listening on descriptor %d, a unix socket", fd);
+    } else {
+        report_tcp(fd);
+        *exposed |= !is_loopback((struct sockaddr *)&addr);
+    }
+    return true;
+}
+
+/* ---- all of them ---- */
+
+static bool open_all(Server *server, bool *exposed, Error **errp)
+{
+    static const ListenAddress by_default = { .port = NBD_DEFAULT_PORT };
+    const ListenAddress *address;
+
+    for (int i = 0; i < server->passed_fds; i++) {
+        if (!adopt_socket(server, SYSTEMD_FIRST_FD + i, exposed, errp)) {
+            return false;
+        }
+    }
+    if (server->private_socket && !listen_unix(server, server->private_socket, errp)) {
+        return false;
+    }
+    STAILQ_FOREACH(address, &server->config->addresses, link) {
+        if (!(address->path ? listen_unix(server, address->path, errp)
+                            : listen_tcp(server, address, exposed, errp))) {
+            return false;
+        }
+    }
+    return !STAILQ_EMPTY(&server->listeners) || listen_tcp(server, &by_default, exposed, errp);
+}
+
+/* Some export is served in the clear, and to everybody. */
+static bool serves_strangers(const Config *config)
+{
+    const ExportConfig *export;
+
+    STAILQ_FOREACH(export, &config->exports, link) {
+        if (config->tls != TLS_REQUIRE && export->tls != TLS_REQUIRE &&
+            !access_rules_guard_network(&export->access)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool listen_start(Server *server, Error **errp)
 {
-    ListenAddress *address;
     bool exposed = false;
 
     server->accept_timer = aio_timer_new(qemu_get_aio_context(), QEMU_CLOCK_REALTIME, SCALE_NS,
                                          resume_accepting, server);
-    STAILQ_FOREACH(address, &server->config->addresses, link) {
-        if (!(address->path ? listen_unix(server, address->path, errp)
-                            : listen_tcp(server, address, &exposed, errp))) {
-            listen_stop(server);
-            return false;
-        }
+    if (!open_all(server, &exposed, errp)) {
+        listen_stop(server);
+        return false;
     }
-    if (exposed) {
+    if (exposed && serves_strangers(server->config)) {
         log_msg(LOG_LEVEL_WARNING, NULL, NULL, "whoever reaches this machine over the network can "
-                "use the exports: to prevent that, --bind 127.0.0.1 or --socket PATH");
+                "use the exports, in the clear: to prevent that, --tls-certs DIR or --tls-psk FILE, "
+                "--allow net:ADDRESS/BITS, --bind 127.0.0.1 or --socket PATH");
     }
     watch_all(server, accept_ready);
     return true;
+}
+
+bool listen_next(Server *server, Listener **l, struct sockaddr_storage *addr, socklen_t *len)
+{
+    *l = *l ? STAILQ_NEXT(*l, link) : STAILQ_FIRST(&server->listeners);
+    *len = sizeof(*addr);
+    memset(addr, 0, sizeof(*addr));
+    return *l && getsockname((*l)->fd, (struct sockaddr *)addr, len) == 0;
 }
 
 /* ---- closing ---- */

@@ -11,4 +11,19 @@
 /* The kernel ends a TCP connection whose peer has not answered for so long; 0: never by itself. */
 void liveness_watch(int fd, unsigned seconds);
 
+/* The peer has closed it, or its end of it; and whether there is something to receive. */
+bool liveness_closed(int fd, bool *unread);
+
+/*
+ * TCP: has the peer's kernel been heard of since?  A connection that is quiet is asked, within a
+ * second; liveness_watch() takes that back.
+ */
+uint64_t liveness_ask(int fd);
+bool liveness_answered(int fd, uint64_t asked);
+
+/* TCP: a mark for what has been sent by now, and whether the peer has taken that.  Who closed its
+ * socket takes no more, even where its kernel still answers. */
+uint64_t liveness_sent(int fd);
+bool liveness_taken(int fd, uint64_t sent);
+
 #endif

@@ -42,6 +42,7 @@ nbd_core_sources = \
 	nbd-server/log-int.h \
 	nbd-server/log-output.c \
 	nbd-server/log.c \
+	nbd-server/partition.c \
 	nbd-server/peer.c \
 	nbd-server/peer.h \
 	nbd-server/meta-context.c \
@@ -53,8 +54,12 @@ nbd_core_sources = \
 	nbd-server/rx-buffer.c \
 	nbd-server/rx-buffer.h \
 	nbd-server/server.h \
-	nbd-server/tls.h
-nbd_core_libs = $(JANSSON_LIBS)
+	nbd-server/succession.c \
+	nbd-server/succession.h \
+	nbd-server/tls.h \
+	nbd-server/view.c \
+	nbd-server/view.h
+nbd_core_libs = $(JANSSON_LIBS) $(BLKID_LIBS)
 
 if HAVE_GNUTLS
 nbd_core_sources += \
@@ -69,11 +74,19 @@ nbd_core_sources += nbd-server/tls-none.c
 endif
 
 nbd_server_nbd_export_SOURCES = $(nbd_core_sources) \
+	nbd-server/announce.c \
 	nbd-server/daemon.c \
 	nbd-server/daemon.h \
+	nbd-server/inetd.c \
 	nbd-server/iothread.c \
 	nbd-server/listen.c \
-	nbd-server/main.c
+	nbd-server/main.c \
+	nbd-server/run.c \
+	nbd-server/systemd.c \
+	nbd-server/systemd.h \
+	nbd-server/uri.c \
+	nbd-server/uri.h \
+	nbd-server/user.c
 nbd_server_nbd_export_LDADD = libblkbackend.la $(nbd_core_libs)
 
 # The same program to run from the build folder: a plain executable that finds the library there,

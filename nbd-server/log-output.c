@@ -272,6 +272,15 @@ static bool stderr_is_journal(void)
            fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
 }
 
+/* As inetd starts its services: what we write there would get among the replies. */
+static bool stderr_is_client(void)
+{
+    struct stat in, err;
+
+    return fstat(STDIN_FILENO, &in) == 0 && fstat(STDERR_FILENO, &err) == 0 &&
+           S_ISSOCK(in.st_mode) && in.st_dev == err.st_dev && in.st_ino == err.st_ino;
+}
+
 bool log_output_open(enum log_target wanted, Error **errp)
 {
     chosen = wanted != LOG_TO_AUTO;
@@ -282,7 +291,9 @@ bool log_output_open(enum log_target wanted, Error **errp)
     case LOG_TO_JOURNAL:
         return open_journal(errp);
     case LOG_TO_AUTO:
-        if (stderr_is_journal()) {
+        if (stderr_is_client()) {
+            open_syslog();
+        } else if (stderr_is_journal()) {
             open_journal(NULL);    /* stderr gets there too */
         }
         return true;

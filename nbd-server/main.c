@@ -18,6 +18,7 @@
 #include "budget.h"
 #include "common/cleanup.h"
 #include "daemon.h"
+#include "systemd.h"
 #include "tls.h"
 
 /* A client that is cut off at the drain timeout still gets this long for its requests to the
@@ -28,6 +29,7 @@
 #define PRESS_NS INT64_C(1000000000)
 
 static Server server;
+static bool told_to_end;
 static int signal_fd = -1;    /* watched to the very end: a second signal must always work */
 
 /* ---- signals ---- */
@@ -38,7 +40,25 @@ static void end_at_once(const char *why)
     log_msg(LOG_LEVEL_ERROR, NULL, NULL, "%s: ends without flushing the exports", why);
     listen_stop(&server);
     daemon_remove_pid_file(server.config);
+    run_remove_folder(&server);
     _exit(EXIT_FAILURE);
+}
+
+static void stop(const char *why)
+{
+    if (!atomic_exchange(&server.stopping, true)) {
+        log_msg(LOG_LEVEL_INFO, NULL, NULL, "ending: %s", why);
+    }
+}
+
+static void end_signal(int signum)
+{
+    if (told_to_end) {
+        end_at_once("told to end a second time");
+    }
+    told_to_end = true;
+    run_kill(signum);
+    stop(strsignal(signum));
 }
 
 static void signal_ready(void *opaque)
@@ -47,10 +67,11 @@ static void signal_ready(void *opaque)
 
     (void)opaque;
     while (read(signal_fd, &info, sizeof(info)) == sizeof(info)) {
-        if (atomic_exchange(&server.stopping, true)) {
-            end_at_once("told to end a second time");
+        if (info.ssi_signo != SIGCHLD) {
+            end_signal((int)info.ssi_signo);
+        } else if (run_has_ended()) {
+            stop("the command of --run has ended");
         }
-        log_msg(LOG_LEVEL_INFO, NULL, NULL, "ending: %s", strsignal((int)info.ssi_signo));
     }
 }
 
@@ -62,6 +83,7 @@ static bool catch_signals(Error **errp)
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGCHLD);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);     /* a write past RLIMIT_FSIZE fails, and is the client's error */
@@ -117,6 +139,10 @@ static bool open_exports(const Config *config, Error **errp)
 void server_client_left(Server *s)
 {
     listen_client_left(s);
+    if (iothreads_connections(s) == 0 &&
+        (s->config->inetd || (s->config->exit_with_last_client && s->served))) {
+        stop("the last client has left");
+    }
 }
 
 static void set_flag(void *opaque)
@@ -141,6 +167,7 @@ static bool wait_for_clients(int64_t timeout_ns)
 
 static void drain_clients(void)
 {
+    systemd_notify("STOPPING=1\nSTATUS=Answering what is in flight.");
     /* In this order: who finds nobody listening any more gets ESHUTDOWN where he is connected. */
     iothreads_shutdown_conns(&server);
     while (!iothreads_winding_down(&server)) {
@@ -179,8 +206,18 @@ static bool start(const Config *config, Error **errp)
     }
     server.press_timer = aio_timer_new(qemu_get_aio_context(), QEMU_CLOCK_REALTIME, SCALE_NS,
                                        press, NULL);
-    return tls_reload(&server, errp) && open_exports(config, errp) && iothreads_start(&server, errp) &&
-           listen_start(&server, errp) && daemon_ready(config, errp);
+    if (!tls_reload(&server, errp) || !open_exports(config, errp) ||
+        !iothreads_start(&server, errp)) {
+        return false;
+    }
+    if (config->inetd) {
+        return daemon_ready(config, errp) && inetd_start(&server, errp);
+    }
+    if ((config->run && !run_prepare(&server, errp)) || !listen_start(&server, errp)) {
+        return false;
+    }
+    announce(&server);
+    return daemon_ready(config, errp) && (!config->run || run_start(&server, errp));
 }
 
 static int serve(const Config *config)
@@ -199,6 +236,7 @@ static int serve(const Config *config)
             main_loop_wait(false);
         }
         drain_clients();
+        inetd_end();
     } else {
         log_error_free(err);
         listen_stop(&server);
@@ -209,16 +247,19 @@ static int serve(const Config *config)
     server.press_timer = NULL;
     tls_stop(&server);
     daemon_remove_pid_file(config);
+    run_remove_folder(&server);
     log_close();
-    return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+    return !ok ? EXIT_FAILURE : config->run ? run_status() : EXIT_SUCCESS;
 }
 
 int main(int argc, char **argv)
 {
     Error *err = NULL;
-    Config *config = config_parse(argc, argv, &err);
+    Config *config;
     int status = EXIT_SUCCESS;
 
+    server.passed_fds = systemd_listen_fds(&err);
+    config = err ? NULL : config_parse(argc, argv, &err);
     if (!config) {
         log_error_free(err);
         return EXIT_FAILURE;

@@ -124,6 +124,9 @@ bool peer_same(const Conn *a, const Conn *b)
     if (a->has_cred && b->has_cred) {
         return a->cred.uid == b->cred.uid;
     }
+    if (a->tls_name && b->tls_name) {
+        return strcmp(a->tls_name, b->tls_name) == 0;
+    }
     return peer_address(a, &x) && peer_address(b, &y) && x.len == y.len &&
            memcmp(x.bytes, y.bytes, x.len) == 0;
 }

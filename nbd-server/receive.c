@@ -320,6 +320,7 @@ static int coroutine_fn take_request(Client *c, const Header *h)
         return -ENOMEM;
     }
     req->cmd = command_find(h->type);
+    req->position = position;
     req->cookie = h->cookie;
     req->flags = h->flags;
     req->offset = h->offset;
@@ -396,6 +397,7 @@ void coroutine_fn transmission_run(Conn *conn)
     Client *c = client_of(conn);
     ssize_t ret;
 
+    client_add_busy(c, 1);
     do {
         size_t need;
 

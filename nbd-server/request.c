@@ -77,7 +77,7 @@ int coroutine_fn request_get_data(Request *req, size_t size)
 /* 0, or -ENOTSUP, -errno.  Encrypting touches the memory, which unstable one does not bear. */
 static int coroutine_fn map_data(Request *req)
 {
-    int ret = blk_co_map_read(blk_of(req), (int64_t)req->offset, req->len, &req->map);
+    int ret = blk_co_map_read(blk_of(req), (int64_t)req->offset, (int64_t)req->len, &req->map);
 
     if (ret == 0 && req->client->conn.tls && !req->map.stable) {
         blk_unmap(&req->map);
@@ -552,8 +552,13 @@ static void count(Request *req)
 static void coroutine_fn request_co(void *opaque)
 {
     Request *req = opaque;
+    Client *c = req->client;
     int ret = run_counted(req);
 
+    if (req->cmd->writes) {
+        TAILQ_REMOVE(&c->writes, req, writes_link);
+        client_add_busy(c, -1);
+    }
     if (req->traced_ns) {
         trace_end(req, ret);
     }
@@ -575,5 +580,10 @@ void request_start(Request *req)
     if (log_enabled(LOG_LEVEL_DEBUG)) {
         trace_begin(req);
     }
-    qemu_coroutine_enter(qemu_coroutine_create(request_co), req);
+    if (req->cmd->writes) {
+        TAILQ_INSERT_TAIL(&req->client->writes, req, writes_link);
+        client_add_busy(req->client, 1);
+    }
+    req->co = qemu_coroutine_create(request_co);
+    qemu_coroutine_enter(req->co, req);
 }

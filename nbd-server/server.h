@@ -29,6 +29,7 @@ typedef struct Server Server;
 typedef struct Export Export;
 typedef struct Conn Conn;
 typedef struct IoThread IoThread;
+typedef struct Listener Listener;
 typedef struct Request Request;
 typedef struct MetaContext MetaContext;
 typedef struct Config Config;
@@ -113,6 +114,10 @@ struct ExportConfig {
     int open_flags;           /* BDRV_O_* from cache, aio, discard, read-only */
     ThrottleConfig limits;    /* --throttle */
     char *throttle_group;     /* NULL: shares its limits with none */
+    bool snapshot;            /* what is written goes to a temporary overlay */
+    char *load_snapshot;      /* as given; NULL: the image as it is now */
+    int64_t offset, size;     /* bytes: the part of the image to show; size -1: to its end */
+    unsigned partition;       /* or this partition; 0: none */
     AccessRules access;
     bool allocation_depth;    /* clients may ask for the meta context */
     NameList bitmaps;         /* that clients may ask for */
@@ -143,6 +148,7 @@ struct Export {
     unsigned n_contexts;            /* [const] */
     QEMUTimer *deadline;            /* [main] cuts off who stays after a hard removal; or NULL */
     atomic_uint clients;            /* [atomic] */
+    TAILQ_HEAD(, Conn) conns;       /* [lock] in the order they came */
     TAILQ_ENTRY(Export) link;       /* [exports_lock] until it is closed */
 };
 
@@ -208,7 +214,7 @@ struct Conn {
     bool has_cred;                  /* [const] of a unix socket; then ... */
     struct ucred cred;              /* [const] ... the process that connected */
     char peer[96];                  /* [const] printable: "127.0.0.1:4711", "unix pid 12 uid 0" */
-    Export *export;                 /* [conn] set by the handshake: a reference, and a place in it */
+    Export *export;                 /* [conn] set by the handshake: a reference and a place */
     TlsSession *tls_session;        /* [conn] channel.c's; NULL: plain */
     bool tls;                       /* [conn] what goes over the socket is encrypted */
     const char *tls_name;           /* [conn] whom TLS has authenticated: the certificate's common
@@ -219,6 +225,7 @@ struct Conn {
     bool read_only;                 /* [conn] this client may only read `export` */
     uint32_t contexts;              /* [conn] meta contexts selected for `export`: a set */
     TAILQ_ENTRY(Conn) link;         /* [conn's thread's list] */
+    TAILQ_ENTRY(Conn) export_link;  /* [export's lock] */
     /* the rest (receive buffer, reply queue, counters) is conn.c's: conn-int.h */
 };
 
@@ -295,12 +302,14 @@ void iothreads_stop(Server *server);                    /* [main] once no connec
 /* ---- listen.c: addresses, accept ---- */
 
 bool listen_start(Server *server, Error **errp);        /* [main] all of config's addresses */
+/* Serves a client that is connected already; takes over fd, which does not block.  [main] */
+void listen_adopt(Server *server, int fd);
+/* The address of the next listener; *l is NULL for the first.  False: there are no more.  [main] */
+bool listen_next(Server *server, Listener **l, struct sockaddr_storage *addr, socklen_t *len);
 void listen_client_left(Server *server);                /* [main] there may be room again */
 void listen_stop(Server *server);                       /* [main] closes, removes unix sockets */
 
 /* ---- main.c ---- */
-
-typedef struct Listener Listener;
 
 struct Server {
     const Config *config;                 /* [const] */
@@ -310,7 +319,10 @@ struct Server {
     IoThread **threads;                   /* [const] */
     unsigned n_threads;                   /* [const] */
     STAILQ_HEAD(, Listener) listeners;    /* [main] */
+    int passed_fds;                       /* [const] sockets that systemd listens on for us */
+    char *private_socket;                 /* [const] path, for --run; or NULL */
     QEMUTimer *accept_timer;              /* [main] pending: out of descriptors, not accepting */
+    atomic_bool served;                   /* [atomic] somebody has entered an export */
     atomic_bool stopping;                 /* [atomic] SIGTERM was seen: requests get ESHUTDOWN */
     _Atomic int64_t memory;               /* [atomic] bytes held for all clients */
     int64_t max_memory;                   /* [const] */

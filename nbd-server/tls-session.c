@@ -299,7 +299,7 @@ static char *explain(const TlsSession *s, int ret)
     case GNUTLS_E_FATAL_ALERT_RECEIVED:
     case GNUTLS_E_WARNING_ALERT_RECEIVED:
         alert = gnutls_alert_get_name(gnutls_alert_get(s->gnutls));
-        n = asprintf(&why, "it refuses us: %s", alert ? alert : "no reason is given");
+        n = asprintf(&why, "it refused us: %s", alert ? alert : "no reason is given");
         break;
     default:
         if (s->asked_user.data) {
@@ -318,7 +318,13 @@ static int handshake_failed(TlsSession *s, int ret)
 
     if (ret == GNUTLS_E_PREMATURE_TERMINATION || ret == GNUTLS_E_PULL_ERROR ||
         ret == GNUTLS_E_PUSH_ERROR) {
-        return -ECONNRESET;
+        if (gnutls_handshake_get_last_in(s->gnutls) != GNUTLS_HANDSHAKE_CLIENT_HELLO) {
+            return -ECONNRESET;
+        }
+        /* Many clients do not say why. */
+        log_msg(LOG_LEVEL_WARNING, NULL, s->conn, "refused us in the TLS handshake: does it know "
+                "the authority of our certificate, and our name in it?");
+        return -EPROTO;
     }
     why = explain(s, ret);
     log_msg(LOG_LEVEL_WARNING, NULL, s->conn, "refused in the TLS handshake: %s",
@@ -519,6 +525,11 @@ ssize_t tls_session_send(TlsSession *s, const struct iovec *iov, unsigned niov, 
 
 /* ---- beginning and end ---- */
 
+/* What a certificate must be for; gnutls looks at it in the handshake. */
+static gnutls_typed_vdata_st client_purpose = {
+    GNUTLS_DT_KEY_PURPOSE_OID, (unsigned char *)GNUTLS_KP_TLS_WWW_CLIENT, 0
+};
+
 static int set_up(TlsSession *s)
 {
     static const unsigned flags = GNUTLS_SERVER | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL |
@@ -536,10 +547,7 @@ static int set_up(TlsSession *s)
     gnutls_certificate_server_set_request(s->gnutls, creds->verify_peer ? GNUTLS_CERT_REQUIRE
                                                                         : GNUTLS_CERT_IGNORE);
     if (creds->verify_peer) {
-        gnutls_typed_vdata_st purpose = { GNUTLS_DT_KEY_PURPOSE_OID,
-                                          (unsigned char *)GNUTLS_KP_TLS_WWW_CLIENT, 0 };
-
-        gnutls_session_set_verify_cert2(s->gnutls, &purpose, 1, 0);
+        gnutls_session_set_verify_cert2(s->gnutls, &client_purpose, 1, 0);
     }
     ret = gnutls_priority_set(s->gnutls, creds->priority);
     if (ret == 0 && creds->x509) {

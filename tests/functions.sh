@@ -94,7 +94,7 @@ start_server() {
     server_log=$tmp/server$n.log
     mkfifo "$tmp/ready$n"
     "$NBD_EXPORT" --aio="$ENGINE" --socket="$sock" --ready-fd=3 "$@" \
-        >"$server_log" 2>&1 3>"$tmp/ready$n" </dev/null &
+        >"$tmp/server$n.out" 2>"$server_log" 3>"$tmp/ready$n" </dev/null &
     server_pid=$!
     server_pids+=("$server_pid")
     # The end of file that comes instead of READY is the end of the server.

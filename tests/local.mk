@@ -79,12 +79,18 @@ endif
 # The library as a stranger's program sees it: each links with libblkbackend.la alone.
 lib_tests = \
 	tests/lib/api-check \
-	tests/lib/qcow2-bitmaps-survive-power-cuts \
-	tests/lib/qcow2-snapshots-survive-power-cuts \
-	tests/lib/qcow2-survives-power-cuts \
 	tests/lib/storm \
 	tests/lib/straight-path
 tests_lib_api_check_LDADD = libblkbackend.la $(JANSSON_LIBS)
+tests_lib_storm_LDADD = libblkbackend.la $(JANSSON_LIBS)
+tests_lib_straight_path_LDADD = libblkbackend.la $(JANSSON_LIBS)
+
+# What a power cut leaves of an image.
+power_cut_tests = \
+	tests/lib/qcow2-bitmaps-survive-power-cuts \
+	tests/lib/qcow2-snapshots-survive-power-cuts \
+	tests/lib/qcow2-survives-power-cuts
+check_PROGRAMS += $(power_cut_tests)
 tests_lib_qcow2_bitmaps_survive_power_cuts_SOURCES = \
 	tests/choose-engine.c \
 	tests/cut-log.c \
@@ -121,8 +127,6 @@ tests_lib_qcow2_survives_power_cuts_SOURCES = \
 	tests/ram-file.c \
 	tests/ram-file.h
 tests_lib_qcow2_survives_power_cuts_LDADD = libblkbackend.la $(JANSSON_LIBS)
-tests_lib_storm_LDADD = libblkbackend.la $(JANSSON_LIBS)
-tests_lib_straight_path_LDADD = libblkbackend.la $(JANSSON_LIBS)
 
 # Whole images, compared with what qemu-img makes of the same arguments.
 image_tests = \
@@ -253,6 +257,16 @@ protocol_tests = \
 	tests/protocol/thousands-of-requests-in-flight.py \
 	tests/protocol/throttle-does-not-delay-the-end.py \
 	tests/protocol/throttle-lets-trim-and-flush-pass.py \
+	tests/protocol/tls-bytes-ahead-of-the-handshake.py \
+	tests/protocol/tls-client-that-refuses-us.py \
+	tests/protocol/tls-client-vanishes-in-the-handshake.py \
+	tests/protocol/tls-cut-off-is-no-end.py \
+	tests/protocol/tls-forgets-what-was-negotiated.py \
+	tests/protocol/tls-handshake-timeout.py \
+	tests/protocol/tls-of-one-export.py \
+	tests/protocol/tls-records-of-any-size.py \
+	tests/protocol/tls-required-tells-nothing-before-it.py \
+	tests/protocol/tls-sigterm-answers-what-is-in-flight.py \
 	tests/protocol/transmission-flags.py \
 	tests/protocol/trim-punches-with-discard-unmap.py \
 	tests/protocol/unaligned-end-of-image.py \
@@ -267,9 +281,11 @@ protocol_tests = \
 
 # nbd-export and real clients.
 server_tests = \
+	tests/server/announces-uris.py \
 	tests/server/bitmap-must-not-change.sh \
 	tests/server/cache-modes.sh \
 	tests/server/cache-none-copies-exactly.sh \
+	tests/server/exit-with-last-client.sh \
 	tests/server/export-key-errors.sh \
 	tests/server/exports-by-name.sh \
 	tests/server/fault-errors-reach-the-client.sh \
@@ -282,12 +298,14 @@ server_tests = \
 	tests/server/fork-and-pid-file.sh \
 	tests/server/fork-reports-errors.sh \
 	tests/server/help-and-version.sh \
+	tests/server/inetd.py \
 	tests/server/keepalive.sh \
 	tests/server/libnbd-async.sh \
 	tests/server/live-socket-is-refused.sh \
 	tests/server/locked-folder.sh \
 	tests/server/locks-against-qemu.sh \
 	tests/server/log-to-syslog-and-journal.sh \
+	tests/server/make-certs.sh \
 	tests/server/max-clients.sh \
 	tests/server/meta-contexts-as-qemu-nbd.sh \
 	tests/server/nbd-client-list.sh \
@@ -298,6 +316,7 @@ server_tests = \
 	tests/server/nbdcopy-ext4-image.sh \
 	tests/server/nbdinfo.sh \
 	tests/server/nbdinfo-map.sh \
+	tests/server/network-without-protection-warns.sh \
 	tests/server/old-kernels.sh \
 	tests/server/option-errors.sh \
 	tests/server/out-of-descriptors.sh \
@@ -307,15 +326,27 @@ server_tests = \
 	tests/server/qemu-img.sh \
 	tests/server/qemu-io-patterns.sh \
 	tests/server/read-only.sh \
+	tests/server/run-command.sh \
 	tests/server/shared-limit-is-given-back.sh \
+	tests/server/socket-activation.py \
 	tests/server/stale-socket-is-replaced.sh \
 	tests/server/tcp-nodelay.sh \
 	tests/server/tcp-v4-v6-and-unix-at-once.sh \
+	tests/server/tells-systemd.py \
 	tests/server/threads.sh \
 	tests/server/throttle-group-is-shared.sh \
 	tests/server/throttle-holds-its-limits.sh \
 	tests/server/throttle-options.sh \
-	tests/server/two-servers-one-image.sh
+	tests/server/tls-clients.sh \
+	tests/server/tls-copies-exactly.sh \
+	tests/server/tls-fio-verify.sh \
+	tests/server/tls-option-errors.sh \
+	tests/server/tls-refuses-wrong-credentials.sh \
+	tests/server/two-servers-one-image.sh \
+	tests/server/user-and-group.sh \
+	tests/server/view-partition.sh \
+	tests/server/view-snapshots.sh \
+	tests/server/view-window.sh
 
 # Images of QEMU's and ours, one request after the other.
 image_tests += \
@@ -440,7 +471,8 @@ code_tests = \
 	tests/code/manual-names-every-function.sh \
 	tests/code/shell.sh \
 	tests/code/spelling.sh \
-	tests/code/style.sh
+	tests/code/style.sh \
+	tests/code/systemd-units.sh
 
 TESTS += $(lib_tests) $(example_tests) $(protocol_tests) $(server_tests) $(plugin_tests)
 # The source is the same in every build; and where one thread works, no other gets in its way.
@@ -448,7 +480,7 @@ if !SANITIZED
 TESTS += $(code_tests)
 endif
 if !TSAN
-TESTS += $(image_tests) $(fuzz_tests) $(tools_tests)
+TESTS += $(image_tests) $(power_cut_tests) $(fuzz_tests) $(tools_tests)
 endif
 check_PROGRAMS += $(lib_tests)
 
@@ -490,11 +522,12 @@ EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_test
 	tests/guest/init \
 	tests/guest/make-guest.sh \
 	tests/guest/serve-nbdkit.py \
-	tests/nbdtest.py tests/plugin/common.sh tests/protocol/rawnbd.py \
+	tests/nbdtest.py tests/plugin/common.sh tests/protocol/rawnbd.py tests/protocol/rawtls.py \
 	tests/server/common.sh \
 	tests/server/nbd-common.sh \
 	tests/server/qcow2-common.sh \
 	tests/server/qcow2damage.py \
+	tests/server/tls-common.sh \
 	tests/tools/common.sh \
 	tests/tools/imageactions.py \
 	tests/tools/img-side-by-side.sh \

@@ -60,12 +60,13 @@ class Server:
         self.socket_path = path(name + ".sock")
         self.uri = "nbd+unix:///?socket=" + self.socket_path
         self.log_path = path(name + ".log")
+        self.output_path = path(name + ".out")
         ready, ready_child = os.pipe()
         self.args = [NBD_EXPORT, "--aio=" + aio, "--socket=" + self.socket_path,
                      "--ready-fd=%d" % ready_child, *args]
-        with open(self.log_path, "wb") as log:
+        with open(self.log_path, "wb") as log, open(self.output_path, "wb") as output:
             self.proc = subprocess.Popen(
-                self.args, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                self.args, stdin=subprocess.DEVNULL, stdout=output, stderr=log,
                 pass_fds=(ready_child,), env={**os.environ, **(env or {})})
         os.close(ready_child)
         with os.fdopen(ready, "rb") as f:

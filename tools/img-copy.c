@@ -249,37 +249,37 @@ static int coroutine_fn read_piece(const ImgCopy *job, const Piece *piece, uint8
 /* ---- zeroes in the data ---- */
 
 /*
- * How many bytes from buf on are all data or all zero; *zero: which.  The end
- * is moved to a multiple of the alignment, so that writes are cut there: data
- * take more, zeroes less, and none are data.
+ * How many bytes from buf on are all data or all zero; *zero: which.  It goes by
+ * blocks that end at multiples of `unit`, a power of two, so that writes are cut
+ * there.  Most that is not zero shows it in a block's first bytes.
  */
-static int64_t uniform_run(const ImgCopy *job, const uint8_t *buf, int64_t bytes, int64_t offset,
+static int64_t uniform_run(int64_t unit, const uint8_t *buf, int64_t bytes, int64_t offset,
                            bool *zero)
 {
-    int64_t n = SECTOR, tail;
+    int64_t end = min_of(unit - (offset & (unit - 1)), bytes);
 
-    *zero = buffer_is_zero(buf, (size_t)SECTOR);
-    while (n < bytes && buffer_is_zero(buf + n, (size_t)SECTOR) == *zero) {
-        n += SECTOR;
+    *zero = buffer_is_zero(buf, (size_t)end);
+    while (end < bytes) {
+        int64_t n = min_of(unit, bytes - end);
+
+        if (buffer_is_zero(buf + end, (size_t)n) != *zero) {
+            break;
+        }
+        end += n;
     }
-    tail = (offset + n) & (job->alignment - 1);
-    if (n == bytes || tail == 0) {
-        return n;
-    }
-    *zero = *zero && n > tail;
-    return *zero ? n - tail : min_of(n + job->alignment - tail, bytes);
+    return end;
 }
 
 /* The same, with zeroes between data counted as data if they are less than min_sparse. */
 static int64_t sparse_run(const ImgCopy *job, const uint8_t *buf, int64_t bytes, int64_t offset,
                           bool *zero)
 {
-    int64_t used = uniform_run(job, buf, bytes, offset, zero), end = used;
-    int64_t min = min_of(job->min_sparse, bytes);
+    int64_t unit = job->alignment, min = min_of(job->min_sparse, bytes);
+    int64_t used = uniform_run(unit, buf, bytes, offset, zero), end = used;
     bool next_zero;
 
     while (!*zero && end < bytes) {
-        int64_t n = uniform_run(job, buf + end, bytes - end, offset + end, &next_zero);
+        int64_t n = uniform_run(unit, buf + end, bytes - end, offset + end, &next_zero);
 
         if (next_zero && n >= min) {
             break;
@@ -290,23 +290,6 @@ static int64_t sparse_run(const ImgCopy *job, const uint8_t *buf, int64_t bytes,
     return used;
 }
 
-/* Clusters that are wholly zero, or are not. */
-static int64_t cluster_run(const ImgCopy *job, const uint8_t *buf, int64_t bytes, bool *zero)
-{
-    int64_t end = min_of(job->cluster_size, bytes);
-
-    *zero = buffer_is_zero(buf, (size_t)end);
-    while (end < bytes) {
-        int64_t n = min_of(job->cluster_size, bytes - end);
-
-        if (buffer_is_zero(buf + end, (size_t)n) != *zero) {
-            break;
-        }
-        end += n;
-    }
-    return end;
-}
-
 static int64_t next_run(const ImgCopy *job, const uint8_t *buf, int64_t bytes, int64_t offset,
                         bool *zero)
 {
@@ -314,7 +297,7 @@ static int64_t next_run(const ImgCopy *job, const uint8_t *buf, int64_t bytes, i
         *zero = false;
         return bytes;
     }
-    return job->compressed ? cluster_run(job, buf, bytes, zero)
+    return job->compressed ? uniform_run(job->cluster_size, buf, bytes, offset, zero)
                            : sparse_run(job, buf, bytes, offset, zero);
 }
 

@@ -514,6 +514,10 @@ void blk_set_io_limits(BlockBackend *blk, ThrottleConfig *cfg);
 void blk_io_limits_update_group(BlockBackend *blk, const char *group);
 /* Leaves the group; waiting requests go at once.  The backend must be in a group. */
 void blk_io_limits_disable(BlockBackend *blk);
+/* If coroutine co waits for a turn of a request to blk, that request fails with -ECANCELED and uses
+ * nothing up; false: it does not wait.  For requests that a coroutine makes (blk_co_*).  Any
+ * thread, as long as co has not ended. */
+bool blk_throttle_cancel(BlockBackend *blk, const Coroutine *co);
 /* The limits exactly as they were set.  The backend must be in a group. */
 void throttle_group_get_config(BlockBackend *blk, ThrottleConfig *cfg);
 /* The group's name, "" if it has none; valid as long as the backend is in it, and it must be. */

@@ -90,9 +90,11 @@ static bool enqueue(Job *job)
     if (queued) {
         STAILQ_INSERT_TAIL(&jobs, job, link);
         waiting_jobs++;
-        pthread_cond_signal(&work);
     }
     pthread_mutex_unlock(&lock);
+    if (queued) {
+        pthread_cond_signal(&work);    /* now, so that who wakes finds the lock free */
+    }
     return queued;
 }
 

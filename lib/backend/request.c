@@ -225,8 +225,9 @@ int64_t coroutine_fn blk_op_read(BlkRequest *r)
     if (ret < 0) {
         return ret;
     }
-    blk_throttle(r, false);
-    return bdrv_co_preadv(blk_root(r->blk), r->offset, r->bytes, r->qiov, r->flags);
+    ret = blk_throttle(r, false);
+    return ret < 0 ? ret : bdrv_co_preadv(blk_root(r->blk), r->offset, r->bytes, r->qiov,
+                                          r->flags);
 }
 
 int64_t coroutine_fn blk_op_map_read(BlkRequest *r)
@@ -238,7 +239,10 @@ int64_t coroutine_fn blk_op_map_read(BlkRequest *r)
     }
     /* Not before: who cannot map reads instead, and that counts. */
     if (ret == 0) {
-        blk_throttle(r, false);
+        ret = blk_throttle(r, false);
+        if (ret < 0) {
+            blk_unmap(r->arg);
+        }
     }
     return ret;
 }
@@ -270,9 +274,9 @@ int64_t coroutine_fn blk_op_write(BlkRequest *r)
     if (ret < 0) {
         return ret;
     }
-    blk_throttle(r, true);
-    return bdrv_co_pwritev(blk_root(r->blk), r->offset, r->bytes, r->qiov,
-                           r->flags & ~BDRV_REQ_ZERO_WRITE);
+    ret = blk_throttle(r, true);
+    return ret < 0 ? ret : bdrv_co_pwritev(blk_root(r->blk), r->offset, r->bytes, r->qiov,
+                                           r->flags & ~BDRV_REQ_ZERO_WRITE);
 }
 
 /* F93: what a driver without compression answers comes before read-only's. */
@@ -286,8 +290,9 @@ int64_t coroutine_fn blk_op_write_compressed(BlkRequest *r)
     if (ret < 0) {
         return ret;
     }
-    blk_throttle(r, true);
-    return bdrv_co_pwritev_compressed(blk_root(r->blk), r->offset, r->bytes, r->qiov);
+    ret = blk_throttle(r, true);
+    return ret < 0 ? ret : bdrv_co_pwritev_compressed(blk_root(r->blk), r->offset, r->bytes,
+                                                      r->qiov);
 }
 
 static int64_t coroutine_fn write_zeroes(BlkRequest *r, int known_flags)
@@ -297,9 +302,9 @@ static int64_t coroutine_fn write_zeroes(BlkRequest *r, int known_flags)
     if (ret < 0) {
         return ret;
     }
-    blk_throttle(r, true);
-    return bdrv_co_pwrite_zeroes(blk_root(r->blk), r->offset, r->bytes,
-                                 r->flags & ~BDRV_REQ_ZERO_WRITE);
+    ret = blk_throttle(r, true);
+    return ret < 0 ? ret : bdrv_co_pwrite_zeroes(blk_root(r->blk), r->offset, r->bytes,
+                                                 r->flags & ~BDRV_REQ_ZERO_WRITE);
 }
 
 int64_t coroutine_fn blk_op_write_zeroes(BlkRequest *r)

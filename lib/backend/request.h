@@ -29,17 +29,18 @@ BlkOp blk_op_read, blk_op_map_read, blk_op_write, blk_op_write_compressed, blk_o
       blk_op_geometry, blk_op_block_status, blk_op_is_allocated, blk_op_truncate;
 
 /*
- * R6.2 and R7.4: once a request has passed its checks, before the node sees it.  Relaxed: who
- * sets the first limits does not care on which side of them a request in flight is.
+ * R6.2 and R7.4: once a request has passed its checks, before the node sees it.  0, or -ECANCELED:
+ * blk_throttle_cancel() ended it.  Relaxed: who sets the first limits does not care on which side of them a request in flight is.
  */
-static inline void coroutine_fn blk_throttle(BlkRequest *r, bool is_write)
+static inline int coroutine_fn blk_throttle(BlkRequest *r, bool is_write)
 {
     BlockBackend *blk = r->blk;
 
     if (__builtin_expect(atomic_load_explicit(&blk->throttle.group, memory_order_relaxed) != NULL,
                          false) && !r->unthrottled) {
-        blk_throttle_wait(blk, (uint64_t)r->bytes, is_write);
+        return blk_throttle_wait(blk, (uint64_t)r->bytes, is_write);
     }
+    return 0;
 }
 
 /* R3: sectors to bytes.  An impossible range becomes one that R2 answers with -EIO, whatever

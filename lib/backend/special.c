@@ -125,10 +125,12 @@ static int coroutine_fn copy_counted(BlkRequest *r, CopySource *source)
     if (ret < 0 || r->bytes == 0) {
         return ret;
     }
-    blk_throttle(&read, false);
-    blk_throttle(r, true);
-    return bdrv_co_copy_range(blk_root(source->blk), source->offset, blk_root(r->blk), r->offset,
-                              r->bytes, r->flags);
+    ret = blk_throttle(&read, false);
+    if (ret == 0) {
+        ret = blk_throttle(r, true);
+    }
+    return ret < 0 ? ret : bdrv_co_copy_range(blk_root(source->blk), source->offset,
+                                              blk_root(r->blk), r->offset, r->bytes, r->flags);
 }
 
 static int64_t coroutine_fn op_copy_range(BlkRequest *r)

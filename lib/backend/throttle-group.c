@@ -21,6 +21,7 @@
  * Neither is held while a coroutine runs: who lets requests go collects them
  * and wakes them at the end.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,6 +47,7 @@ struct ThrottleWaiter {
     Coroutine *co;
     uint64_t bytes;
     bool is_write;
+    bool cancelled;
     QEMUTimer *timer;                   /* NULL until its turn is near */
     int64_t due;                        /* when that goes off */
     TAILQ_ENTRY(ThrottleWaiter) link;   /* of the member's queue, then of those let go */
@@ -160,13 +162,18 @@ static ThrottleMember *next_in_turn(ThrottleState *group, bool is_write)
     return NULL;
 }
 
-static void let_go(ThrottleState *group, ThrottleWaiter *w, ThrottleWaiterList *released)
+static void leave_queue(ThrottleState *group, ThrottleWaiter *w, ThrottleWaiterList *released)
 {
     TAILQ_REMOVE(&w->blk->throttle.waiting[w->is_write], w, link);
     TAILQ_INSERT_TAIL(released, w, link);
     if (group->armed[w->is_write] == w) {
         group->armed[w->is_write] = NULL;
     }
+}
+
+static void let_go(ThrottleState *group, ThrottleWaiter *w, ThrottleWaiterList *released)
+{
+    leave_queue(group, w, released);
     throttle_account(&group->buckets, w->is_write, w->bytes, now_ns());
 }
 
@@ -259,7 +266,7 @@ static bool must_wait(ThrottleState *group, ThrottleWaiter *w)
     return true;
 }
 
-void coroutine_fn blk_throttle_wait(BlockBackend *blk, uint64_t bytes, bool is_write)
+int coroutine_fn blk_throttle_wait(BlockBackend *blk, uint64_t bytes, bool is_write)
 {
     ThrottleWaiter w = {
         .blk = blk, .co = qemu_coroutine_self(), .bytes = bytes, .is_write = is_write,
@@ -268,7 +275,7 @@ void coroutine_fn blk_throttle_wait(BlockBackend *blk, uint64_t bytes, bool is_w
     bool wait;
 
     if (!group) {
-        return;
+        return 0;
     }
     wait = must_wait(group, &w);
     pthread_mutex_unlock(&group->lock);
@@ -276,6 +283,41 @@ void coroutine_fn blk_throttle_wait(BlockBackend *blk, uint64_t bytes, bool is_w
         qemu_coroutine_yield();
         timer_free(w.timer);
     }
+    return w.cancelled ? -ECANCELED : 0;
+}
+
+/* (group locked) */
+static ThrottleWaiter *find_waiter(BlockBackend *blk, const Coroutine *co)
+{
+    for (int is_write = 0; is_write < 2; is_write++) {
+        ThrottleWaiter *w;
+
+        TAILQ_FOREACH(w, &blk->throttle.waiting[is_write], link) {
+            if (w->co == co) {
+                return w;
+            }
+        }
+    }
+    return NULL;
+}
+
+bool blk_throttle_cancel(BlockBackend *blk, const Coroutine *co)
+{
+    ThrottleWaiterList released = TAILQ_HEAD_INITIALIZER(released);
+    ThrottleState *group = lock_group(&blk->throttle);
+    ThrottleWaiter *w;
+
+    if (!group) {
+        return false;
+    }
+    w = find_waiter(blk, co);
+    if (w) {
+        w->cancelled = true;
+        leave_queue(group, w, &released);
+        schedule(group, w->is_write, &released);
+    }
+    unlock_group(group, &released);
+    return w != NULL;
 }
 
 /* ---- draining ---- */

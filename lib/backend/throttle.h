@@ -49,8 +49,8 @@ void blk_throttle_init(BlockBackend *blk);
 /* [main] Leaves the group and forgets the remembered one; no requests are in flight. */
 void blk_throttle_cleanup(BlockBackend *blk);
 
-/* Counts a request and waits for its turn.  For blk_throttle(). */
-void coroutine_fn blk_throttle_wait(BlockBackend *blk, uint64_t bytes, bool is_write);
+/* Counts a request and waits for its turn.  0, or -ECANCELED.  For blk_throttle(). */
+int coroutine_fn blk_throttle_wait(BlockBackend *blk, uint64_t bytes, bool is_write);
 
 /* [any thread] Releases all waiting requests of blk; until the matching end others do not wait
  * either.  They all count. */

@@ -39,17 +39,15 @@ static int coroutine_fn ask_driver_aligned(BlockDriverState *bs, int64_t offset,
     return *pnum > 0 ? ret : -EIO;
 }
 
-/* The node passes requests on: the answer is the file's. */
+/* The node passes requests on: the answer is the file's, with all that backs it. */
 static int coroutine_fn ask_file(BlockDriverState **file, int64_t *map, int64_t *pnum)
 {
     int64_t n;
-    int ret = bdrv_co_block_status(*file, *map, *pnum, &n, map, file);
+    int depth;
+    int ret = bdrv_co_block_status_where(*file, NULL, *map, *pnum, &n, map, file, &depth);
 
     if (ret < 0) {
         return ret;
-    }
-    if (n == 0) {   /* past its end */
-        return BDRV_BLOCK_ZERO;
     }
     *pnum = n;
     return ret & ~BDRV_BLOCK_EOF;

@@ -9,7 +9,7 @@
  * the guest what it may expect (guest-shadow.h), and be fit for more writes.
  *
  * POWER_CUT_STATES: how many states at least (3000).  POWER_CUT_SEED: of the first scenario (1).
- * The image of a state that fails is left in power-cut-failed.qcow2.
+ * The image of a state that fails is left in power-cut-failed-SEED.qcow2.
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -81,10 +81,13 @@ static void remove_folder(void)
     rmdir(folder);
 }
 
-static void keep_image(void)
+static void keep_image(const Scenario *sc)
 {
-    FILE *file = fopen("power-cut-failed.qcow2", "wb");
+    char name[64];
+    FILE *file;
 
+    snprintf(name, sizeof(name), "power-cut-failed-%u.qcow2", sc->seed);
+    file = fopen(name, "wb");
     if (file) {
         fwrite(ram_files[IMAGE].data, 1, (size_t)ram_files[IMAGE].size, file);
         fclose(file);
@@ -96,7 +99,7 @@ void cut_failed(Scenario *sc, const char *fmt, ...)
     va_list ap;
 
     if (ram_files[IMAGE].data) {
-        keep_image();
+        keep_image(sc);
     }
     printf("seed %u (%s), moment %" PRId64 ", state '%s': ", sc->seed, sc->kind->options,
            sc->moment, sc->what);

@@ -157,6 +157,8 @@ class Reply:
 class Client:
     """One connection; `server` is a nbdtest.Server or a (host, port)."""
 
+    may_want_tls = False            # the server may tell us that it wants TLS
+
     def __init__(self, server, client_flags=C_FIXED | C_NO_ZEROES):
         self.contexts, self.structured, self.pending = {}, False, {}
         self.extended = False
@@ -232,7 +234,7 @@ class Client:
         elif kind & REP_ERROR:
             must(ERR_UNSUP <= kind <= ERR_EXT_HEADER_REQD, 'a known error type', hex(kind))
             must(data, 'every error has a text', hex(kind))
-            must(kind != ERR_TLS_REQD, 'a server without TLS never says TLS_REQD')
+            must(kind != ERR_TLS_REQD or self.may_want_tls, 'TLS_REQD where there is TLS, or none')
             must(len(data) <= 4096 and b'\0' not in data, 'the message is a string', data)
             data.decode()
         else:

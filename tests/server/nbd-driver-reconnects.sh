@@ -52,7 +52,7 @@ start_server --image-opts "$(on_socket "$tmp/middle")"
 
 cd "$tmp"
 fio --name=verify --ioengine=nbd --uri="$uri" --rw=randrw --bsrange=4k-64k --iodepth=32 \
-    --numjobs=4 --thread --size=16M --offset_increment=16M --fsync=64 --verify=crc32c \
+    --numjobs=4 --thread --size=8M --offset_increment=8M --fsync=64 --verify=crc32c \
     --verify_fatal=1 --do_verify=1 --randrepeat=0 --group_reporting --rate=6M >"$tmp/out" 2>&1 &
 fio_pid=$!
 server_pids+=("$fio_pid")

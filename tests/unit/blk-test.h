@@ -179,7 +179,7 @@ BLOCK_DRIVER(test_driver)
 static inline int blk_test_setup(void **state)
 {
     (void)state;
-    alarm(60);      /* a lost wake-up fails the test instead of hanging it */
+    alarm(280);     /* a lost wake-up fails the test instead of hanging it */
     return qemu_init_main_loop(NULL);
 }
 

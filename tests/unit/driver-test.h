@@ -3,6 +3,7 @@
 #ifndef DRIVER_TEST_H
 #define DRIVER_TEST_H
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -30,12 +31,42 @@ static inline int driver_test_setup(void **state)
     const char *engine = getenv("ENGINE");
 
     (void)state;
-    alarm(120);     /* a lost wake-up fails the test instead of hanging it */
+    alarm(280);     /* a lost wake-up fails the test instead of hanging it */
     if (engine && aio_set_engine(engine, NULL) < 0) {
         printf("no %s here\n", engine);
         exit(77);
     }
     return qemu_init_main_loop(NULL);
+}
+
+/* ---- a folder of its own, where names meet no other run's ---- */
+
+static inline int own_folder_setup(void **state)
+{
+    static char name[] = "./blk-test-XXXXXX";
+
+    if (!mkdtemp(name) || chdir(name) < 0) {
+        perror(name);
+        return -1;
+    }
+    return driver_test_setup(state);
+}
+
+static inline int own_folder_remove(void **state)
+{
+    char *path = getcwd(NULL, 0);
+    DIR *dir = opendir(".");
+    struct dirent *entry;
+    int ret;
+
+    (void)state;
+    while ((entry = readdir(dir))) {
+        remove(entry->d_name);
+    }
+    closedir(dir);
+    ret = chdir("..") < 0 ? -1 : rmdir(path);
+    free(path);
+    return ret;
 }
 
 /* ---- files ---- */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* For tests of the format qcow2 on images that qemu-img makes and checks, in the folder where
- * they run. */
+/* For tests of the format qcow2 on images that qemu-img makes and checks. */
 #ifndef TESTS_QCOW2_TEST_H
 #define TESTS_QCOW2_TEST_H
 
@@ -8,9 +7,9 @@
 
 #include <stdarg.h>
 
-/* The test defines its PREFIX. */
-#define IMAGE PREFIX ".image"
-#define BASE PREFIX ".base"
+/* In the test's own folder. */
+#define IMAGE "image"
+#define BASE "base"
 
 /* ---- qemu-img ---- */
 
@@ -58,14 +57,6 @@ static inline void poke(off_t offset, const void *bytes, size_t len)
     assert_true(fd >= 0);
     assert_int_equal(pwrite(fd, bytes, len, offset), len);
     close(fd);
-}
-
-static inline int remove_files(void **state)
-{
-    (void)state;
-    unlink(IMAGE);
-    unlink(BASE);
-    return 0;
 }
 
 static inline bool have_qemu_img(void)

@@ -209,6 +209,28 @@ static void block_status_looks_through(void **state)
     blk_unref(blk);
 }
 
+/* What a node passes on may come from what backs its file. */
+static void block_status_looks_through_a_window(void **state)
+{
+    BlockBackend *blk;
+    int64_t n;
+
+    (void)state;
+    image_fill(image_make("base", 3 * CLUSTER, NULL), 0, 2, 5);
+    image_make("top", 4 * CLUSTER, "base");
+    blk = blk_new_open(NULL, NULL, options_of("'driver':'raw','offset':%d,'file.driver':'testfmt',"
+                                              "'file.file.driver':'testfile',"
+                                              "'file.file.filename':'top'", CLUSTER),
+                       RW, &error_abort);
+    assert_int_equal(blk_block_status(blk, 0, 3 * CLUSTER, &n),
+                     BDRV_BLOCK_DATA | BDRV_BLOCK_ALLOCATED);
+    assert_int_equal(n, CLUSTER);
+    assert_int_equal(blk_block_status(blk, CLUSTER, CLUSTER, &n) & ~BDRV_BLOCK_ALLOCATED,
+                     BDRV_BLOCK_ZERO);
+    assert_read(blk, 0, CLUSTER, 5);
+    blk_unref(blk);
+}
+
 static void a_backing_file_is_not_flushed(void **state)
 {
     BlockBackend *blk;
@@ -295,6 +317,7 @@ int main(void)
         IMAGE_TEST(past_a_shorter_backing_file_are_zeroes),
         IMAGE_TEST(a_longer_backing_file_does_not_show),
         IMAGE_TEST(block_status_looks_through),
+        IMAGE_TEST(block_status_looks_through_a_window),
         IMAGE_TEST(a_backing_file_is_not_flushed),
         IMAGE_TEST(all_but_commit_is_blocked),
         IMAGE_TEST(inserted_means_the_backing_file_too),

@@ -10,11 +10,12 @@
 #include <sys/wait.h>
 
 #include <blkbackend/dirty-bitmap.h>
+#include <blkbackend/image.h>
 
 #include "byte-order.h"
 #include "drivers/qcow2/qcow2.h"
 
-#define IMAGE "test-qcow2-bitmaps.image"
+#define IMAGE "image"
 #define DISK (20 * MIB + 512)
 #define MAX_AREAS 20000
 
@@ -558,6 +559,31 @@ static void what_cannot_be_stored_is_refused(void **state)
     assert_qemu_lists("[" LISTED("\"auto\"", "b0", 65536) "]");
 }
 
+/* A bitmap that the image has not yet got counts like one that it has. */
+static void no_downgrade_with_a_bitmap_yet_to_be_stored(void **state)
+{
+    QDict *options = qdict_new();
+    Error *err = NULL;
+    BlockBackend *blk;
+
+    (void)state;
+    qdict_put(options, "compat", qstring_from_str("0.10"));
+    make_image("compat=1.1", DISK);
+    blk = open_image(RDWR);
+    add(blk, "b0", 65536);
+    assert_int_equal(bdrv_amend(blk_bs(blk), options, false, NULL, NULL, &err), -ENOTSUP);
+    assert_string_equal(error_get_pretty(err),
+                        "Cannot downgrade an image with persistent bitmaps");
+    error_free(err);
+    drop(blk, "b0");
+    assert_int_equal(bdrv_amend(blk_bs(blk), options, false, NULL, NULL, &error_abort), 0);
+    blk_unref(blk);
+    QDECREF(options);
+    assert_clean();
+    assert_qemu_lists("");
+    RUN("qemu-img info " IMAGE " | grep -q 'compat: 0.10'");
+}
+
 /* ---- images that lie ---- */
 
 #define ENTRY(field) (directory() + (field))
@@ -716,14 +742,6 @@ static void changes_in_turn_agree_with_a_model(void **state)
     }
 }
 
-static int remove_files(void **state)
-{
-    (void)state;
-    unlink(IMAGE);
-    unlink(IMAGE ".copy");
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -740,6 +758,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(reopening_stores_and_goes_on),
         cmocka_unit_test(resizing_takes_the_bitmaps_along),
         cmocka_unit_test(what_cannot_be_stored_is_refused),
+        cmocka_unit_test(no_downgrade_with_a_bitmap_yet_to_be_stored),
         cmocka_unit_test(lies_are_refused_as_by_qemu),
         cmocka_unit_test(without_the_autoclear_bit_they_are_forgotten),
         cmocka_unit_test(what_could_not_be_written_is_inconsistent),
@@ -754,5 +773,5 @@ int main(int argc, char **argv)
         printf("no qemu-img or no nbdinfo here\n");
         return 77;
     }
-    return cmocka_run_group_tests(tests, driver_test_setup, remove_files);
+    return cmocka_run_group_tests(tests, own_folder_setup, own_folder_remove);
 }

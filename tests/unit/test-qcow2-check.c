@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Damaged qcow2 images: what a check may cost, what is mended without being asked, and which
  * writes are refused. */
-#define PREFIX "test-qcow2-check"
 #include "qcow2-test.h"
 
 #include <blkbackend/image.h>
@@ -351,5 +350,5 @@ int main(void)
     if (!have_qemu_img()) {
         return 77;
     }
-    return cmocka_run_group_tests(tests, driver_test_setup, remove_files);
+    return cmocka_run_group_tests(tests, own_folder_setup, own_folder_remove);
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* An external data file is part of the graph: what happens to the image happens to it. */
-#define PREFIX "test-qcow2-data-file"
 #include "qcow2-test.h"
 
 static BlockBackend *open_with_data_file(int flags)
@@ -110,5 +109,5 @@ int main(void)
     if (!have_qemu_img()) {
         return 77;
     }
-    return cmocka_run_group_tests(tests, driver_test_setup, remove_files);
+    return cmocka_run_group_tests(tests, own_folder_setup, own_folder_remove);
 }

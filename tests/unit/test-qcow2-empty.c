@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A qcow2 image that forgets its content, and one that another process has changed. */
-#define PREFIX "test-qcow2-empty"
 #include "qcow2-test.h"
 
 #include <blkbackend/image.h>
@@ -139,5 +138,5 @@ int main(void)
     if (!have_qemu_img()) {
         return 77;
     }
-    return cmocka_run_group_tests(tests, driver_test_setup, remove_files);
+    return cmocka_run_group_tests(tests, own_folder_setup, own_folder_remove);
 }

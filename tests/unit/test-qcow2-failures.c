@@ -4,7 +4,6 @@
  * the image is then consistent, but perhaps for leaks, and has its old content,
  * or, if it was the last write that failed, its new one.
  */
-#define PREFIX "test-qcow2-failures"
 #include "qcow2-test.h"
 
 #include <blkbackend/image.h>
@@ -309,5 +308,5 @@ int main(void)
     if (!have_qemu_img()) {
         return 77;
     }
-    return cmocka_run_group_tests(tests, driver_test_setup, remove_files);
+    return cmocka_run_group_tests(tests, own_folder_setup, own_folder_remove);
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The header of a qcow2 image written anew: what is in there, and what has to stay. */
-#define PREFIX "test-qcow2-header"
 #include "qcow2-test.h"
 
 #include <blkbackend/image.h>
@@ -49,7 +48,6 @@ static void backing_file_changes(void **state)
         assert_int_equal(shell("cmp " IMAGE " " IMAGE ".first"), 0);
         assert_clean();
     }
-    unlink(IMAGE ".first");
 }
 
 static void long_names_fit_or_are_refused(void **state)
@@ -164,5 +162,5 @@ int main(void)
     if (!have_qemu_img()) {
         return 77;
     }
-    return cmocka_run_group_tests(tests, driver_test_setup, remove_files);
+    return cmocka_run_group_tests(tests, own_folder_setup, own_folder_remove);
 }

@@ -3,14 +3,13 @@
  * Internal snapshots of qcow2 images, taken, applied and deleted here and by
  * qemu-img in turn, beside a shadow in memory of the disk and of each snapshot.
  */
-#define PREFIX "test-qcow2-snapshots"
 #include "qcow2-test.h"
 
 #include <blkbackend/image.h>
 
 #define SIZE (MIB + 5 * 512)
 #define MAX_SNAPSHOTS 4
-#define RAW PREFIX ".raw"
+#define RAW "raw"
 
 /* ---- a disk with its snapshots, as they should be ---- */
 
@@ -440,12 +439,6 @@ static void read_vm_state_that_qemu_wrote(void **state)
     }
 }
 
-static int remove_all(void **state)
-{
-    unlink(RAW);
-    return remove_files(state);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -464,5 +457,5 @@ int main(void)
     if (!have_qemu_img()) {
         return 77;
     }
-    return cmocka_run_group_tests(tests, driver_test_setup, remove_all);
+    return cmocka_run_group_tests(tests, own_folder_setup, own_folder_remove);
 }

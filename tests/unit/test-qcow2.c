@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The format qcow2: what takes a program to ask for, on images made and checked by qemu-img. */
-#define PREFIX "test-qcow2"
 #include "qcow2-test.h"
+
+#include <blkbackend/image.h>
 
 /* ---- another size ---- */
 
@@ -69,6 +70,110 @@ static void growing_moves_the_l1_table(void **state)
     blk = open_image(0, "");
     assert_bytes(blk, 1023 * (int64_t)MIB, MIB, 0x66);
     blk_unref(blk);
+}
+
+/* ---- space that goes back to the file ---- */
+
+/* What is opened with one of them off, and all others on. */
+static BlockBackend *open_logged(int flags, const char *off)
+{
+    static const char *const kinds_of_discard[] = { "request", "snapshot", "other" };
+    char more[200] = "";
+
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(more + strlen(more), sizeof(more) - strlen(more), ",'pass-discard-%s':%s",
+                 kinds_of_discard[i], strcmp(kinds_of_discard[i], off) == 0 ? "false" : "true");
+    }
+    return open_options(flags, &error_abort, "'driver':'qcow2','file':{'driver':'blkdebug','log':"
+                        "'log','image':{'driver':'file','filename':'" IMAGE "'}}%s", more);
+}
+
+static int64_t discarded_in_log(void)
+{
+    FILE *log = fopen("log", "r");
+    long long bytes, sum = 0;
+    char line[200];
+
+    assert_non_null(log);
+    while (fgets(line, sizeof(line), log)) {
+        if (sscanf(line, "> %*s discard %*s %lld", &bytes) == 1) {
+            sum += bytes;
+        }
+    }
+    fclose(log);
+    return sum;
+}
+
+/* What was discarded below while `change` was made to an image of which `off` is not passed on. */
+static int64_t discarded_by(void (*change)(BlockBackend *blk), int flags, const char *off)
+{
+    BlockBackend *blk;
+
+    make_image("cluster_size=64k", "4M");
+    assert_int_equal(shell("qemu-io -f qcow2 -c 'write -P 1 0 4M' " IMAGE " >/dev/null && "
+                           "qemu-img snapshot -c s0 " IMAGE " && "
+                           "qemu-io -f qcow2 -c 'write -P 2 0 1M' " IMAGE " >/dev/null"), 0);
+    blk = open_logged(flags, off);
+    change(blk);
+    assert_int_equal(blk_flush(blk), 0);
+    blk_unref(blk);
+    assert_clean();
+    return discarded_in_log();
+}
+
+/* 1 MiB is the image's alone, the rest also the snapshot's. */
+static void discard_all(BlockBackend *blk)
+{
+    assert_int_equal(blk_pdiscard(blk, 0, 4 * MIB), 0);
+}
+
+static void delete_snapshot(BlockBackend *blk)
+{
+    assert_int_equal(bdrv_snapshot_delete(blk_bs(blk), "1", NULL, &error_abort), 0);
+}
+
+static void go_to_snapshot(BlockBackend *blk)
+{
+    assert_int_equal(bdrv_snapshot_goto(blk_bs(blk), "1", &error_abort), 0);
+}
+
+static void freed_space_goes_back_as_the_options_say(void **state)
+{
+    (void)state;
+    assert_in_range(discarded_by(discard_all, RDWR, ""), MIB, MIB);
+    assert_int_equal(discarded_by(discard_all, RDWR, "request"), 0);
+    assert_in_range(discarded_by(delete_snapshot, RDWR, ""), MIB, 2 * MIB);
+    assert_int_equal(discarded_by(delete_snapshot, RDWR, "snapshot"), 0);
+    assert_in_range(discarded_by(go_to_snapshot, RDWR, ""), MIB, 2 * MIB);
+    assert_int_equal(discarded_by(go_to_snapshot, RDWR, "snapshot"), 0);
+    /* Who asks for no discards gets those that are none of the guest's. */
+    assert_in_range(discarded_by(delete_snapshot, RDWR & ~BDRV_O_UNMAP, ""), MIB, 2 * MIB);
+}
+
+/* A table that got too small. */
+static void outgrow_refcount_table(BlockBackend *blk)
+{
+    for (int i = 4; i < 12; i++) {
+        write_byte(blk, i * MIB, MIB, i);
+    }
+}
+
+static void outgrown_tables_go_back_if_asked(void **state)
+{
+    static const char *const options[] = { "other", "" };
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        BlockBackend *blk;
+
+        make_image("cluster_size=512,refcount_bits=64", "16M");
+        blk = open_logged(RDWR, options[i]);
+        outgrow_refcount_table(blk);
+        assert_int_equal(blk_flush(blk), 0);
+        blk_unref(blk);
+        assert_clean();
+        assert_int_equal(discarded_in_log() > 0, i);
+    }
 }
 
 /* ---- tables that grow, caches that are small ---- */
@@ -249,6 +354,8 @@ int main(void)
         cmocka_unit_test(grown_part_reads_as_zeroes),
         cmocka_unit_test(nothing_stale_shows_after_shrinking_and_growing),
         cmocka_unit_test(growing_moves_the_l1_table),
+        cmocka_unit_test(freed_space_goes_back_as_the_options_say),
+        cmocka_unit_test(outgrown_tables_go_back_if_asked),
         cmocka_unit_test(refcount_table_grows),
         cmocka_unit_test(small_caches_lose_nothing),
         cmocka_unit_test(compressed_writes_read_back),
@@ -263,5 +370,5 @@ int main(void)
     if (!have_qemu_img()) {
         return 77;
     }
-    return cmocka_run_group_tests(tests, driver_test_setup, remove_files);
+    return cmocka_run_group_tests(tests, own_folder_setup, own_folder_remove);
 }

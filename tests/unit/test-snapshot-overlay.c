@@ -2,11 +2,9 @@
 /* BDRV_O_SNAPSHOT: what is written is there until the image is closed, and never in the image. */
 #include "driver-test.h"
 
-#include <dirent.h>
-
 #include <blkbackend/image.h>
 
-#define FOLDER "test-snapshot-overlay.dir"
+#define FOLDER "temporary"
 
 /* How many files there are in the folder for temporary ones. */
 static int temporary_files(void)
@@ -102,15 +100,11 @@ static void what_cannot_be_opened_leaves_nothing(void **state)
 
 static int setup(void **state)
 {
+    int ret = own_folder_setup(state);
+
     mkdir(FOLDER, 0700);
     setenv("TMPDIR", FOLDER, 1);
-    return driver_test_setup(state);
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    return rmdir(FOLDER);
+    return ret;
 }
 
 int main(void)
@@ -121,5 +115,5 @@ int main(void)
         cmocka_unit_test(what_cannot_be_opened_leaves_nothing),
     };
 
-    return cmocka_run_group_tests(tests, setup, tear_down);
+    return cmocka_run_group_tests(tests, setup, own_folder_remove);
 }

@@ -602,6 +602,66 @@ static void cancelling_waits_for_the_turn(void **state)
     blk_unref(blk);
 }
 
+typedef struct Patient {
+    BlockBackend *blk;
+    Coroutine *co;
+    bool zero;
+    int ret;            /* 1: it waits */
+} Patient;
+
+static void coroutine_fn patient_run(void *opaque)
+{
+    static uint8_t buf[512];
+    Patient *p = opaque;
+    struct iovec iov = { .iov_base = buf, .iov_len = sizeof(buf) };
+    QEMUIOVector qiov;
+
+    qemu_iovec_init_external(&qiov, &iov, 1);
+    p->ret = p->zero ? blk_co_pwrite_zeroes(p->blk, 0, 512, 0)
+                     : blk_co_pwritev(p->blk, 0, 512, &qiov, 0);
+}
+
+static void patient_start(Patient *p, BlockBackend *blk)
+{
+    p->blk = blk;
+    p->ret = 1;
+    p->co = qemu_coroutine_create(patient_run);
+    qemu_coroutine_enter(p->co, p);
+}
+
+/* A hundred a second; the first of three that wait, and has the timer, is cancelled, then the last. */
+static void a_cancelled_request_fails_and_uses_nothing_up(void **state)
+{
+    BlockBackend *blk = open_limited(NULL, limit(THROTTLE_OPS_WRITE, 100));
+    BlockBackend *other = open_disk();
+    Patient p[3] = { [0].zero = true };
+
+    (void)state;
+    use_up(blk, true, 11);
+    for (int i = 0; i < 3; i++) {
+        patient_start(&p[i], blk);
+    }
+    run_until(5 * MS);
+    assert_false(blk_throttle_cancel(other, p[0].co));
+    assert_true(blk_throttle_cancel(blk, p[0].co));
+    assert_false(blk_throttle_cancel(blk, p[0].co));
+    run_until(5 * MS);
+    assert_int_equal(p[0].ret, -ECANCELED);
+    assert_true(blk_throttle_cancel(blk, p[2].co));
+    run_until(9 * MS);
+    assert_int_equal(p[1].ret, 1);
+    assert_int_equal(p[2].ret, -ECANCELED);
+    run_until(11 * MS);
+    assert_int_equal(p[1].ret, 0);       /* when the first would have gone */
+    patient_start(&p[0], blk);
+    run_until(19 * MS);
+    assert_int_equal(p[0].ret, 1);
+    run_until(21 * MS);
+    assert_int_equal(p[0].ret, 0);
+    blk_unref(other);
+    blk_unref(blk);
+}
+
 /* ---- directions ---- */
 
 static void directions_wait_independently(void **state)
@@ -1317,6 +1377,7 @@ int main(void)
         TEST(asynchronous_requests_wait_too),
         TEST(synchronous_requests_wait_too),
         TEST(cancelling_waits_for_the_turn),
+        TEST(a_cancelled_request_fails_and_uses_nothing_up),
         TEST(directions_wait_independently),
         TEST(directions_share_the_total),
         TEST(members_take_turns),

@@ -581,7 +581,7 @@ static inline int testfmt_setup(void **state)
     const char *engine = getenv("ENGINE");
 
     (void)state;
-    alarm(120);     /* a lost wake-up fails the test instead of hanging it */
+    alarm(280);     /* a lost wake-up fails the test instead of hanging it */
     if (engine && aio_set_engine(engine, NULL) < 0) {
         printf("no %s here\n", engine);
         exit(77);

@@ -23,7 +23,7 @@ static void link_clusters(BlockDriverState *bs, Qcow2Table *slice, uint32_t i, u
 
         qcow2_slice_set(bs, slice, i + (uint32_t)k,
                         (host + (k << s->cluster_bits)) | QCOW2_COPIED, bitmap);
-        qcow2_free_entry_later(s, old, false);
+        qcow2_free_entry_later(s, old, QCOW2_DISCARD_NEVER);
     }
 }
 

@@ -224,7 +224,7 @@ int coroutine_fn qcow2_switch_drop(BlockDriverState *bs, Qcow2Switch *sw, uint64
 {
     int ret = qcow2_change_refcount(bs, first, count, -1);
 
-    if (!(bdrv_get_flags(bs) & BDRV_O_UNMAP)) {
+    if (!((Qcow2State *)bdrv_state(bs))->pass_discard[QCOW2_DISCARD_SNAPSHOT]) {
         return ret;
     }
     for (uint64_t i = 0; ret == 0 && i < count; i++) {
