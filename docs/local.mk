@@ -19,7 +19,7 @@ dist_man3_MANS = \
 	docs/blk_stats.3 \
 	docs/blk_throttle.3 \
 	docs/libblkbackend.3
-EXTRA_DIST += docs/blkdebug.md docs/contract.md docs/mounting.md docs/nbd.md docs/qcow2.md \
+EXTRA_DIST += docs/blkdebug.md docs/compared.md docs/contract.md docs/mounting.md docs/nbd.md docs/qcow2.md \
 	$(dist_man1_MANS:.1=.pod) $(dist_man3_MANS:.3=.pod)
 
 make_page = $(MKDIR_P) $(@D) && page=$$(basename $@) && \

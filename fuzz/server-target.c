@@ -2,6 +2,7 @@
 #include "fuzz/server-target.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -101,9 +102,15 @@ void server_target_init(void)
         "--export", "name=big,image=driver=null-co,,size=8T,,read-zeroes=on",
     };
 
+    ConfigErrors errors = CONFIG_ERRORS_INIT(errors);
+
     qemu_init_main_loop(&error_abort);
     log_open(LOG_TO_STDERR, LOG_LEVEL_ERROR, &error_abort);
-    server.config = config_parse(sizeof(args) / sizeof(args[0]), args, &error_abort);
+    server.config = config_parse(sizeof(args) / sizeof(args[0]), args, false, &errors);
+    if (!server.config) {
+        config_errors_log(&errors);
+        abort();
+    }
     server.max_memory = server.config->max_memory;
     server.n_threads = 1;
 }

@@ -18,6 +18,7 @@
 #include "common/xalloc.h"
 #include "peer.h"
 #include "server.h"
+#include "tls.h"
 
 typedef struct RuleKind RuleKind;
 
@@ -27,11 +28,11 @@ struct AccessRule {
     PeerAddress address;   /* net */
     unsigned prefix;       /* net: bits that must agree */
     uint32_t id;           /* uid, gid */
+    char *name;            /* tls, psk */
 };
 
 struct RuleKind {
     const char *name, *argument;
-    bool of_network;       /* names clients of the network */
     bool (*parse)(AccessRule *rule, const char *value, Error **errp);
     bool (*match)(const AccessRule *rule, const Conn *conn);
 };
@@ -160,18 +161,22 @@ static bool match_group(const AccessRule *rule, const Conn *conn)
 
 /* ---- tls:NAME, psk:NAME, any ---- */
 
-static bool parse_tls(AccessRule *rule, const char *value, Error **errp)
+static bool parse_name(AccessRule *rule, const char *value, Error **errp)
 {
-    (void)rule;
-    error_setg(errp, "\"%s\": this nbd-export was built without TLS", value);
-    return false;
+    (void)errp;
+    rule->name = xstrdup(value);
+    return true;
 }
 
-static bool match_none(const AccessRule *rule, const Conn *conn)
+static bool match_psk(const AccessRule *rule, const Conn *conn)
 {
-    (void)rule;
-    (void)conn;
-    return false;
+    return tls_peer_has_key(conn, rule->name);
+}
+
+/* Who has a key has no certificate: the two kinds of names are not to be mixed up. */
+static bool match_certificate(const AccessRule *rule, const Conn *conn)
+{
+    return tls_peer_has_name(conn, rule->name) && !match_psk(rule, conn);
 }
 
 static bool match_any(const AccessRule *rule, const Conn *conn)
@@ -184,14 +189,14 @@ static bool match_any(const AccessRule *rule, const Conn *conn)
 /* ---- the table ---- */
 
 static const RuleKind kinds[] = {
-    { "net", "ADDRESS[/BITS]", true, parse_net, match_net },
-    { "uid", "NUMBER", false, parse_id, match_user },
-    { "user", "NAME", false, parse_user, match_user },
-    { "gid", "NUMBER", false, parse_id, match_group },
-    { "group", "NAME", false, parse_group, match_group },
-    { "tls", "NAME", true, parse_tls, match_none },
-    { "psk", "NAME", true, parse_tls, match_none },
-    { "any", NULL, true, NULL, match_any },
+    { "net", "ADDRESS[/BITS]", parse_net, match_net },
+    { "uid", "NUMBER", parse_id, match_user },
+    { "user", "NAME", parse_user, match_user },
+    { "gid", "NUMBER", parse_id, match_group },
+    { "group", "NAME", parse_group, match_group },
+    { "tls", "NAME", parse_name, match_certificate },
+    { "psk", "NAME", parse_name, match_psk },
+    { "any", NULL, NULL, match_any },
 };
 
 static const RuleKind *find_kind(const char *text, size_t len)
@@ -258,12 +263,38 @@ void access_rules_inherit(AccessRules *to, const AccessRules *from)
     *to = (AccessRules){ .n = from->n, .inherited = true };
     if (from->n > 0) {
         to->rules = xcalloc(from->n, sizeof(to->rules[0]));
-        memcpy(to->rules, from->rules, from->n * sizeof(to->rules[0]));
     }
+    for (size_t i = 0; i < from->n; i++) {
+        to->rules[i] = from->rules[i];
+        to->rules[i].name = xstrdup(from->rules[i].name);
+    }
+}
+
+static bool rule_equal(const AccessRule *a, const AccessRule *b)
+{
+    return a->kind == b->kind && a->read_only == b->read_only && a->prefix == b->prefix &&
+           a->id == b->id && a->address.len == b->address.len &&
+           memcmp(a->address.bytes, b->address.bytes, a->address.len) == 0;
+}
+
+bool access_rules_equal(const AccessRules *a, const AccessRules *b)
+{
+    if (a->n != b->n) {
+        return false;
+    }
+    for (size_t i = 0; i < a->n; i++) {
+        if (!rule_equal(&a->rules[i], &b->rules[i])) {
+            return false;
+        }
+    }
+    return true;
 }
 
 void access_rules_clear(AccessRules *rules)
 {
+    for (size_t i = 0; i < rules->n; i++) {
+        free(rules->rules[i].name);
+    }
     free(rules->rules);
     *rules = (AccessRules){ .n = 0 };
 }
@@ -293,4 +324,17 @@ bool access_rules_guard_network(const AccessRules *rules)
         }
     }
     return rules->n > 0;
+}
+
+const char *access_rules_unmet(const AccessRules *rules, bool certificates, bool keys)
+{
+    for (size_t i = 0; i < rules->n; i++) {
+        const RuleKind *kind = rules->rules[i].kind;
+
+        if ((kind->match == match_certificate && !certificates) ||
+            (kind->match == match_psk && !keys)) {
+            return kind->name;
+        }
+    }
+    return NULL;
 }

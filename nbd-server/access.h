@@ -29,8 +29,12 @@ bool access_rules_add(AccessRules *rules, const char *text, bool read_only, Erro
 /* `to` gets a copy, as inherited ones; what it had is lost. */
 void access_rules_inherit(AccessRules *to, const AccessRules *from);
 void access_rules_clear(AccessRules *rules);
+/* One by one, whatever they were inherited from. */
+bool access_rules_equal(const AccessRules *a, const AccessRules *b);
 /* [conn's thread] */
 enum access access_check(const AccessRules *rules, const Conn *conn);
+/* The kind of a rule that names nobody unless clients show certificates, or keys; NULL: none. */
+const char *access_rules_unmet(const AccessRules *rules, bool certificates, bool keys);
 /* Some of the network's clients may not enter. */
 bool access_rules_guard_network(const AccessRules *rules);
 

@@ -22,29 +22,49 @@
 
 /* ---- URIs ---- */
 
+static void add_uri(json_t *uris, char *uri)
+{
+    bool known = !uri;
+
+    for (size_t i = 0; i < json_array_size(uris) && !known; i++) {
+        known = strcmp(json_string_value(json_array_get(uris, i)), uri) == 0;
+    }
+    if (!known) {
+        json_array_append_new(uris, json_string(uri));
+    }
+    free(uri);
+}
+
+static bool must_use_tls(Server *server, Export *export)
+{
+    ExportConfig *cfg = export_settings(export);
+    bool required = cfg->tls == TLS_REQUIRE;
+
+    export_config_unref(cfg);
+    return server->tls && (required || server->config->tls == TLS_REQUIRE);
+}
+
 /* Those of an export, each once: an address of IPv4 and its twin of IPv6 make the same. */
-static json_t *uris_of(Server *server, const char *export)
+static json_t *uris_of(Server *server, Export *export)
 {
     json_t *uris = xalloc_check(json_array());
+    bool tls_only = must_use_tls(server, export);
     struct sockaddr_storage addr;
     Listener *l = NULL;
     socklen_t len;
 
     while (listen_next(server, &l, &addr, &len)) {
-        auto_free char *uri = uri_make((struct sockaddr *)&addr, len, export);
-        bool known = !uri;
-
-        for (size_t i = 0; i < json_array_size(uris) && !known; i++) {
-            known = strcmp(json_string_value(json_array_get(uris, i)), uri) == 0;
+        if (!tls_only) {
+            add_uri(uris, uri_make((struct sockaddr *)&addr, len, false, export->name));
         }
-        if (!known) {
-            json_array_append_new(uris, json_string(uri));
+        if (server->tls) {
+            add_uri(uris, uri_make((struct sockaddr *)&addr, len, true, export->name));
         }
     }
     return uris;
 }
 
-char *announce_uri(Server *server, const char *export)
+char *announce_uri(Server *server, Export *export)
 {
     json_t *uris = uris_of(server, export);
     char *uri = xstrdup(json_string_value(json_array_get(uris, 0)));
@@ -65,7 +85,7 @@ static void announce_json(Server *server, Export *const *exports)
         json_array_append_new(list, json_pack("{s:s, s:I, s:b, s:o}", "name", (*exports)->name,
                                               "size", (json_int_t)(*exports)->size,
                                               "read-only", (int)(*exports)->read_only,
-                                              "uris", uris_of(server, (*exports)->name)));
+                                              "uris", uris_of(server, *exports)));
     }
     text = xalloc_check(json_dumps(all, JSON_COMPACT));
     json_decref(all);
@@ -94,7 +114,7 @@ static void print_word(const char *word)
 static void print_exports(Server *server, Export *const *exports)
 {
     for (int n = 0; *exports && n < EXPORTS_SHOWN; exports++, n++) {
-        json_t *uris = uris_of(server, (*exports)->name);
+        json_t *uris = uris_of(server, *exports);
         char size[HUMAN_SIZE_LEN];
         json_t *uri;
         size_t i;
@@ -112,7 +132,7 @@ static void print_exports(Server *server, Export *const *exports)
 }
 
 /* nbd-client knows no URIs. */
-static void print_nbd_client(Server *server, const char *export)
+static void print_nbd_client(Server *server, const char *export, const char *more)
 {
     struct sockaddr_storage addr;
     Listener *l = NULL;
@@ -137,7 +157,7 @@ static void print_nbd_client(Server *server, const char *export)
         printf(" -N ");
         print_word(export);
     }
-    printf("\n");
+    printf("%s\n", more);
 }
 
 static void print_command(const char *what, const char *command, const char *uri,
@@ -148,9 +168,37 @@ static void print_command(const char *what, const char *command, const char *uri
     printf("%s\n", more);
 }
 
+/* The URI with what a client needs for TLS; the caller frees it. */
+static char *with_credentials(const Config *config, const char *uri)
+{
+    const char *separator = strchr(uri, '?') ? "&" : "?", *rest = strstr(uri, "://") + 3;
+    char *text;
+    int ret = config->tls_psk
+              ? asprintf(&text, "%.*sUSER@%s%stls-psk-file=KEYS", (int)(rest - uri), uri, rest,
+                         separator)
+              : asprintf(&text, "%s%stls-certificates=DIR", uri, separator);
+
+    return xalloc_check(ret < 0 ? NULL : text);
+}
+
+static void print_commands_for_tls(Server *server, const char *plain, const char *export)
+{
+    auto_free char *uri = with_credentials(server->config, plain);
+
+    print_command("look at it", "nbdinfo", uri, "");
+    print_command("copy it", "nbdcopy", uri, " copy.img");
+    if (server->config->tls_psk) {
+        printf("\n  USER: a user in KEYS, a file with a line USER:KEY\n");
+    } else {
+        print_nbd_client(server, export, " -enable-tls -cacertfile DIR/ca-cert.pem"
+                         " -certfile DIR/client-cert.pem -keyfile DIR/client-key.pem");
+        printf("\n  DIR: a folder with ca-cert.pem, client-cert.pem and client-key.pem\n");
+    }
+}
+
 static void announce_text(Server *server, Export *const *exports)
 {
-    auto_free char *uri = *exports ? announce_uri(server, (*exports)->name) : NULL;
+    auto_free char *uri = *exports ? announce_uri(server, *exports) : NULL;
 
     if (!uri) {
         return;
@@ -158,10 +206,14 @@ static void announce_text(Server *server, Export *const *exports)
     printf("\nServing, until Ctrl-C:\n\n");
     print_exports(server, exports);
     printf("\n");
-    print_command("look at it", "nbdinfo", uri, "");
-    print_command("copy it", "nbdcopy", uri, " copy.img");
-    print_command("convert it", "qemu-img convert -O qcow2", uri, " copy.qcow2");
-    print_nbd_client(server, (*exports)->name);
+    if (strncmp(uri, "nbds", 4) == 0) {
+        print_commands_for_tls(server, uri, (*exports)->name);
+    } else {
+        print_command("look at it", "nbdinfo", uri, "");
+        print_command("copy it", "nbdcopy", uri, " copy.img");
+        print_command("convert it", "qemu-img convert -O qcow2", uri, " copy.qcow2");
+        print_nbd_client(server, (*exports)->name, "");
+    }
     printf("\n");
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Reads the command line into a Config.
+ * Reads the command line, and the configuration file that it names, into a Config.
  *
  * What stands outside of --export holds for every export, wherever it stands on
  * the line; so the texts of --export wait until everything else is known.
@@ -11,161 +11,24 @@
 #include <string.h>
 
 #include "common/cleanup.h"
-#include "common/nbd-protocol.h"
 #include "common/option-list.h"
 #include "common/xalloc.h"
-#include "view.h"
 
-#define COMMAND_LINE_SCOPES (KEY_SERVER | KEY_EXPORT | KEY_ONE_EXPORT)
-#define LIST_SCOPES (KEY_EXPORT | KEY_IN_LIST)
-#define LIMIT_PREFIX "throttle."
+#define COMMAND_LINE_SCOPES (KEY_SERVER | KEY_COMMAND | KEY_EXPORT | KEY_ONE_EXPORT)
+#define LIST_SCOPES (KEY_EXPORT | KEY_IN_LIST | KEY_ONLY_IN_LIST)
 
 /* ---- exports ---- */
 
-static void clear_export(ExportConfig *export)
-{
-    free(export->name);
-    free(export->description);
-    free(export->image);
-    free(export->format);
-    free(export->throttle_group);
-    free(export->load_snapshot);
-    access_rules_clear(&export->access);
-    name_list_clear(&export->bitmaps);
-}
-
-ExportConfig *export_config_ref(ExportConfig *cfg)
-{
-    atomic_fetch_add(&cfg->refs, 1);
-    return cfg;
-}
-
-void export_config_unref(ExportConfig *cfg)
-{
-    if (cfg && atomic_fetch_sub(&cfg->refs, 1) == 1) {
-        clear_export(cfg);
-        free(cfg);
-    }
-}
-
-static ExportConfig *copy_defaults(const Config *config)
-{
-    ExportConfig *export = xcalloc(1, sizeof(*export));
-
-    *export = config->defaults;
-    atomic_init(&export->refs, 1);
-    export->name = xstrdup(config->defaults.name);
-    export->description = xstrdup(config->defaults.description);
-    export->image = xstrdup(config->defaults.image);
-    export->format = xstrdup(config->defaults.format);
-    export->throttle_group = xstrdup(config->defaults.throttle_group);
-    export->load_snapshot = xstrdup(config->defaults.load_snapshot);
-    access_rules_inherit(&export->access, &config->defaults.access);
-    name_list_copy(&export->bitmaps, &config->defaults.bitmaps);
-    return export;
-}
-
-static int open_flags(const Config *config, const ExportConfig *export)
-{
-    static const int cache_flags[] = {
-        [CACHE_WRITEBACK] = BDRV_O_CACHE_WB,
-        [CACHE_WRITETHROUGH] = 0,
-        [CACHE_NONE] = BDRV_O_NOCACHE | BDRV_O_CACHE_WB,
-        [CACHE_DIRECTSYNC] = BDRV_O_NOCACHE,
-        [CACHE_UNSAFE] = BDRV_O_CACHE_WB | BDRV_O_NO_FLUSH,
-    };
-    int flags = cache_flags[export->cache];
-
-    flags |= export->read_only ? 0 : BDRV_O_RDWR;
-    flags |= export->discard == DISCARD_UNMAP ? BDRV_O_UNMAP : 0;
-    flags |= config->aio == AIO_NATIVE ? BDRV_O_NATIVE_AIO : 0;
-    return flags;
-}
-
-static bool same_limits(const ThrottleConfig *a, const ThrottleConfig *b)
-{
-    for (int i = 0; i < BUCKETS_COUNT; i++) {
-        const LeakyBucket *x = &a->buckets[i], *y = &b->buckets[i];
-
-        if (x->avg != y->avg || x->max != y->max || x->burst_length != y->burst_length) {
-            return false;
-        }
-    }
-    return a->op_size == b->op_size;
-}
-
-/* A group has one set of limits; an export that names none of its own takes the group's. */
-static bool check_limits(Config *config, ExportConfig *export, Error **errp)
-{
-    ExportConfig *other;
-
-    if (!throttle_is_valid(&export->limits, errp)) {
-        error_prepend(errp, "--throttle: ");
-        return false;
-    }
-    STAILQ_FOREACH(other, &config->exports, link) {
-        if (other != export && export->throttle_group && other->throttle_group &&
-            strcmp(other->throttle_group, export->throttle_group) == 0 &&
-            throttle_enabled(&other->limits) && throttle_enabled(&export->limits) &&
-            !same_limits(&other->limits, &export->limits)) {
-            error_setg(errp, "exports \"%s\" and \"%s\" have different limits for throttle group "
-                       "\"%s\"", other->name, export->name, export->throttle_group);
-            error_append_hint(errp, "Give the limits of a group once, or alike everywhere.\n");
-            return false;
-        }
-    }
-    return true;
-}
-
-/* The checks that need more than one setting; takes over export. */
-static bool add_export(Config *config, ExportConfig *export, Error **errp)
-{
-    ExportConfig *other;
-
-    STAILQ_INSERT_TAIL(&config->exports, export, link);
-    if (export->image_opts && export->format) {
-        error_setg(errp, "--image-opts and --format do not go together");
-        error_append_hint(errp, "Name the format in the image's options: driver=FORMAT,...\n");
-        return false;
-    }
-    if (config->aio == AIO_NATIVE && export->cache != CACHE_NONE &&
-        export->cache != CACHE_DIRECTSYNC) {
-        error_setg(errp, "--aio=native works only past the host's cache");
-        error_append_hint(errp, "Add --cache=none or --cache=directsync.\n");
-        return false;
-    }
-    STAILQ_FOREACH(other, &config->exports, link) {
-        if (other != export && strcmp(other->name, export->name) == 0) {
-            error_setg(errp, "two exports have the name \"%s\"", export->name);
-            error_append_hint(errp, "Give each its own: --export name=NAME,image=PATH,...\n");
-            return false;
-        }
-    }
-    export->read_only |= export->load_snapshot != NULL;
-    export->open_flags = open_flags(config, export);
-    return view_check(export, errp) && check_limits(config, export, errp);
-}
-
-static bool set_in_list(Config *config, ExportConfig *export, const char *name,
-                        const char *value, Error **errp)
-{
-    size_t len = strlen(LIMIT_PREFIX);
-
-    if (strncmp(name, LIMIT_PREFIX, len) == 0) {
-        return config_key_set_in_list(config, export, name + len, KEY_LIMIT, LIMIT_PREFIX, value,
-                                      errp);
-    }
-    return config_key_set_in_list(config, export, name, LIST_SCOPES, "", value, errp);
-}
-
 static bool parse_export_text(Config *config, const char *text, Error **errp)
 {
-    ExportConfig *export = copy_defaults(config);
+    ExportConfig *export = config_new_export(config);
     const char *cursor = text;
     char *key, *value;
 
+    export->name = xstrdup("");
     while (option_list_next(&cursor, &key, &value)) {
-        bool ok = set_in_list(config, export, key, value, errp);
+        const ConfigKey *row = config_export_key_find(key, LIST_SCOPES, errp);
+        bool ok = row && config_key_set_named(row, config, export, key, value, errp);
 
         free(key);
         free(value);
@@ -181,10 +44,21 @@ static bool parse_export_text(Config *config, const char *text, Error **errp)
         error_append_hint(errp, "Add image=PATH to the list.\n");
         return false;
     }
-    return add_export(config, export, errp);
+    return config_add_export(config, export, errp);
 }
 
-static bool resolve_exports(Config *config, Error **errp)
+static bool add_image(Config *config, Error **errp)
+{
+    ExportConfig *export = config_new_export(config);
+
+    export->name = xstrdup(config->defaults.name);
+    export->description = xstrdup(config->defaults.description);
+    export->image = xstrdup(config->defaults.image);
+    return config_add_export(config, export, errp);
+}
+
+/* The exports of the command line. */
+static bool add_exports(Config *config, Error **errp)
 {
     ExportText *text;
 
@@ -195,12 +69,7 @@ static bool resolve_exports(Config *config, Error **errp)
         return false;
     }
     if (config->defaults.image) {
-        return add_export(config, copy_defaults(config), errp);
-    }
-    if (STAILQ_EMPTY(&config->export_texts)) {
-        error_setg(errp, "no image to serve");
-        error_append_hint(errp, "Try 'nbd-export disk.img', or 'nbd-export --help'.\n");
-        return false;
+        return add_image(config, errp);
     }
     if (*config->defaults.name || config->defaults.description) {
         error_setg(errp, "--export-name and --description belong to a single IMAGE");
@@ -215,83 +84,30 @@ static bool resolve_exports(Config *config, Error **errp)
     return true;
 }
 
-/* ---- TLS ---- */
-
-static bool has_credentials(const Config *config)
-{
-    return config->tls_certs || config->tls_cert_file || config->tls_key_file || config->tls_psk;
-}
-
-/* Who gives certificates or keys and says no more wants nobody to do without. */
-static bool resolve_tls(Config *config, Error **errp)
+/* With the exports of the command line and those of the files. */
+static bool check_exports(const Config *config, Error **errp)
 {
     const ExportConfig *export;
 
-    if (config->tls == TLS_UNSAID) {
-        config->tls = has_credentials(config) ? TLS_REQUIRE : TLS_OFF;
-    }
-    if (config->tls != TLS_OFF && !has_credentials(config)) {
-        error_setg(errp, "TLS needs certificates or keys");
-        error_append_hint(errp, "Give --tls-certs DIR or --tls-psk FILE; for a test, "
-                          "'nbd-export --make-certs DIR' makes certificates.\n");
+    if (config->export_dir && config->defaults.image_opts) {
+        error_setg(errp, "--export-dir and --image-opts do not go together");
         return false;
     }
-    if (config->tls_verify_peer && config->tls != TLS_OFF && !config->tls_certs &&
-        !config->tls_ca_file) {
-        error_setg(errp, "--tls-verify-peer needs the certificate of an authority");
-        error_append_hint(errp, "Give --tls-certs DIR with a ca-cert.pem, or --tls-ca-file.\n");
+    if (config->export_dir) {
+        return true;
+    }
+    if (STAILQ_EMPTY(&config->exports)) {
+        error_setg(errp, "no image to serve");
+        error_append_hint(errp, "Try 'nbd-export disk.img', or 'nbd-export --help'.\n");
         return false;
     }
     STAILQ_FOREACH(export, &config->exports, link) {
-        if (export->tls == TLS_REQUIRE && config->tls == TLS_OFF) {
-            error_setg(errp, "export \"%s\" is for clients with TLS, and there is no TLS",
-                       export->name);
-            error_append_hint(errp, "Give --tls=on and --tls-certs DIR or --tls-psk FILE.\n");
-            return false;
+        if (!config->default_export || strcmp(export->name, config->default_export) == 0) {
+            return true;
         }
     }
-    return true;
-}
-
-/* ---- listening addresses ---- */
-
-static void add_address(Config *config, const ListenAddress *from, unsigned port)
-{
-    ListenAddress *address = xcalloc(1, sizeof(*address));
-
-    address->path = xstrdup(from->path);
-    address->host = xstrdup(from->host);
-    address->port = port;
-    STAILQ_INSERT_TAIL(&config->addresses, address, link);
-}
-
-/* A --bind without a port goes with every --port; each has its default. */
-static void resolve_addresses(Config *config)
-{
-    static const ListenAddress everywhere;
-    ListenAddress *bind, *port, *socket;
-
-    STAILQ_FOREACH(socket, &config->sockets, link) {
-        add_address(config, socket, 0);
-    }
-    STAILQ_FOREACH(bind, &config->binds, link) {
-        if (bind->has_port) {
-            add_address(config, bind, bind->port);
-            continue;
-        }
-        STAILQ_FOREACH(port, &config->ports, link) {
-            add_address(config, bind, port->port);
-        }
-        if (STAILQ_EMPTY(&config->ports)) {
-            add_address(config, bind, NBD_DEFAULT_PORT);
-        }
-    }
-    if (!STAILQ_EMPTY(&config->binds)) {
-        return;
-    }
-    STAILQ_FOREACH(port, &config->ports, link) {
-        add_address(config, &everywhere, port->port);
-    }
+    error_setg(errp, "default-export: there is no export \"%s\"", config->default_export);
+    return false;
 }
 
 /* ---- the command line ---- */
@@ -312,7 +128,7 @@ static const char *next_word(Words *words)
 static bool set_from_words(Config *config, const ConfigKey *key, const char *value, Words *words,
                            Error **errp)
 {
-    void *base = key->scope == KEY_SERVER ? (void *)config : (void *)&config->defaults;
+    void *base = config_key_base(key, config, &config->defaults);
 
     if (key->argument && !value) {
         value = next_word(words);
@@ -405,60 +221,70 @@ static bool parse_words(Config *config, Words *words, Error **errp)
     return true;
 }
 
-/* Ways to start that exclude each other. */
-static bool check_process(const Config *config, Error **errp)
-{
-    const char *way = config->inetd ? "--inetd" : config->run ? "--run" : NULL;
+/* ---- the whole ---- */
 
-    if (config->inetd && (config->run || !STAILQ_EMPTY(&config->addresses))) {
-        error_setg(errp, "--inetd serves one client and listens nowhere: it goes without %s",
-                   config->run ? "--run" : "--socket, --bind and --port");
-        return false;
-    }
-    if (way && config->fork) {
-        error_setg(errp, "%s and --fork do not go together", way);
-        return false;
-    }
-    return true;
-}
-
-Config *config_parse(int argc, char **argv, Error **errp)
+static Config *new_config(bool again)
 {
     Config *config = xcalloc(1, sizeof(*config));
-    Words words = { argc, argv, 1 };
 
+    config->again = again;
     STAILQ_INIT(&config->exports);
     STAILQ_INIT(&config->addresses);
+    STAILQ_INIT(&config->sections);
     STAILQ_INIT(&config->export_texts);
     STAILQ_INIT(&config->sockets);
     STAILQ_INIT(&config->binds);
     STAILQ_INIT(&config->ports);
     config_set_defaults(config);
+    return config;
+}
 
-    if (!parse_words(config, &words, errp) ||
-        (config->action == CONFIG_RUN &&
-         !(resolve_exports(config, errp) && resolve_tls(config, errp)))) {
-        config_free(config);
-        return NULL;
+static bool parse_command_line(Config *config, int argc, char **argv, ConfigErrors *errors)
+{
+    Words words = { argc, argv, 1 };
+    Error *err = NULL;
+
+    if (!parse_words(config, &words, &err)) {
+        config_errors_add(errors, err);
+        return false;
     }
-    resolve_addresses(config);
-    if (!check_process(config, errp)) {
+    return true;
+}
+
+/* The command line once more, on top of what the file says that it names. */
+static Config *parse_with_file(Config *first, int argc, char **argv, ConfigErrors *errors)
+{
+    Config *config = new_config(first->again);
+
+    config_read_files(config, first->file, errors);
+    config_override_addresses(config, first);
+    config_free(first);
+    parse_command_line(config, argc, argv, errors);
+    config_add_sections(config, errors);
+    return config;
+}
+
+Config *config_parse(int argc, char **argv, bool again, ConfigErrors *errors)
+{
+    Config *config = new_config(again);
+    Error *err = NULL;
+    bool ok = parse_command_line(config, argc, argv, errors);
+
+    if (ok && config->action == CONFIG_RUN) {
+        if (config->file) {
+            config = parse_with_file(config, argc, argv, errors);
+        }
+        config_resolve_addresses(config);
+        if (!add_exports(config, &err) || (errors->n == 0 && !check_exports(config, &err)) ||
+            !config_resolve_tls(config, &err) || !config_check_process(config, &err)) {
+            config_errors_add(errors, err);
+        }
+    }
+    if (errors->n > 0 && !(ok && config->check)) {
         config_free(config);
         return NULL;
     }
     return config;
-}
-
-static void free_addresses(ListenAddressList *list)
-{
-    ListenAddress *address;
-
-    while ((address = STAILQ_FIRST(list))) {
-        STAILQ_REMOVE_HEAD(list, link);
-        free(address->path);
-        free(address->host);
-        free(address);
-    }
 }
 
 void config_free(Config *config)
@@ -477,11 +303,13 @@ void config_free(Config *config)
         STAILQ_REMOVE_HEAD(&config->export_texts, link);
         free(text);
     }
-    free_addresses(&config->addresses);
-    free_addresses(&config->sockets);
-    free_addresses(&config->binds);
-    free_addresses(&config->ports);
-    clear_export(&config->defaults);
+    config_text_free(&config->sections);
+    config_free_addresses(config);
+    config_export_clear(&config->defaults);
+    free(config->default_export);
+    free(config->export_dir);
+    free(config->file);
+    free(config->include_dir);
     free(config->tls_certs);
     free(config->tls_ca_file);
     free(config->tls_cert_file);

@@ -28,6 +28,7 @@ enum client_wait {
     WAIT_INPUT,       /* bytes from the client */
     WAIT_OUTPUT,      /* room in the socket, for the handshake's writes */
     WAIT_ROOM,        /* fewer requests in flight */
+    WAIT_MAIN,        /* the main thread, which alone ends this wait */
     WAIT_MEMORY,      /* the budget; the only wait that budget_grant() ends */
     WAIT_QUIET,       /* no request in flight, no reply unsent */
     WAIT_ELDERS,      /* older connections of its client: succession.c */
@@ -50,6 +51,7 @@ struct Request {
     uint32_t contexts;              /* that a block status is to tell about: a set */
     uint16_t flags;                 /* NBD_CMD_FLAG_* */
 
+    bool listed;                    /* in the client's list of writes */
     bool mapped;                    /* `map` is lent to us */
     bool reply_begun;               /* some of the reply has been sent */
     RxChunk *chunk;                 /* holds payload of a write */
@@ -93,10 +95,14 @@ struct Client {
     RxBuffer rx;
     Budget budget;
     unsigned in_flight;             /* requests that are not freed yet */
-    TAILQ_HEAD(, Request) writes;   /* that run now, in the order they came */
+    TAILQ_HEAD(, Request) writes;   /* that run now or are held, in the order they came */
     atomic_uint busy;               /* [atomic] such writes; and it takes requests out of rx */
     atomic_uint visitors;           /* [atomic] heirs that are about to look at it */
     LIST_HEAD(, Elder) elders;      /* heirs that look at it */
+    _Atomic int64_t newer_ns;       /* [atomic] when its client made a newer connection; or 0 */
+    bool doubted;                   /* it had been silent then: ... */
+    RequestQueue held;              /* ... writes that wait until it has proven itself */
+    QEMUTimer *probation_timer;     /* or NULL */
     Heir *heir;                     /* itself, while it waits for elders; or NULL */
 
     RequestQueue replies;           /* in order of completion */
@@ -184,6 +190,11 @@ const Command *command_find(unsigned type);
 uint32_t request_check(const Request *req, char *text);
 /* It names a range that does not end within the export as we know it. */
 bool request_is_past_end(const Request *req);
+bool request_writes(const Request *req);
+/* A write is in its client's list from the moment it could run until it is done; who holds it lists
+ * it, otherwise request_start() does. */
+void request_list_write(Request *req);
+void request_unlist_write(Request *req);
 /* Runs the request in a coroutine of its own, which queues the reply. */
 void request_start(Request *req);
 /* Answers without running it. */

@@ -20,6 +20,7 @@
 #include "data-pool.h"
 #include "liveness.h"
 #include "peer.h"
+#include "probation.h"
 #include "succession.h"
 #include "tls.h"
 
@@ -111,6 +112,7 @@ static bool may_go_on(const Client *c)
 {
     switch (c->wait) {
     case WAIT_NONE:
+    case WAIT_MAIN:
     case WAIT_MEMORY:
         return false;
     case WAIT_QUIET:
@@ -284,13 +286,16 @@ static bool all_said(Client *c)
 
 static void coroutine_fn wait_for_input(Client *c)
 {
-    if (c->between_requests) {
-        client_add_busy(c, -1);
-        client_wait(c, WAIT_INPUT);
-        client_add_busy(c, 1);
-    } else {
+    bool idle = c->between_requests && !channel_has_input(&c->conn);
+
+    if (!c->between_requests) {
         client_stalls(c);
-        client_wait(c, WAIT_INPUT);
+    }
+    client_add_busy(c, idle ? -1 : 0);
+    client_wait(c, WAIT_INPUT);
+    if (idle) {
+        client_add_busy(c, 1);
+        probation_begin(c);
     }
 }
 
@@ -462,6 +467,39 @@ int coroutine_fn conn_write(Conn *conn, const struct iovec *iov, int niov)
     return 0;
 }
 
+/* A call on its way to the main thread. */
+typedef struct {
+    Job job;
+    Client *client;
+    void (*func)(void *opaque);
+    void *opaque;
+} MainCall;
+
+static void run_main_call(void *opaque)
+{
+    const MainCall *call = opaque;
+    Client *c = call->client;
+
+    call->func(call->opaque);
+    aio_co_schedule(c->conn.ctx, c->co);     /* call is gone when it runs */
+}
+
+static void start_main_call(void *opaque)
+{
+    MainCall *call = opaque;
+
+    jobs_run(&call->client->conn.server->jobs, &call->job);
+}
+
+void coroutine_fn conn_call_main(Conn *conn, void (*func)(void *opaque), void *opaque)
+{
+    MainCall call = { .client = client_of(conn), .func = func, .opaque = opaque };
+
+    call.job = (Job){ .func = run_main_call, .opaque = &call };
+    aio_bh_schedule_oneshot(qemu_get_aio_context(), start_main_call, &call);
+    client_wait(call.client, WAIT_MAIN);
+}
+
 int coroutine_fn conn_start_tls(Conn *conn, TlsCreds *creds)
 {
     Client *c = client_of(conn);
@@ -541,6 +579,7 @@ static void coroutine_fn conn_run(void *opaque)
         c->transmitting = true;
         transmission_run(conn);
     }
+    probation_end(c);
     reply_flush(c);
     while (c->in_flight > 0) {
         client_wait(c, WAIT_QUIET);
@@ -590,6 +629,7 @@ Conn *conn_new(Server *server, IoThread *thread, AioContext *ctx, int fd,
     peer_identify(&c->conn);
     STAILQ_INIT(&c->replies);
     TAILQ_INIT(&c->writes);
+    STAILQ_INIT(&c->held);
     LIST_INIT(&c->elders);
     c->bh = aio_bh_new(ctx, client_bh, c);
     c->timer = aio_timer_new(ctx, QEMU_CLOCK_REALTIME, SCALE_NS, on_timer, c);

@@ -21,6 +21,18 @@
 static int parent_fd = -1;
 static bool wrote_pid_file;
 
+void daemon_fill_standard_fds(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
 /* ---- going to the background ---- */
 
 /* Exits as soon as the child is ready, or as it does; its messages went to our stderr. */

@@ -9,6 +9,9 @@
 
 /* ---- daemon.c ---- */
 
+/* Opens /dev/null for those of descriptors 0, 1 and 2 that are closed: what is printed must not end
+ * up in an image that got such a number. */
+void daemon_fill_standard_fds(void);
 /* Returns in the child, before any thread or image is opened.  The parent stays until the child
  * is ready (exits 0) or has ended (exits as the child does). */
 bool daemon_fork(Error **errp);
@@ -48,6 +51,6 @@ void run_remove_folder(Server *server);
 /* Tells on standard output where the exports are: people how to use them, programs in JSON. */
 void announce(Server *server);
 /* The first URI of an export; NULL: there is none.  The caller frees it. */
-char *announce_uri(Server *server, const char *export);
+char *announce_uri(Server *server, Export *export);
 
 #endif

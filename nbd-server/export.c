@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/cleanup.h"
 #include "common/nbd-protocol.h"
@@ -26,16 +27,23 @@ static void warn_if_guessed(const Export *export, const char *guessed)
     }
 }
 
-uint16_t export_flags(const Export *export, bool read_only)
+uint16_t export_flags(Export *export, bool read_only)
 {
-    unsigned flags = NBD_FLAG_HAS_FLAGS | NBD_FLAG_SEND_FUA | NBD_FLAG_SEND_CACHE |
+    ExportConfig *cfg = export_settings(export);
+    unsigned flags = NBD_FLAG_HAS_FLAGS | NBD_FLAG_SEND_CACHE |
                      NBD_FLAG_CAN_MULTI_CONN;   /* one BlockBackend: a flush covers them all */
 
     /* That is how a client learns that what is answered is stable: there is nothing to flush. */
     flags |= export->write_through ? 0 : NBD_FLAG_SEND_FLUSH;
     flags |= export->rotational ? NBD_FLAG_ROTATIONAL : 0;
-    flags |= read_only ? NBD_FLAG_READ_ONLY
-                       : NBD_FLAG_SEND_TRIM | NBD_FLAG_SEND_WRITE_ZEROES | NBD_FLAG_SEND_FAST_ZERO;
+    flags |= cfg->fua ? NBD_FLAG_SEND_FUA : 0;
+    if (read_only) {
+        flags |= NBD_FLAG_READ_ONLY;
+    } else {
+        flags |= NBD_FLAG_SEND_WRITE_ZEROES | NBD_FLAG_SEND_FAST_ZERO;
+        flags |= cfg->trim ? NBD_FLAG_SEND_TRIM : 0;
+    }
+    export_config_unref(cfg);
     return (uint16_t)flags;
 }
 
@@ -91,24 +99,32 @@ void coroutine_fn export_refresh_size(Export *export)
     }
 }
 
-static void throttle(Export *export, const ExportConfig *cfg)
-{
-    ThrottleConfig limits = cfg->limits;
-
-    export->throttled = cfg->throttle_group || throttle_enabled(&limits);
-    if (export->throttled) {
-        blk_io_limits_enable(export->blk, cfg->throttle_group);
-    }
-    if (throttle_enabled(&limits)) {
-        blk_set_io_limits(export->blk, &limits);
-    }
-}
-
 void export_unthrottle(Export *export)
 {
     if (export->throttled) {
         blk_io_limits_disable(export->blk);
         export->throttled = false;
+    }
+}
+
+/* The limits of cfg instead of those that were set before, if any. */
+static void throttle(Export *export, const ExportConfig *cfg)
+{
+    ThrottleConfig limits = cfg->limits;
+    bool limited = throttle_enabled(&limits);
+
+    if (export->throttled && config_same_string(cfg->throttle_group, export->cfg->throttle_group) &&
+        (limited || cfg->throttle_group)) {
+        limited |= throttle_enabled(&export->cfg->limits);
+    } else {
+        export_unthrottle(export);
+        export->throttled = cfg->throttle_group || limited;
+        if (export->throttled) {
+            blk_io_limits_enable(export->blk, cfg->throttle_group);
+        }
+    }
+    if (limited) {
+        blk_set_io_limits(export->blk, &limits);
     }
 }
 
@@ -129,6 +145,7 @@ Export *export_new(ExportConfig *cfg, Error **errp)
     auto_free char *guessed = NULL;
 
     atomic_init(&export->refs, 1);
+    export->file = -1;
     pthread_mutex_init(&export->lock, NULL);
     TAILQ_INIT(&export->conns);
     export->cfg = export_config_ref(cfg);
@@ -143,7 +160,6 @@ Export *export_new(ExportConfig *cfg, Error **errp)
         export_free(export);
         return NULL;
     }
-    throttle(export, cfg);
     warn_if_guessed(export, guessed);
     return export;
 }
@@ -154,11 +170,33 @@ void export_free(Export *export)
         meta_contexts_free(export);
         timer_free(export->deadline);
         blk_unref(export->blk);
+        if (export->file >= 0) {
+            close(export->file);
+        }
         export_config_unref(export->cfg);
         pthread_mutex_destroy(&export->lock);
         free(export->name);
         free(export);
     }
+}
+
+void export_apply(Export *export, ExportConfig *cfg)
+{
+    ExportConfig *old = export->cfg;
+
+    throttle(export, cfg);
+    export->read_only = cfg->read_only;
+    pthread_mutex_lock(&export->lock);
+    export->cfg = export_config_ref(cfg);
+    pthread_mutex_unlock(&export->lock);
+    export_config_unref(old);
+}
+
+bool export_can_take(const Export *export, const ExportConfig *cfg)
+{
+    auto_free char *not_live = config_export_changes(export->cfg, cfg, CHANGES_REOPEN);
+
+    return !not_live && (cfg->read_only || !blk_is_read_only(export->blk));
 }
 
 ExportConfig *export_settings(Export *export)

@@ -12,19 +12,10 @@
 #include "common/xalloc.h"
 #include "config.h"
 
-void exports_init(Server *server)
-{
-    pthread_mutex_init(&server->exports_lock, NULL);
-    TAILQ_INIT(&server->exports);
-}
-
 /* ---- references ---- */
 
-/* In the main thread: the image's last requests and its flush may take long, and opening and
- * closing is the main thread's. */
-static void close_export(void *opaque)
+static void close_export(Export *export)
 {
-    Export *export = opaque;
     Server *server = export->server;
 
     pthread_mutex_lock(&server->exports_lock);
@@ -34,24 +25,70 @@ static void close_export(void *opaque)
     export_free(export);
 }
 
+/* In the main thread, which opens and closes images: flushing may take long. */
+void exports_close_unused(Server *server)
+{
+    Export *export, *next;
+
+    for (export = TAILQ_FIRST(&server->exports); export; export = next) {
+        next = TAILQ_NEXT(export, link);
+        if (export->refs == 0) {
+            close_export(export);
+        }
+    }
+}
+
+static void close_unused(void *opaque)
+{
+    exports_close_unused(opaque);
+}
+
+static void run_close_job(void *opaque)
+{
+    Server *server = opaque;
+
+    jobs_run(&server->jobs, &server->close_job);
+}
+
 Export *export_ref(Export *export)
 {
     atomic_fetch_add(&export->refs, 1);
     return export;
 }
 
+/* False if the last reference is gone. */
+static bool try_ref(Export *export)
+{
+    unsigned n = atomic_load(&export->refs);
+
+    while (n > 0 && !atomic_compare_exchange_weak(&export->refs, &n, n + 1)) {
+    }
+    return n > 0;
+}
+
 void export_unref(Export *export)
 {
+    Server *server = export ? export->server : NULL;
+
     if (export && atomic_fetch_sub(&export->refs, 1) == 1) {
-        aio_bh_schedule_oneshot(qemu_get_aio_context(), close_export, export);
+        aio_bh_schedule_oneshot(qemu_get_aio_context(), run_close_job, server);
     }
 }
 
 /* ---- adding and removing ---- */
 
+void exports_init(Server *server)
+{
+    pthread_mutex_init(&server->exports_lock, NULL);
+    TAILQ_INIT(&server->exports);
+    jobs_init(&server->jobs);
+    server->close_job = (Job){ .func = close_unused, .opaque = server };
+}
+
 void exports_add(Server *server, Export *export)
 {
     export->server = server;
+    export_apply(export, export->cfg);
     pthread_mutex_lock(&server->exports_lock);
     TAILQ_INSERT_TAIL(&server->exports, export, link);
     pthread_mutex_unlock(&server->exports_lock);
@@ -89,19 +126,49 @@ void exports_remove(Export *export, bool hard)
     export_unref(export);
 }
 
+void exports_set_default(Server *server, const char *name)
+{
+    pthread_mutex_lock(&server->exports_lock);
+    free(server->default_export);
+    server->default_export = xstrdup(name);
+    pthread_mutex_unlock(&server->exports_lock);
+}
+
+Export *exports_find_any(Server *server, const char *name)
+{
+    Export *export, *found = NULL;
+
+    exports_close_unused(server);
+    TAILQ_FOREACH(export, &server->exports, link) {
+        if (strcmp(export->name, name) == 0 && (!found || !export->removed)) {
+            found = export;
+        }
+    }
+    return found && try_ref(found) ? found : NULL;
+}
+
+void exports_revive(Export *export)
+{
+    timer_free(export->deadline);
+    export->deadline = NULL;
+    export->removed = false;
+    export_ref(export);
+}
+
 bool exports_close(Server *server)
 {
     Export *export;
 
     /* Closing happens in the main loop: nothing leaves the list in here. */
     TAILQ_FOREACH(export, &server->exports, link) {
-        if (!export->removed) {
+        if (!export->removed && !export->transient) {
             exports_remove(export, false);
         }
     }
     while (!TAILQ_EMPTY(&server->exports)) {
         main_loop_wait(false);
     }
+    exports_set_default(server, NULL);
     return !server->data_lost;
 }
 
@@ -127,7 +194,7 @@ static Export *only_export(Server *server)
     Export *export, *only = NULL;
 
     TAILQ_FOREACH(export, &server->exports, link) {
-        if (!export->removed) {
+        if (!export->removed && !export->transient) {
             if (only) {
                 return NULL;
             }
@@ -137,21 +204,34 @@ static Export *only_export(Server *server)
     return only;
 }
 
-Export *exports_find(Server *server, const void *name, size_t len)
+/* Under the lock. */
+static Export *find(Server *server, const void *name, size_t len)
 {
     Export *export;
 
-    pthread_mutex_lock(&server->exports_lock);
     TAILQ_FOREACH(export, &server->exports, link) {
         if (!export->removed && has_name(export, name, len)) {
             break;
         }
     }
-    if (!export && len == 0) {
-        export = only_export(server);
+    return export;
+}
+
+Export *exports_find(Server *server, const void *name, size_t len)
+{
+    Export *export;
+
+    pthread_mutex_lock(&server->exports_lock);
+    if (len == 0 && server->default_export) {
+        export = find(server, server->default_export, strlen(server->default_export));
+    } else {
+        export = find(server, name, len);
+        if (!export && len == 0) {
+            export = only_export(server);
+        }
     }
-    if (export) {
-        export_ref(export);
+    if (export && !try_ref(export)) {
+        export = NULL;      /* its last user has just left */
     }
     pthread_mutex_unlock(&server->exports_lock);
     return export;
@@ -168,7 +248,7 @@ Export **exports_snapshot(Server *server)
     }
     all = next = calloc(n, sizeof(*all));
     TAILQ_FOREACH(export, &server->exports, link) {
-        if (all && !export->removed) {
+        if (all && !export->removed && !export->transient) {
             *next++ = export_ref(export);
         }
     }

@@ -18,6 +18,7 @@
 #include "common/byte-order.h"
 #include "common/nbd-protocol.h"
 #include "config.h"
+#include "export-dir.h"
 #include "succession.h"
 #include "tls.h"
 
@@ -124,6 +125,15 @@ enum access handshake_access(Handshake *hs, Export *export)
     return access;
 }
 
+/* The images of --export-dir have the settings of every export. */
+bool handshake_may_use_dir(const Handshake *hs)
+{
+    const Config *config = hs->server->config;
+
+    return config->export_dir &&
+           access_check(&config->defaults.access, hs->conn) != ACCESS_NONE;
+}
+
 static void refused(Handshake *hs, Export *export)
 {
     ExportConfig *cfg = export_settings(export);
@@ -133,10 +143,13 @@ static void refused(Handshake *hs, Export *export)
     export_config_unref(cfg);
 }
 
-Export *handshake_find_export(Handshake *hs, const void *name, size_t len)
+Export *coroutine_fn handshake_find_export(Handshake *hs, const void *name, size_t len)
 {
     Export *export = exports_find(hs->server, name, len);
 
+    if (!export && handshake_may_use_dir(hs)) {
+        export = export_dir_find(hs->conn, name, len);
+    }
     if (!export) {
         log_msg(LOG_LEVEL_WARNING, NULL, hs->conn, "refused: there is no export \"%.*s\"",
                 (int)len, (const char *)name);
@@ -486,6 +499,8 @@ int coroutine_fn handshake_run(Conn *conn)
         return ret;
     }
     atomic_store(&conn->server->served, true);
-    log_msg(LOG_LEVEL_NOTICE, conn->export, conn, "connected");
+    log_msg(LOG_LEVEL_NOTICE, conn->export, conn, "connected%s%s%s%s", conn->tls ? ", TLS" : "",
+            conn->tls_name ? " as " : "", conn->tls_name ? conn->tls_name : "",
+            conn->read_only && !conn->export->read_only ? ", may only read" : "");
     return 0;
 }

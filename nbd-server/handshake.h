@@ -57,9 +57,11 @@ int handshake_violation(Handshake *hs, const char *fmt, ...)
 
 /* A reference to the export of that name, if the client may enter it; NULL: to this client there
  * is none. */
-Export *handshake_find_export(Handshake *hs, const void *name, size_t len);
+Export *coroutine_fn handshake_find_export(Handshake *hs, const void *name, size_t len);
 /* What this client may do there. */
 enum access handshake_access(Handshake *hs, Export *export);
+/* May know about the images of --export-dir. */
+bool handshake_may_use_dir(const Handshake *hs);
 /* With the bits that depend on the client and on what was negotiated. */
 uint16_t handshake_flags(Handshake *hs, Export *export);
 /* The client's place in the export, which the connection refers to from now on; false, with the

@@ -475,8 +475,8 @@ bool listen_start(Server *server, Error **errp)
     }
     if (exposed && serves_strangers(server->config)) {
         log_msg(LOG_LEVEL_WARNING, NULL, NULL, "whoever reaches this machine over the network can "
-                "use the exports, in the clear: to prevent that, --tls-certs DIR or --tls-psk FILE, "
-                "--allow net:ADDRESS/BITS, --bind 127.0.0.1 or --socket PATH");
+                "use the exports, in the clear: to prevent that, --tls-certs DIR or --tls-psk "
+                "FILE, --allow net:ADDRESS/BITS, --bind 127.0.0.1 or --socket PATH");
     }
     watch_all(server, accept_ready);
     return true;

@@ -11,6 +11,8 @@
 
 #include <linux/tcp.h>     /* struct tcp_info to its end, which netinet/tcp.h lacks */
 
+#include <blkbackend/aio.h>
+
 #include "liveness.h"
 
 static void set_tcp(int fd, int option, int value)
@@ -81,4 +83,9 @@ uint64_t liveness_sent(int fd)
 bool liveness_taken(int fd, uint64_t sent)
 {
     return get_info(fd).tcpi_bytes_acked >= sent;
+}
+
+int64_t liveness_round_trip_ns(int fd)
+{
+    return (int64_t)get_info(fd).tcpi_rtt * SCALE_US;
 }

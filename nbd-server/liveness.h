@@ -26,4 +26,6 @@ bool liveness_answered(int fd, uint64_t asked);
 uint64_t liveness_sent(int fd);
 bool liveness_taken(int fd, uint64_t sent);
 
+int64_t liveness_round_trip_ns(int fd);   /* TCP: as measured by the kernel */
+
 #endif

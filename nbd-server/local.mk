@@ -21,13 +21,28 @@ nbd_core_sources = \
 	nbd-server/budget.h \
 	nbd-server/channel.c \
 	nbd-server/channel.h \
+	nbd-server/check-config.c \
+	nbd-server/check-config.h \
+	nbd-server/config-address.c \
+	nbd-server/config-authfile.c \
+	nbd-server/config-check.c \
+	nbd-server/config-diff.c \
+	nbd-server/config-export.c \
+	nbd-server/config-find.c \
+	nbd-server/config-help.c \
 	nbd-server/config-keys.c \
+	nbd-server/config-sections.c \
+	nbd-server/config-set.c \
+	nbd-server/config-text.c \
+	nbd-server/config-text.h \
 	nbd-server/config.c \
 	nbd-server/config.h \
 	nbd-server/conn-int.h \
 	nbd-server/conn.c \
 	nbd-server/data-pool.c \
 	nbd-server/data-pool.h \
+	nbd-server/export-dir.c \
+	nbd-server/export-dir.h \
 	nbd-server/export.c \
 	nbd-server/exports.c \
 	nbd-server/handshake-export-name.c \
@@ -37,6 +52,8 @@ nbd_core_sources = \
 	nbd-server/handshake.c \
 	nbd-server/handshake-tls.c \
 	nbd-server/handshake.h \
+	nbd-server/jobs.c \
+	nbd-server/jobs.h \
 	nbd-server/liveness.c \
 	nbd-server/liveness.h \
 	nbd-server/log-int.h \
@@ -47,7 +64,10 @@ nbd_core_sources = \
 	nbd-server/peer.h \
 	nbd-server/meta-context.c \
 	nbd-server/meta-context.h \
+	nbd-server/probation.c \
+	nbd-server/probation.h \
 	nbd-server/receive.c \
+	nbd-server/reload.h \
 	nbd-server/reply.c \
 	nbd-server/request.c \
 	nbd-server/rotational.c \
@@ -57,6 +77,8 @@ nbd_core_sources = \
 	nbd-server/succession.c \
 	nbd-server/succession.h \
 	nbd-server/tls.h \
+	nbd-server/uri.c \
+	nbd-server/uri.h \
 	nbd-server/view.c \
 	nbd-server/view.h
 nbd_core_libs = $(JANSSON_LIBS) $(BLKID_LIBS)
@@ -81,11 +103,10 @@ nbd_server_nbd_export_SOURCES = $(nbd_core_sources) \
 	nbd-server/iothread.c \
 	nbd-server/listen.c \
 	nbd-server/main.c \
+	nbd-server/reload.c \
 	nbd-server/run.c \
 	nbd-server/systemd.c \
 	nbd-server/systemd.h \
-	nbd-server/uri.c \
-	nbd-server/uri.h \
 	nbd-server/user.c
 nbd_server_nbd_export_LDADD = libblkbackend.la $(nbd_core_libs)
 

@@ -16,8 +16,11 @@
 #include <unistd.h>
 
 #include "budget.h"
+#include "check-config.h"
 #include "common/cleanup.h"
 #include "daemon.h"
+#include "export-dir.h"
+#include "reload.h"
 #include "systemd.h"
 #include "tls.h"
 
@@ -29,6 +32,7 @@
 #define PRESS_NS INT64_C(1000000000)
 
 static Server server;
+static bool reload_wanted;    /* SIGHUP was seen */
 static bool told_to_end;
 static int signal_fd = -1;    /* watched to the very end: a second signal must always work */
 
@@ -67,6 +71,10 @@ static void signal_ready(void *opaque)
 
     (void)opaque;
     while (read(signal_fd, &info, sizeof(info)) == sizeof(info)) {
+        if (info.ssi_signo == SIGHUP) {
+            reload_wanted = true;
+            continue;
+        }
         if (info.ssi_signo != SIGCHLD) {
             end_signal((int)info.ssi_signo);
         } else if (run_has_ended()) {
@@ -83,9 +91,9 @@ static bool catch_signals(Error **errp)
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
     sigaddset(&set, SIGCHLD);
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);     /* a write past RLIMIT_FSIZE fails, and is the client's error */
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
@@ -131,6 +139,7 @@ static bool open_exports(const Config *config, Error **errp)
         }
         exports_add(&server, export);
     }
+    exports_set_default(&server, config->default_export);
     return true;
 }
 
@@ -206,8 +215,8 @@ static bool start(const Config *config, Error **errp)
     }
     server.press_timer = aio_timer_new(qemu_get_aio_context(), QEMU_CLOCK_REALTIME, SCALE_NS,
                                        press, NULL);
-    if (!tls_reload(&server, errp) || !open_exports(config, errp) ||
-        !iothreads_start(&server, errp)) {
+    if (!tls_reload(&server, errp) || !export_dir_open(&server, errp) ||
+        !open_exports(config, errp) || !iothreads_start(&server, errp)) {
         return false;
     }
     if (config->inetd) {
@@ -220,7 +229,34 @@ static bool start(const Config *config, Error **errp)
     return daemon_ready(config, errp) && (!config->run || run_start(&server, errp));
 }
 
-static int serve(const Config *config)
+/* What reload() takes. */
+typedef struct {
+    int argc;
+    char **argv;
+} CommandLine;
+
+static void run_reload(void *opaque)
+{
+    const CommandLine *line = opaque;
+
+    reload(&server, line->argc, line->argv);
+}
+
+static void main_loop(int argc, char **argv)
+{
+    CommandLine line = { argc, argv };
+    Job job = { .func = run_reload, .opaque = &line };
+
+    while (!server.stopping) {
+        main_loop_wait(false);
+        if (reload_wanted && !server.stopping) {
+            reload_wanted = false;
+            jobs_run(&server.jobs, &job);
+        }
+    }
+}
+
+static int serve(const Config *config, int argc, char **argv)
 {
     Error *err = NULL;
     bool ok;
@@ -228,13 +264,12 @@ static int serve(const Config *config)
     server.config = config;
     server.max_memory = config->max_memory;
     exports_init(&server);
+    server.export_dir = -1;
     STAILQ_INIT(&server.listeners);
 
     ok = start(config, &err);
     if (ok) {
-        while (!server.stopping) {
-            main_loop_wait(false);
-        }
+        main_loop(argc, argv);
         drain_clients();
         inetd_end();
     } else {
@@ -242,6 +277,7 @@ static int serve(const Config *config)
         listen_stop(&server);
     }
     ok &= exports_close(&server);
+    export_dir_close(&server);
     iothreads_stop(&server);
     timer_free(server.press_timer);
     server.press_timer = NULL;
@@ -254,14 +290,20 @@ static int serve(const Config *config)
 
 int main(int argc, char **argv)
 {
+    ConfigErrors errors = CONFIG_ERRORS_INIT(errors);
     Error *err = NULL;
     Config *config;
     int status = EXIT_SUCCESS;
 
+    daemon_fill_standard_fds();
     server.passed_fds = systemd_listen_fds(&err);
-    config = err ? NULL : config_parse(argc, argv, &err);
+    if (err) {
+        config_errors_add(&errors, err);
+        err = NULL;
+    }
+    config = config_parse(argc, argv, false, &errors);
     if (!config) {
-        log_error_free(err);
+        config_errors_log(&errors);
         return EXIT_FAILURE;
     }
     blkbackend_set_log_fn(log_library_message, NULL);
@@ -277,11 +319,13 @@ int main(int argc, char **argv)
     } else if (!log_open((enum log_target)config->log,
                          config->verbose > 1 ? LOG_LEVEL_DEBUG
                          : config->verbose ? LOG_LEVEL_INFO : LOG_LEVEL_NOTICE, &err) ||
-               (config->fork && !daemon_fork(&err))) {
+               (config->fork && !config->check && !daemon_fork(&err))) {
         log_error_free(err);
         status = EXIT_FAILURE;
+    } else if (config->check) {
+        status = check_config(config, &errors);
     } else {
-        status = serve(config);
+        status = serve(config, argc, argv);
     }
     config_free(config);
     return status;

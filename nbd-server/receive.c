@@ -15,6 +15,7 @@
 #include "common/nbd-protocol.h"
 #include "conn-int.h"
 #include "data-pool.h"
+#include "probation.h"
 #include "meta-context.h"
 
 /* Payloads up to this size wait in the buffer until they are complete; of larger ones the
@@ -321,6 +322,8 @@ static int coroutine_fn take_request(Client *c, const Header *h)
     }
     req->cmd = command_find(h->type);
     req->position = position;
+    req->co = NULL;
+    req->listed = false;
     req->cookie = h->cookie;
     req->flags = h->flags;
     req->offset = h->offset;
@@ -347,7 +350,7 @@ static int coroutine_fn take_request(Client *c, const Header *h)
     }
     if (error != NBD_SUCCESS) {
         request_reject(req, error, text);
-    } else {
+    } else if (!probation_holds(req)) {
         request_start(req);
     }
     return 0;

@@ -549,16 +549,35 @@ static void count(Request *req)
     c->bytes_written += req->cmd->acct == BLOCK_ACCT_WRITE ? req->len : 0;
 }
 
+bool request_writes(const Request *req)
+{
+    return req->cmd->writes;
+}
+
+void request_list_write(Request *req)
+{
+    if (req->cmd->writes && !req->listed) {
+        TAILQ_INSERT_TAIL(&req->client->writes, req, writes_link);
+        client_add_busy(req->client, 1);
+        req->listed = true;
+    }
+}
+
+void request_unlist_write(Request *req)
+{
+    if (req->listed) {
+        TAILQ_REMOVE(&req->client->writes, req, writes_link);
+        client_add_busy(req->client, -1);
+        req->listed = false;
+    }
+}
+
 static void coroutine_fn request_co(void *opaque)
 {
     Request *req = opaque;
-    Client *c = req->client;
     int ret = run_counted(req);
 
-    if (req->cmd->writes) {
-        TAILQ_REMOVE(&c->writes, req, writes_link);
-        client_add_busy(c, -1);
-    }
+    request_unlist_write(req);
     if (req->traced_ns) {
         trace_end(req, ret);
     }
@@ -580,10 +599,7 @@ void request_start(Request *req)
     if (log_enabled(LOG_LEVEL_DEBUG)) {
         trace_begin(req);
     }
-    if (req->cmd->writes) {
-        TAILQ_INSERT_TAIL(&req->client->writes, req, writes_link);
-        client_add_busy(req->client, 1);
-    }
+    request_list_write(req);
     req->co = qemu_coroutine_create(request_co);
     qemu_coroutine_enter(req->co, req);
 }

@@ -48,7 +48,7 @@ static void set_variables(Server *server)
 {
     Export **exports = xalloc_check(exports_snapshot(server));
     const char *export = *exports ? (*exports)->name : "";
-    auto_free char *uri = announce_uri(server, export), *nbd = NULL;
+    auto_free char *uri = *exports ? announce_uri(server, *exports) : NULL, *nbd = NULL;
     struct sockaddr_storage addr;
     const char *path = ((struct sockaddr_un *)&addr)->sun_path;
     Listener *l = NULL;

@@ -24,6 +24,7 @@
 #include <blkbackend/block-backend.h>
 
 #include "access.h"
+#include "jobs.h"
 
 typedef struct Server Server;
 typedef struct Export Export;
@@ -108,8 +109,11 @@ struct ExportConfig {
     char *format;             /* NULL: probe */
     bool image_opts;
     bool read_only;
+    bool hidden;              /* not in the list of exports */
     unsigned tls;             /* enum tls_choice: TLS_REQUIRE: served under TLS only */
     unsigned max_clients;     /* --shared: 0 = no limit */
+    bool fua, trim;           /* offered to clients */
+    bool flush, sync;         /* nbd-server's: off, or on, writes are stable when answered */
     unsigned cache, discard;  /* as given; open_flags says what they mean */
     int open_flags;           /* BDRV_O_* from cache, aio, discard, read-only */
     ThrottleConfig limits;    /* --throttle */
@@ -140,8 +144,10 @@ struct Export {
     BlockBackend *blk;              /* [const] one reference */
     _Atomic uint64_t size;          /* [atomic] bytes, when it was last looked at */
     uint32_t min_block, pref_block, max_block;  /* [const] bytes: INFO_BLOCK_SIZE */
-    bool read_only;                 /* [const] */
+    atomic_bool read_only;          /* [atomic] */
     bool write_through;             /* [const] what is answered is stable */
+    bool transient;                 /* [const] of --export-dir: closed with its last user */
+    int file;                       /* [main] the image is opened through it; or -1 */
     bool rotational;                /* [const] on disks that turn */
     bool throttled;                 /* [main] has I/O limits */
     MetaContext *contexts;          /* [const] what it can tell about its parts */
@@ -152,12 +158,16 @@ struct Export {
     TAILQ_ENTRY(Export) link;       /* [exports_lock] until it is closed */
 };
 
-/* One reference, in no list yet; keeps one to cfg.  [main] */
+/* One reference, in no list yet, without its limits; keeps one to cfg.  [main] */
 Export *export_new(ExportConfig *cfg, Error **errp);
 /* rotational.c: by what the host knows of the file or device below. */
 bool export_is_rotational(BlockBackend *blk);
 /* Closes the image.  Only for one that is in no list.  [main] */
 void export_free(Export *export);
+/* Other settings for those who enter from now on; limits hold for all.  [main] */
+void export_apply(Export *export, ExportConfig *cfg);
+/* Whether that is all it takes, or the image must be opened anew.  [main] */
+bool export_can_take(const Export *export, const ExportConfig *cfg);
 /* A reference to what is set now.  [any thread] */
 ExportConfig *export_settings(Export *export);
 /* False, and logged, if data that clients wrote may not have reached the disk.  [main] */
@@ -167,7 +177,7 @@ void coroutine_fn export_refresh_size(Export *export);
 /* Lets the requests go that wait because of --throttle, and those to come.  [main] */
 void export_unthrottle(Export *export);
 /* Transmission flags, without those that a connection negotiates. */
-uint16_t export_flags(const Export *export, bool read_only);
+uint16_t export_flags(Export *export, bool read_only);
 /* Takes a client's place in the export; false if it is full, or removed.  [any thread] */
 bool export_enter(Export *export);
 void export_leave(Export *export);
@@ -175,10 +185,19 @@ void export_leave(Export *export);
 /* ---- exports.c: all exports of a server ---- */
 
 void exports_init(Server *server);                       /* [main] */
-void exports_add(Server *server, Export *export);        /* [main] takes over the reference */
+/* Takes over the reference; limits begin to hold.  [main] */
+void exports_add(Server *server, Export *export);
 /* Nobody finds it any more, and it is closed once its last user leaves.  hard: its connections
  * are ended, as by conn_shutdown(), and cut off when the drain timeout is over.  [main] */
 void exports_remove(Export *export, bool hard);
+/* A reference, by name; one that is removed too if it is still in use.  [main] */
+Export *exports_find_any(Server *server, const char *name);
+/* Closes now what nobody refers to any more, and would be closed soon.  [main] */
+void exports_close_unused(Server *server);
+/* Takes back a removal.  [main] */
+void exports_revive(Export *export);
+/* What the empty name means; NULL: the export of that name, or the only one.  [main] */
+void exports_set_default(Server *server, const char *name);
 /* Removes all and waits for the last to be closed; false if data may be lost, now or when one was
  * removed before.  [main] */
 bool exports_close(Server *server);
@@ -186,7 +205,7 @@ void exports_unthrottle(Server *server);                 /* [main] export_unthro
 
 /* A reference; NULL: there is no such export.  The empty name means the default export. */
 Export *exports_find(Server *server, const void *name, size_t len);
-/* References to all, NULL at the end; NULL instead of all: no memory. */
+/* References to all but those of --export-dir, NULL at the end; NULL instead of all: no memory. */
 Export **exports_snapshot(Server *server);
 void exports_snapshot_free(Export **all);
 /* Any thread; the last reference has the main thread close the image.  NULL is let pass. */
@@ -238,6 +257,8 @@ int coroutine_fn conn_read(Conn *conn, void *buf, size_t len);
 int coroutine_fn conn_drop(Conn *conn, size_t len);           /* read and forget */
 int coroutine_fn conn_write(Conn *conn, const struct iovec *iov, int niov);
 
+/* Has the main thread call func(opaque), which may open images, and waits for that. */
+void coroutine_fn conn_call_main(Conn *conn, void (*func)(void *opaque), void *opaque);
 /* The TLS handshake, after which all goes through TLS.  0, -EPROTO: why it failed is logged, or as
  * conn_read(). */
 int coroutine_fn conn_start_tls(Conn *conn, TlsCreds *creds);
@@ -315,6 +336,10 @@ struct Server {
     const Config *config;                 /* [const] */
     pthread_mutex_t exports_lock;
     TAILQ_HEAD(, Export) exports;         /* [exports_lock] changed by [main] only */
+    char *default_export;                 /* [exports_lock] what "" means; NULL: the only one */
+    Jobs jobs;                            /* [main] work on images */
+    Job close_job;                        /* [main] closes those that nobody uses */
+    int export_dir;                       /* [main] its descriptor; -1: none */
     bool data_lost;                       /* [main] an export could not be flushed when it went */
     IoThread **threads;                   /* [const] */
     unsigned n_threads;                   /* [const] */

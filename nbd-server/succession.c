@@ -15,7 +15,8 @@
  * An elder that lives is never ended: when its writes take too long, the heir is refused.  What
  * fails is given up where it waits for --throttle; requests at the image are waited for.
  *
- * Elders of which nothing is under way are let be, and cost a system call.
+ * Elders of which nothing is under way are let be, and cost a system call; see probation.c for
+ * what may come over them later.
  *
  * An elder is looked at in its own thread, where a timer comes again and again while an heir
  * waits; so requests know nothing of this but the list of writes that run.
@@ -30,6 +31,7 @@
 #include "conn-int.h"
 #include "liveness.h"
 #include "peer.h"
+#include "probation.h"
 
 #define LOOK_NS (2 * (int64_t)SCALE_MS)
 #define CLOSED_NS (1000 * (int64_t)SCALE_MS)     /* to serve what a closed elder has sent */
@@ -191,6 +193,7 @@ static void elder_look(void *opaque)
         note_served(e, now);
         due_since = answer_due_since(e);
         if (due_since == 0 && (e->served_ns > 0 || !e->tcp)) {
+            probation_lift(c, e->was_busy ? e->since_ns : 0);
             elder_done(e);
             return;
         }
@@ -254,9 +257,13 @@ static bool summon(Conn *conn, Heir *heir, bool all)
 {
     Client *c = client_of(conn);
     bool tcp = conn->addr.ss_family != AF_UNIX;
-    bool unread, closed = liveness_closed(conn->fd, &unread);
+    bool unread, closed;
     Elder *e;
 
+    if (tcp) {
+        probation_announce(c);      /* before we look: what comes later sees it */
+    }
+    closed = liveness_closed(conn->fd, &unread);
     if (!closed && client_is_idle(c) && !(tcp && (unread || all))) {
         return true;
     }

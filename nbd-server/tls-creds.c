@@ -126,8 +126,8 @@ static void warn_of_dates(const char *path, gnutls_x509_crt_t cert)
     time_t now = time(NULL);
 
     if (gnutls_x509_crt_get_expiration_time(cert) < now) {
-        log_msg(LOG_LEVEL_WARNING, NULL, NULL, "certificate \"%s\" has expired: clients will refuse "
-                "it, make a new one", path);
+        log_msg(LOG_LEVEL_WARNING, NULL, NULL, "certificate \"%s\" has expired: clients will "
+                "refuse it, make a new one", path);
     } else if (gnutls_x509_crt_get_activation_time(cert) > now) {
         log_msg(LOG_LEVEL_WARNING, NULL, NULL, "certificate \"%s\" is not valid yet: clients will "
                 "refuse it; is this machine's clock right?", path);

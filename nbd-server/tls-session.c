@@ -238,6 +238,11 @@ bool tls_peer_has_name(const Conn *conn, const char *name)
     return s->name && strcmp(s->name, name) == 0;
 }
 
+bool tls_peer_has_key(const Conn *conn, const char *name)
+{
+    return conn->tls && !conn->tls_session->cert && tls_peer_has_name(conn, name);
+}
+
 /* The certificate that was verified in the handshake; false for lack of memory. */
 static bool take_certificate(TlsSession *s)
 {
@@ -312,19 +317,27 @@ static char *explain(const TlsSession *s, int ret)
     return n < 0 ? NULL : why;
 }
 
+/* Having seen our certificate it goes no further.  Many clients do not say why, and in TLS 1.3
+ * those that do may say it in a way that we cannot decrypt. */
+static bool looks_like_distrust(const TlsSession *s, int ret, bool lost)
+{
+    return (lost || ret == GNUTLS_E_DECRYPTION_FAILED) && !s->asked_user.data &&
+           gnutls_handshake_get_last_in(s->gnutls) == GNUTLS_HANDSHAKE_CLIENT_HELLO;
+}
+
 static int handshake_failed(TlsSession *s, int ret)
 {
+    bool lost = ret == GNUTLS_E_PREMATURE_TERMINATION || ret == GNUTLS_E_PULL_ERROR ||
+                ret == GNUTLS_E_PUSH_ERROR;
     char *why;
 
-    if (ret == GNUTLS_E_PREMATURE_TERMINATION || ret == GNUTLS_E_PULL_ERROR ||
-        ret == GNUTLS_E_PUSH_ERROR) {
-        if (gnutls_handshake_get_last_in(s->gnutls) != GNUTLS_HANDSHAKE_CLIENT_HELLO) {
-            return -ECONNRESET;
-        }
-        /* Many clients do not say why. */
+    if (looks_like_distrust(s, ret, lost)) {
         log_msg(LOG_LEVEL_WARNING, NULL, s->conn, "refused us in the TLS handshake: does it know "
                 "the authority of our certificate, and our name in it?");
         return -EPROTO;
+    }
+    if (lost) {
+        return -ECONNRESET;
     }
     why = explain(s, ret);
     log_msg(LOG_LEVEL_WARNING, NULL, s->conn, "refused in the TLS handshake: %s",

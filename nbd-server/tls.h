@@ -32,7 +32,8 @@ bool tls_is_required(const TlsCreds *creds);
 /* Takes a reference to creds; NULL: no memory. */
 TlsSession *tls_session_new(Conn *conn, TlsCreds *creds);
 /* One step of the handshake.  0: done, conn->tls and tls_name are set; -EAGAIN: again when there is
- * input, or, with *output, room; -EPROTO: failed, and why is logged; -errno: the connection is lost. */
+ * input, or, with *output, room; -EPROTO: failed, and why is logged; -errno: the connection is
+ * lost. */
 int tls_session_handshake(TlsSession *s, bool *output);
 /* As channel_recv() and channel_send(). */
 ssize_t tls_session_recv(TlsSession *s, const struct iovec *iov, unsigned niov);
@@ -47,6 +48,8 @@ void tls_session_free(TlsSession *s);
 /* Has TLS proven that the client is `name`: the common name or a DNS, URI or e-mail name of its
  * certificate, or the user of its pre-shared key?  [conn] */
 bool tls_peer_has_name(const Conn *conn, const char *name);
+/* The same of users of pre-shared keys alone.  [conn] */
+bool tls_peer_has_key(const Conn *conn, const char *name);
 
 /* ---- certificates for tests ---- */
 

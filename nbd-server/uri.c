@@ -29,7 +29,7 @@ static void put_escaped(FILE *out, const char *text, const char *extra)
     }
 }
 
-static bool put_unix(FILE *out, const struct sockaddr_un *addr, socklen_t len,
+static bool put_unix(FILE *out, const struct sockaddr_un *addr, socklen_t len, bool tls,
                      const char *export)
 {
     auto_free char *path = NULL;
@@ -38,7 +38,7 @@ static bool put_unix(FILE *out, const struct sockaddr_un *addr, socklen_t len,
         return false;    /* it has no name in the file system */
     }
     path = realpath(addr->sun_path, NULL);
-    fprintf(out, "nbd+unix:///");
+    fprintf(out, "nbd%s+unix:///", tls ? "s" : "");
     put_escaped(out, export, "/");
     fprintf(out, "?socket=");
     put_escaped(out, path ? path : addr->sun_path, "/");
@@ -68,13 +68,14 @@ char *uri_host(const struct sockaddr *addr, socklen_t len)
     return xstrdup(host);
 }
 
-static void put_tcp(FILE *out, const struct sockaddr *addr, socklen_t len, const char *export)
+static void put_tcp(FILE *out, const struct sockaddr *addr, socklen_t len, bool tls,
+                    const char *export)
 {
     auto_free char *host = uri_host(addr, len);
     unsigned port = ntohs(addr->sa_family == AF_INET6 ? ((struct sockaddr_in6 *)addr)->sin6_port
                                                       : ((struct sockaddr_in *)addr)->sin_port);
 
-    fprintf(out, strchr(host, ':') ? "nbd://[%s]" : "nbd://%s", host);
+    fprintf(out, strchr(host, ':') ? "nbd%s://[%s]" : "nbd%s://%s", tls ? "s" : "", host);
     if (port != NBD_DEFAULT_PORT) {
         fprintf(out, ":%u", port);
     }
@@ -82,7 +83,7 @@ static void put_tcp(FILE *out, const struct sockaddr *addr, socklen_t len, const
     put_escaped(out, export, "/");
 }
 
-char *uri_make(const struct sockaddr *addr, socklen_t len, const char *export)
+char *uri_make(const struct sockaddr *addr, socklen_t len, bool tls, const char *export)
 {
     char *uri = NULL;
     size_t size;
@@ -90,9 +91,9 @@ char *uri_make(const struct sockaddr *addr, socklen_t len, const char *export)
     bool ok = true;
 
     if (addr->sa_family == AF_UNIX) {
-        ok = put_unix(out, (const struct sockaddr_un *)addr, len, export);
+        ok = put_unix(out, (const struct sockaddr_un *)addr, len, tls, export);
     } else {
-        put_tcp(out, addr, len, export);
+        put_tcp(out, addr, len, tls, export);
     }
     fclose(out);
     if (!ok) {

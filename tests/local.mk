@@ -221,6 +221,7 @@ protocol_tests = \
 	tests/protocol/meta-context-unknown-export.py \
 	tests/protocol/meta-contexts-at-once.py \
 	tests/protocol/multi-conn-is-coherent.py \
+	tests/protocol/old-writes-do-not-come-back.py \
 	tests/protocol/option-bad-magic-closes-alone.py \
 	tests/protocol/option-flood-is-bounded.py \
 	tests/protocol/option-huge-length.py \
@@ -285,6 +286,7 @@ server_tests = \
 	tests/server/bitmap-must-not-change.sh \
 	tests/server/cache-modes.sh \
 	tests/server/cache-none-copies-exactly.sh \
+	tests/server/closed-output-spares-the-image.sh \
 	tests/server/exit-with-last-client.sh \
 	tests/server/export-key-errors.sh \
 	tests/server/exports-by-name.sh \
@@ -300,6 +302,7 @@ server_tests = \
 	tests/server/help-and-version.sh \
 	tests/server/inetd.py \
 	tests/server/keepalive.sh \
+	tests/server/late-writes-are-dropped.py \
 	tests/server/libnbd-async.sh \
 	tests/server/live-socket-is-refused.sh \
 	tests/server/locked-folder.sh \
@@ -344,6 +347,7 @@ server_tests = \
 	tests/server/tls-refuses-wrong-credentials.sh \
 	tests/server/two-servers-one-image.sh \
 	tests/server/user-and-group.sh \
+	tests/server/vanished-client-is-found-out.py \
 	tests/server/view-partition.sh \
 	tests/server/view-snapshots.sh \
 	tests/server/view-window.sh
@@ -458,6 +462,7 @@ distclean-local: clean-guest
 # The source itself, and what `make install` makes of it.
 code_tests = \
 	tests/code/arrows.sh \
+	tests/code/compared-commands-work.py \
 	tests/code/examples-installed.sh \
 	tests/code/exported-symbols.sh \
 	tests/code/headers.sh \
@@ -522,12 +527,14 @@ EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_test
 	tests/guest/init \
 	tests/guest/make-guest.sh \
 	tests/guest/serve-nbdkit.py \
-	tests/nbdtest.py tests/plugin/common.sh tests/protocol/rawnbd.py tests/protocol/rawtls.py \
+	tests/nbdtest.py tests/plugin/common.sh tests/protocol/rawnbd.py \
+	tests/protocol/rawtls.py \
 	tests/server/common.sh \
 	tests/server/nbd-common.sh \
 	tests/server/qcow2-common.sh \
 	tests/server/qcow2damage.py \
 	tests/server/tls-common.sh \
+	tests/server/twohosts.py \
 	tests/tools/common.sh \
 	tests/tools/imageactions.py \
 	tests/tools/img-side-by-side.sh \

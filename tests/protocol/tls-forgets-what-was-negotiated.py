@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """STARTTLS begins anew: structured replies and contexts of before are gone."""
-from rawnbd import (BLOCK_STATUS, ERR_INVALID, EINVAL, M, OPT_LIST_META, OPT_SET_META, READ, REP_ACK,
-                    SEND_DF, eq)
+from rawnbd import (BLOCK_STATUS, EINVAL, ERR_INVALID, M, OPT_LIST_META, OPT_SET_META, READ,
+                    REP_ACK, SEND_DF, eq)
 from rawtls import TlsClient, served_tls
 
 with served_tls('--tls=on', size=M) as (server, ctx):

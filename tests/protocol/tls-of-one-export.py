@@ -8,7 +8,8 @@ from rawtls import TlsClient, context, make_certs
 
 folder = make_certs()
 images = [nbdtest.disk(M, name) for name in ('open.img', 'closed.img')]
-exports = [f'--export=name=open,image={images[0]}', f'--export=name=closed,image={images[1]},tls=require']
+exports = [f'--export=name=open,image={images[0]}',
+           f'--export=name=closed,image={images[1]},tls=require']
 
 
 def listed(client):

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Where TLS is required, nothing but STARTTLS and ABORT has an effect without it."""
-from rawnbd import (ERR_INVALID, ERR_TLS_REQD, IHAVEOPT, K, OPT_ABORT, OPT_EXPORT_NAME, OPT_EXTENDED,
-                    OPT_GO, OPT_INFO, OPT_LIST, OPT_LIST_META, OPT_PEEK, OPT_SET_META,
-                    OPT_STARTTLS, OPT_STRUCTURED, REP_ACK, eq, info_data, meta_data)
+from rawnbd import (ERR_INVALID, ERR_TLS_REQD, IHAVEOPT, K, OPT_ABORT, OPT_EXPORT_NAME,
+                    OPT_EXTENDED, OPT_GO, OPT_INFO, OPT_LIST, OPT_LIST_META, OPT_PEEK,
+                    OPT_SET_META, OPT_STARTTLS, OPT_STRUCTURED, REP_ACK, eq, info_data, meta_data)
 from rawtls import TlsClient, served_tls
 
 OPTIONS = [

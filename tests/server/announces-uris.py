@@ -42,6 +42,17 @@ with nbdtest.Server(['--socket=socket', '--port=0', *lists()]) as server:
             assert h.get_export_name() == export['name'], uri
             h.shutdown()
 
+# With TLS.
+pki = nbdtest.path('pki')
+if subprocess.run([nbdtest.NBD_EXPORT, '--make-certs=' + pki], stdin=subprocess.DEVNULL,
+                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0:
+    for choice, schemes in ('require', ['nbds+unix']), ('on', ['nbd+unix', 'nbds+unix']):
+        with nbdtest.Server(['--tls-certs=' + pki, '--tls=' + choice, *lists()]) as server:
+            with open(server.output_path) as f:
+                line = json.load(f)
+        for export in line['exports']:
+            assert [u.split(':')[0] for u in export['uris']] == schemes, export
+
 # A terminal: each command is one that a shell takes as it is meant.
 ours, theirs = pty.openpty()
 path = nbdtest.path("it's")

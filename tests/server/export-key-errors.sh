@@ -36,3 +36,6 @@ for rule in any:thing net 10.0.0.0/8 net:10.0.0 net:10.0.0.0/33 net:10.0.0.0/ ne
     refuse "allow: " "name=a,image=$tmp/disk,format=raw,allow=$rule"
 done
 refuse "net:10.0.0.0/8" "name=a,image=$tmp/disk,format=raw,allow-read-only=net:10.1.0.0/8"
+for rule in tls:alice psk:alice; do
+    refuse "nothing of that kind" "name=a,image=$tmp/disk,format=raw,allow=$rule"
+done

@@ -33,7 +33,19 @@ refused() {
     if nbdinfo --size "$1" >"$tmp/out" 2>&1; then
         fail "served: $1"
     fi
-    [ $# -lt 2 ] || grep "refused.*$2" "$server_log" >/dev/null || fail "the log does not say: $2"
+    [ $# -lt 2 ] || logged "refused.*$2"
+}
+
+# logged PATTERN: it stands in the log, or will as soon as the server has come so far.
+logged() {
+    local tries
+
+    for ((tries = 0; tries < 1000; tries++)); do
+        grep "$1" "$server_log" >/dev/null && return
+        # The server does what it has to do in between.
+        nbdinfo --size "nbd+unix:///?socket=$sock" >/dev/null 2>&1 || true
+    done
+    fail "the log does not say: $1"
 }
 
 tls_uri() {

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Finding a setting by its name, or the one that was meant.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#define LIMIT_PREFIX "throttle."
+
+/* How many letters to insert, delete or replace to make b of a (Levenshtein). */
+static size_t edit_distance(const char *a, const char *b)
+{
+    size_t row[64];
+    size_t len = strlen(b);
+
+    if (len >= 64) {
+        return SIZE_MAX;
+    }
+    for (size_t j = 0; j <= len; j++) {
+        row[j] = j;
+    }
+    for (size_t i = 1; *a; a++, i++) {
+        size_t diagonal = row[0];
+
+        row[0] = i;
+        for (size_t j = 1; j <= len; j++) {
+            size_t best = diagonal + (*a != b[j - 1]);
+
+            diagonal = row[j];
+            if (row[j - 1] + 1 < best) {
+                best = row[j - 1] + 1;
+            }
+            if (row[j] + 1 < best) {
+                best = row[j] + 1;
+            }
+            row[j] = best;
+        }
+    }
+    return row[len];
+}
+
+const ConfigKey *config_key_find(const char *name, unsigned scopes, const char *prefix,
+                                 Error **errp)
+{
+    const ConfigKey *nearest = NULL;
+    size_t best = strlen(name) / 2 + 1;   /* farther off it would be a wild guess */
+
+    for (const ConfigKey *key = config_keys; key < config_keys + n_config_keys; key++) {
+        size_t distance;
+
+        if (!(key->scope & scopes)) {
+            continue;
+        }
+        distance = edit_distance(key->name, name);
+        if (distance == 0) {
+            return key;
+        }
+        if (distance < best) {
+            best = distance;
+            nearest = key;
+        }
+    }
+    error_setg(errp, "unknown %s \"%s%s\"", strcmp(prefix, "--") == 0 ? "option" : "key", prefix,
+               name);
+    if (nearest) {
+        error_append_hint(errp, "Did you mean \"%s%s\"?\n", prefix, nearest->name);
+    } else {
+        error_append_hint(errp, "Try 'nbd-export --help' for a list.\n");
+    }
+    return NULL;
+}
+
+const ConfigKey *config_export_key_find(const char *name, unsigned scopes, Error **errp)
+{
+    size_t len = strlen(LIMIT_PREFIX);
+
+    return strncmp(name, LIMIT_PREFIX, len) == 0
+           ? config_key_find(name + len, KEY_LIMIT, LIMIT_PREFIX, errp)
+           : config_key_find(name, scopes, "", errp);
+}
+
+const ConfigKey *config_key_find_short(char short_name)
+{
+    for (size_t i = 0; i < n_config_keys; i++) {
+        if (config_keys[i].short_name == short_name) {
+            return &config_keys[i];
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The table of settings as text: for people who ask for help.
+ */
+#include "config.h"
+
+#include <stdio.h>
+
+#include "common/cleanup.h"
+
+/* "name=NAME", or "-x, --export-name=NAME" on the command line. */
+static void print_key(const ConfigKey *key, bool in_list)
+{
+    char form[64], short_form[] = "   ";
+
+    if (key->short_name && !in_list) {
+        snprintf(short_form, sizeof(short_form), "-%c,", key->short_name);
+    }
+    if (in_list) {
+        snprintf(form, sizeof(form), "%s=%s", key->name,
+                 key->argument ? key->argument : "on|off");
+    } else {
+        snprintf(form, sizeof(form), "%s --%s%s%s", short_form, key->name,
+                 key->argument ? "=" : "", key->argument ? key->argument : "");
+    }
+    printf("  %-32s %s", form, key->help);
+    if (key->choices) {
+        auto_free char *all = config_key_choices(key->choices);
+
+        printf(": %s", all);
+    }
+    if (key->def && *key->def && key->type != KEY_SWITCH) {
+        printf(" (default: %s)", key->def);
+    }
+    printf("\n");
+}
+
+static void print_keys(const char *title, unsigned scopes, bool in_list)
+{
+    printf("\n%s:\n", title);
+    for (const ConfigKey *key = config_keys; key < config_keys + n_config_keys; key++) {
+        if ((key->scope & scopes) && key->help) {
+            print_key(key, in_list);
+        }
+    }
+}
+
+void config_print_help(void)
+{
+    printf("Usage: nbd-export [OPTION...] IMAGE\n"
+           "       nbd-export [OPTION...] --export LIST [--export LIST...]\n"
+           "       nbd-export [OPTION...] --config FILE\n"
+           "\n"
+           "Serves disk images over the NBD protocol (Network Block Device).\n");
+    print_keys("Options of the server", KEY_SERVER | KEY_COMMAND, false);
+    print_keys("Options of every export", KEY_EXPORT, false);
+    print_keys("Options of the export of IMAGE", KEY_ONE_EXPORT, false);
+    print_keys("Keys of --export (KEY=VALUE,KEY=VALUE,...; write a comma in a value twice)",
+               KEY_IN_LIST | KEY_ONLY_IN_LIST | KEY_EXPORT, true);
+    print_keys("Keys of --throttle: what may pass in a second; with KEY-max in a second of a\n"
+               "burst, and with KEY-max-length how long that is.  In --export: throttle.KEY=VALUE",
+               KEY_LIMIT, true);
+    printf("\nThe manual, nbd-export(1), tells more.\n");
+}

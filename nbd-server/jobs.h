@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Work that must not begin within other work of its kind, see jobs.c. */
+#ifndef NBD_EXPORT_JOBS_H
+#define NBD_EXPORT_JOBS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/queue.h>
+
+typedef struct Job {
+    void (*func)(void *opaque);
+    void *opaque;
+    bool waiting;
+    STAILQ_ENTRY(Job) link;
+} Job;
+
+typedef struct Jobs {
+    STAILQ_HEAD(, Job) waiting;
+    bool running;
+} Jobs;
+
+void jobs_init(Jobs *jobs);
+/* Now or, if one is running, after it; once if it waits already.  job may go when it begins. */
+void jobs_run(Jobs *jobs, Job *job);
+
+#endif

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * SIGHUP: reads the settings anew and makes the exports fit them.
+ *
+ * First everything that can fail: the files are read and the images of new exports opened.  Then
+ * the exports change, or, if anything was wrong, nothing does.
+ *
+ * An image may be locked by an export that is about to go.  Exports that nobody uses are closed
+ * for its sake before the image is opened, and opened again if that was in vain.
+ */
+#include "reload.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/cleanup.h"
+#include "common/xalloc.h"
+#include "tls.h"
+
+/* What becomes of one export. */
+typedef struct Step {
+    ExportConfig *cfg;         /* of the new Config */
+    ExportConfig *was;         /* how it is now, a reference; NULL: there is none */
+    Export *old;               /* has the name now, a reference; NULL: none that is open */
+    Export *opened;            /* takes its place; NULL: old stays, with other settings */
+} Step;
+
+/* An export that was closed already. */
+typedef struct Retired {
+    ExportConfig *cfg;         /* a reference */
+    STAILQ_ENTRY(Retired) link;
+} Retired;
+
+typedef struct Plan {
+    Server *server;
+    Config *config;            /* the new one */
+    Step *steps;
+    unsigned n;
+    STAILQ_HEAD(, Retired) retired;
+    ConfigErrors errors;
+    bool limits_changed;
+} Plan;
+
+/* ---- before anything changes ---- */
+
+static bool stays(const Step *step)
+{
+    return step->old && export_can_take(step->old, step->cfg);
+}
+
+static bool is_open(const Step *step)
+{
+    return step->opened || stays(step);
+}
+
+static void look_up(Plan *plan)
+{
+    ExportConfig *cfg;
+    unsigned n = 0;
+
+    STAILQ_FOREACH(cfg, &plan->config->exports, link) {
+        n++;
+    }
+    plan->steps = xcalloc(n, sizeof(plan->steps[0]));
+    STAILQ_FOREACH(cfg, &plan->config->exports, link) {
+        Step *step = &plan->steps[plan->n++];
+
+        step->cfg = cfg;
+        step->old = exports_find_any(plan->server, cfg->name);
+        step->was = step->old && !step->old->removed ? export_settings(step->old) : NULL;
+    }
+}
+
+/* False if an image that is needed cannot be opened. */
+static bool open_images(Plan *plan, ConfigErrors *errors)
+{
+    bool ok = true;
+
+    for (unsigned i = 0; i < plan->n; i++) {
+        Step *step = &plan->steps[i];
+        Error *err = NULL;
+
+        if (is_open(step)) {
+            continue;
+        }
+        step->opened = export_new(step->cfg, &err);
+        ok &= step->opened != NULL;
+        if (err && errors && step->old) {
+            error_append_hint(&err, "Clients still use the export as it was. If that keeps the "
+                              "image: take the export out of the file, reload, and put it back "
+                              "when they have left.\n");
+        }
+        if (err && errors) {
+            config_errors_add(errors, err);
+        } else {
+            error_free(err);
+        }
+    }
+    return ok;
+}
+
+/* ---- closing what stands in the way ---- */
+
+static Step *find_step(const Plan *plan, const char *name)
+{
+    for (unsigned i = 0; i < plan->n; i++) {
+        if (strcmp(plan->steps[i].cfg->name, name) == 0) {
+            return &plan->steps[i];
+        }
+    }
+    return NULL;
+}
+
+/* Closes an export if nobody uses it; gives back the caller's reference. */
+static void retire(Plan *plan, Export *export)
+{
+    Step *step = find_step(plan, export->name);
+    unsigned ours = 2 + (step && step->old == export);    /* the server's list, the caller's */
+    Retired *retired;
+
+    if ((step && is_open(step)) || export->refs > ours) {
+        export_unref(export);
+        return;
+    }
+    retired = xcalloc(1, sizeof(*retired));
+    retired->cfg = export_settings(export);
+    STAILQ_INSERT_TAIL(&plan->retired, retired, link);
+    if (step && step->old == export) {
+        export_unref(take_ptr(step->old));
+    }
+    exports_remove(export, false);
+    export_unref(export);
+}
+
+static void retire_unused(Plan *plan)
+{
+    Export **all = exports_snapshot(plan->server);
+
+    for (Export **next = all; next && *next; next++) {
+        retire(plan, *next);
+    }
+    free(all);
+    exports_close_unused(plan->server);
+}
+
+static void bring_back(Plan *plan)
+{
+    Retired *retired;
+
+    STAILQ_FOREACH(retired, &plan->retired, link) {
+        Export *export = exports_find_any(plan->server, retired->cfg->name);
+        Error *err = NULL;
+
+        if (export) {        /* somebody entered just before it went */
+            exports_revive(export);
+            export_unref(export);
+        } else if ((export = export_new(retired->cfg, &err))) {
+            exports_add(plan->server, export);
+        } else {
+            config_errors_add(&plan->errors, err);
+        }
+    }
+}
+
+static bool make_plan(Plan *plan)
+{
+    look_up(plan);
+    if (open_images(plan, NULL)) {
+        return true;
+    }
+    retire_unused(plan);
+    if (open_images(plan, &plan->errors)) {
+        return true;
+    }
+    for (unsigned i = 0; i < plan->n; i++) {
+        export_free(take_ptr(plan->steps[i].opened));
+    }
+    bring_back(plan);
+    return false;
+}
+
+static void drop_plan(Plan *plan)
+{
+    Retired *retired;
+
+    for (unsigned i = 0; i < plan->n; i++) {
+        export_config_unref(plan->steps[i].was);
+        export_unref(plan->steps[i].old);
+    }
+    free(plan->steps);
+    while ((retired = STAILQ_FIRST(&plan->retired))) {
+        STAILQ_REMOVE_HEAD(&plan->retired, link);
+        export_config_unref(retired->cfg);
+        free(retired);
+    }
+}
+
+/* ---- changing ---- */
+
+static void replace(Step *step)
+{
+    if (step->was) {
+        auto_free char *changes = config_export_changes(step->was, step->cfg,
+                                                        CHANGES_LIVE | CHANGES_REOPEN);
+
+        log_msg(LOG_LEVEL_NOTICE, step->opened, NULL, "changed, for new clients: %s", changes);
+    } else {
+        log_msg(LOG_LEVEL_NOTICE, step->opened, NULL, "added");
+    }
+    if (step->old && !step->old->removed) {
+        exports_remove(step->old, false);
+    }
+}
+
+static void change(Plan *plan, Export *export, ExportConfig *cfg)
+{
+    auto_free char *changes = config_export_changes(export->cfg, cfg, CHANGES_LIVE);
+
+    if (changes) {
+        export_apply(export, cfg);
+        plan->limits_changed |= strstr(changes, "throttle.") != NULL;
+        log_msg(LOG_LEVEL_NOTICE, export, NULL, "changed: %s", changes);
+    }
+}
+
+static void take_step(Plan *plan, Step *step)
+{
+    if (step->opened) {
+        replace(step);
+        exports_add(plan->server, take_ptr(step->opened));
+        return;
+    }
+    if (step->old->removed) {
+        exports_revive(step->old);
+        log_msg(LOG_LEVEL_NOTICE, step->old, NULL, "added");
+    }
+    change(plan, step->old, step->cfg);
+}
+
+/* An export that has lost its limits has taken them from its group, whose others may have some. */
+static void renew_group_limits(Plan *plan)
+{
+    for (unsigned i = 0; i < plan->n && plan->limits_changed; i++) {
+        Step *step = &plan->steps[i];
+
+        if (step->old && !step->old->removed && step->cfg->throttle_group &&
+            throttle_enabled(&step->cfg->limits)) {
+            export_apply(step->old, step->cfg);
+        }
+    }
+}
+
+static void log_removed(const char *name)
+{
+    log_msg(LOG_LEVEL_NOTICE, NULL, NULL, "export \"%s\": removed", name);
+}
+
+static void remove_others(Plan *plan)
+{
+    Export **all = exports_snapshot(plan->server);
+    Retired *retired;
+
+    for (Export **next = all; next && *next; next++) {
+        if (!find_step(plan, (*next)->name)) {
+            log_removed((*next)->name);
+            exports_remove(*next, plan->config->removed_clients == REMOVED_DISCONNECT);
+        }
+    }
+    exports_snapshot_free(all);
+    STAILQ_FOREACH(retired, &plan->retired, link) {
+        if (!find_step(plan, retired->cfg->name)) {
+            log_removed(retired->cfg->name);
+        }
+    }
+}
+
+static void carry_out(Plan *plan)
+{
+    auto_free char *not_live = config_server_changes(plan->server->config, plan->config);
+
+    remove_others(plan);
+    for (unsigned i = 0; i < plan->n; i++) {
+        take_step(plan, &plan->steps[i]);
+    }
+    renew_group_limits(plan);
+    exports_set_default(plan->server, plan->config->default_export);
+    if (not_live) {
+        log_msg(LOG_LEVEL_WARNING, NULL, NULL, "changed, and will hold after a restart: %s",
+                not_live);
+    }
+    log_msg(LOG_LEVEL_NOTICE, NULL, NULL, "reloaded \"%s\"", plan->config->file);
+}
+
+static void reload_exports(Server *server, int argc, char **argv)
+{
+    Plan plan = { .server = server, .errors = CONFIG_ERRORS_INIT(plan.errors) };
+    Error *err = NULL;
+
+    STAILQ_INIT(&plan.retired);
+    plan.config = config_parse(argc, argv, true, &plan.errors);
+    if (plan.config && !tls_reload(server, &err)) {
+        config_errors_add(&plan.errors, err);
+    } else if (plan.config && make_plan(&plan)) {
+        carry_out(&plan);
+    }
+    if (plan.errors.n > 0) {
+        config_errors_log(&plan.errors);
+        log_msg(LOG_LEVEL_ERROR, NULL, NULL, "reloading \"%s\" failed: nothing is changed",
+                server->config->file);
+    }
+    drop_plan(&plan);
+    config_free(plan.config);
+}
+
+/* Certificates may be new ones where there is no file of settings. */
+static void reload_tls(Server *server)
+{
+    Error *err = NULL;
+
+    if (server->config->tls == TLS_OFF) {
+        log_msg(LOG_LEVEL_WARNING, NULL, NULL, "SIGHUP: without --config there is nothing to "
+                "reload");
+    } else if (tls_reload(server, &err)) {
+        log_msg(LOG_LEVEL_NOTICE, NULL, NULL, "reloaded the credentials of TLS");
+    } else {
+        log_error_free(err);
+    }
+}
+
+void reload(Server *server, int argc, char **argv)
+{
+    if (server->config->file) {
+        reload_exports(server, argc, argv);
+    } else {
+        reload_tls(server);
+    }
+}

@@ -1,0 +1,64 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A cut wire: what the client had sent before, and gave up, never comes back after newer data."""
+import socket
+import struct
+
+import twohosts
+from rawnbd import K, M, WRITE, connect, eq, nbdtest, until_read
+
+disk = nbdtest.disk(M)
+slow = nbdtest.disk(M, 'slow')
+hosts = twohosts.Hosts(
+    '-v', f'--export=name=disk,format=raw,image={disk}',
+    '--export=name=slow,image-opts,image='
+    f'driver=blkdebug,,image.driver=file,,image.filename={slow},,inject-error.0.sector=8,,'
+    'inject-error.0.iotype=write,,inject-error.0.delay-ns=1000000000,,inject-error.0.once=on')
+
+
+def enter(name):
+    return connect(hosts.address, name=name)
+
+
+def close_unheard(client):
+    """As a machine that loses its power: no FIN, no RST is ever sent."""
+    client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+    client.close()
+
+
+def old_write_arrives_late():
+    """It waits in the client's kernel, which goes on sending although its process is gone."""
+    old = enter('disk')
+    old.pwrite(0, b'o' * 4096)
+    left = hosts.server.log().count('disconnected')
+    hosts.cut()
+    old.request(WRITE, 4096, 64 * K, data=b'o' * 64 * K)
+    old.close()
+    hosts.mend()
+    with enter('disk') as new:
+        new.pwrite(4096, b'n' * 64 * K)
+        hosts.until_logged('disconnected', left + 1)
+        eq(new.pread(4096, 64 * K) == b'n' * 64 * K, True, 'the newer data')
+        assert 'old writes that came late' in hosts.server.log(), hosts.server.log()
+        new.disconnect()
+
+
+def old_write_runs():
+    """The server has it, but the medium is slow."""
+    old = enter('slow')
+    old.request(WRITE, 4096, 4096, data=b'o' * 4096)
+    until_read(old)
+    hosts.cut()
+    close_unheard(old)
+    hosts.mend()
+    with enter('slow') as new:
+        log = hosts.server.log()
+        assert 'request 1: done' in log[:log.rindex('connected')], 'the newcomer did not wait'
+        new.pwrite(4096, b'n' * 4096)
+        eq(new.pread(4096, 4096) == b'n' * 4096, True, 'the newer data')
+        new.disconnect()
+
+
+old_write_runs()
+old_write_arrives_late()
+hosts.stop()
