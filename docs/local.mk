@@ -19,17 +19,21 @@ dist_man3_MANS = \
 	docs/blk_stats.3 \
 	docs/blk_throttle.3 \
 	docs/libblkbackend.3
-EXTRA_DIST += docs/blkdebug.md docs/compared.md docs/contract.md docs/mounting.md docs/nbd.md docs/qcow2.md \
-	$(dist_man1_MANS:.1=.pod) $(dist_man3_MANS:.3=.pod)
+dist_man5_MANS = docs/nbd-export.conf.5
+EXTRA_DIST += docs/blkdebug.md docs/compared.md docs/contract.md docs/mounting.md docs/nbd.md \
+	docs/qcow2.md \
+	$(dist_man1_MANS:.1=.pod) $(dist_man3_MANS:.3=.pod) $(dist_man5_MANS:.5=.pod)
 
 make_page = $(MKDIR_P) $(@D) && page=$$(basename $@) && \
 	$(POD2MAN) --utf8 --errors=die --name="$${page%.*}" --section="$${page\#\#*.}" \
 	    --center='blkbackend' --release='$(PACKAGE_STRING)' $< $@.new && \
 	mv $@.new $@
 
-SUFFIXES = .pod .1 .3
+SUFFIXES = .pod .1 .3 .5
 .pod.1:
 	$(AM_V_GEN)$(make_page)
 .pod.3:
 	$(AM_V_GEN)$(make_page)
-MAINTAINERCLEANFILES = $(dist_man1_MANS) $(dist_man3_MANS)
+.pod.5:
+	$(AM_V_GEN)$(make_page)
+MAINTAINERCLEANFILES = $(dist_man1_MANS) $(dist_man3_MANS) $(dist_man5_MANS)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The table of settings as text: for people who ask for help.
+ * The table of settings as text: for people who ask for help, and for programs.
  */
 #include "config.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "common/cleanup.h"
 
@@ -61,4 +62,45 @@ void config_print_help(void)
                "burst, and with KEY-max-length how long that is.  In --export: throttle.KEY=VALUE",
                KEY_LIMIT, true);
     printf("\nThe manual, nbd-export(1), tells more.\n");
+}
+
+/* ---- for programs ---- */
+
+static const struct {
+    unsigned scopes;
+    const char *place;
+} places[] = {
+    { KEY_SERVER | KEY_COMMAND | KEY_EXPORT | KEY_ONE_EXPORT, "option" },
+    { KEY_EXPORT | KEY_IN_LIST | KEY_ONLY_IN_LIST, "export" },
+    { KEY_LIMIT, "throttle" },
+    { KEY_SERVER | KEY_EXPORT | KEY_GENERIC, "generic" },
+    { KEY_EXPORT | KEY_IN_LIST | KEY_SECTION, "section" },
+};
+
+/* What a switch takes in a list or a file. */
+static void print_choices(const ConfigKey *key, const char *place)
+{
+    const struct key_choice *c = key->choices;
+
+    if (key->type == KEY_SWITCH && strcmp(place, "option") != 0) {
+        printf("on,off");
+    }
+    for (; c && c->name; c++) {
+        printf("%s%s", c == key->choices ? "" : ",", c->name);
+    }
+}
+
+void config_print_settings(void)
+{
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        for (const ConfigKey *key = config_keys; key < config_keys + n_config_keys; key++) {
+            if (key->scope & places[i].scopes) {
+                printf("%s %s %c %s ", places[i].place, key->name,
+                       key->short_name ? key->short_name : '-',
+                       key->argument ? key->argument : "-");
+                print_choices(key, places[i].place);
+                printf("\n");
+            }
+        }
+    }
 }

@@ -150,6 +150,14 @@ static bool set_help(Config *config, const char *value, Error **errp)
     return true;
 }
 
+static bool set_list_settings(Config *config, const char *value, Error **errp)
+{
+    (void)value;
+    (void)errp;
+    config->action = CONFIG_SETTINGS;
+    return true;
+}
+
 static bool set_version(Config *config, const char *value, Error **errp)
 {
     (void)value;
@@ -365,7 +373,8 @@ const ConfigKey config_keys[] = {
     { "export-dir", 0, "DIR", SERVER(export_dir), .type = KEY_STRING, .min = 1, .max = PATH_MAX,
       .help = "serve each image in this folder, under its file name" },
     { "default-export", 0, "NAME", SERVER(default_export), .type = KEY_STRING,
-      .max = NBD_MAX_STRING, .help = "the export that a client gets who names none" },
+      .max = NBD_MAX_STRING, .live = true,
+      .help = "the export that a client gets who names none" },
     { "image", 0, "IMAGE", IN_LIST(image), .type = KEY_STRING, .min = 1, .max = INT_MAX,
       .help = "the image, as the argument IMAGE" },
     { "name", 0, "NAME", .scope = KEY_ONLY_IN_LIST, .offset = offsetof(ExportConfig, name),
@@ -390,7 +399,7 @@ const ConfigKey config_keys[] = {
       .repeats = true, .live = true,
       .help = "clients that may enter, but only read (may be repeated)" },
     { "shared", 'e', "NUM", EXPORT(max_clients), .type = KEY_NUMBER, .max = 1000000,
-      .def = "0", .help = "most clients of an export at a time; 0: no limit" },
+      .def = "0", .live = true, .help = "most clients of an export at a time; 0: no limit" },
     { "cache", 0, "MODE", EXPORT(cache), .type = KEY_CHOICE, .choices = cache_choices,
       .def = "writeback", .help = "host cache and write cache" },
     { "discard", 0, "MODE", EXPORT(discard), .type = KEY_CHOICE, .choices = discard_choices,
@@ -430,7 +439,7 @@ const ConfigKey config_keys[] = {
     OPERATION_RATES("iops-read", THROTTLE_OPS_READ, "reads"),
     OPERATION_RATES("iops-write", THROTTLE_OPS_WRITE, "writes"),
     { "iops-size", 0, "SIZE", LIMIT(limits.op_size), .type = KEY_SIZE,
-      .max = THROTTLE_VALUE_MAX, .help = "a larger read or write counts as several" },
+      .max = THROTTLE_VALUE_MAX, .live = true, .help = "a larger read or write counts as several" },
     { "group", 0, "NAME", LIMIT(throttle_group), .type = KEY_STRING, .min = 1, .max = 255,
       .live = true, .help = "exports of one group share its limits" },
 
@@ -507,6 +516,8 @@ const ConfigKey config_keys[] = {
       .help = "where messages go" },
     { "verbose", 'v', NULL, SPECIAL(set_verbose),
       .help = "tell about addresses and more; twice: about every option and request" },
+    { "list-settings", 0, NULL, COMMAND(set_list_settings),
+      .help = "print all settings for a program to read, and exit" },
     { "version", 'V', NULL, COMMAND(set_version), .help = "print the version and exit" },
     { "help", 'h', NULL, COMMAND(set_help), .help = "print this help and exit" },
 

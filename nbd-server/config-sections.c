@@ -108,15 +108,17 @@ static void add_section(Work *work)
 {
     const ConfigSection *section = work->section;
     Error *err = NULL;
+    bool named;
 
     work->export = config_new_export(work->config);
     work->scopes = SECTION_SCOPES;
-    if (!config_set_export_name(work->export, section->name, &err)) {
+    named = config_set_export_name(work->export, section->name, &err);
+    if (!named) {
         complain_at(work, section->number, err);
         err = NULL;
     }
     set_lines(work);
-    if (section->repeated) {
+    if (!named || section->repeated) {
         export_config_unref(work->export);
     } else if (!work->export->image) {
         error_setg(&err, "section [%s] names no image", section->name);

@@ -125,7 +125,8 @@ static void read_header(Reader *r, const char *text, size_t len)
     STAILQ_INSERT_TAIL(r->sections, r->section, link);
 }
 
-static void add_line(Reader *r, const char *key, size_t key_len, const char *value, size_t value_len)
+static void add_line(Reader *r, const char *key, size_t key_len, const char *value,
+                     size_t value_len)
 {
     ConfigLine *line = xcalloc(1, sizeof(*line));
 

@@ -25,7 +25,7 @@ typedef struct ExportText {
     STAILQ_ENTRY(ExportText) link;
 } ExportText;
 
-enum config_action { CONFIG_RUN, CONFIG_MAKE_CERTS, CONFIG_HELP, CONFIG_VERSION };
+enum config_action { CONFIG_RUN, CONFIG_MAKE_CERTS, CONFIG_HELP, CONFIG_SETTINGS, CONFIG_VERSION };
 
 enum tls_choice { TLS_UNSAID, TLS_OFF, TLS_ON, TLS_REQUIRE };
 
@@ -233,5 +233,7 @@ bool config_same_string(const char *a, const char *b);   /* NULL is a value like
 /* ---- config-help.c ---- */
 
 void config_print_help(void);
+/* A line each: where it can stand, name, short name or -, argument or -, choices with commas. */
+void config_print_settings(void);
 
 #endif

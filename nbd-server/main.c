@@ -309,6 +309,8 @@ int main(int argc, char **argv)
     blkbackend_set_log_fn(log_library_message, NULL);
     if (config->action == CONFIG_HELP) {
         config_print_help();
+    } else if (config->action == CONFIG_SETTINGS) {
+        config_print_settings();
     } else if (config->action == CONFIG_MAKE_CERTS) {
         if (!tls_make_certs(config->make_certs, &err)) {
             log_error_free(err);

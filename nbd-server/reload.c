@@ -162,21 +162,29 @@ static void bring_back(Plan *plan)
     }
 }
 
-static bool make_plan(Plan *plan)
+/* All that can fail, and is undone if it does. */
+static bool prepare(Plan *plan)
 {
+    Error *err = NULL;
+    bool ok;
+
     look_up(plan);
-    if (open_images(plan, NULL)) {
-        return true;
+    ok = open_images(plan, NULL);
+    if (!ok) {
+        retire_unused(plan);
+        ok = open_images(plan, &plan->errors);
     }
-    retire_unused(plan);
-    if (open_images(plan, &plan->errors)) {
-        return true;
+    if (ok && !tls_reload(plan->server, &err)) {
+        config_errors_add(&plan->errors, err);
+        ok = false;
     }
-    for (unsigned i = 0; i < plan->n; i++) {
+    for (unsigned i = 0; i < plan->n && !ok; i++) {
         export_free(take_ptr(plan->steps[i].opened));
     }
-    bring_back(plan);
-    return false;
+    if (!ok) {
+        bring_back(plan);
+    }
+    return ok;
 }
 
 static void drop_plan(Plan *plan)
@@ -294,13 +302,10 @@ static void carry_out(Plan *plan)
 static void reload_exports(Server *server, int argc, char **argv)
 {
     Plan plan = { .server = server, .errors = CONFIG_ERRORS_INIT(plan.errors) };
-    Error *err = NULL;
 
     STAILQ_INIT(&plan.retired);
     plan.config = config_parse(argc, argv, true, &plan.errors);
-    if (plan.config && !tls_reload(server, &err)) {
-        config_errors_add(&plan.errors, err);
-    } else if (plan.config && make_plan(&plan)) {
+    if (plan.config && prepare(&plan)) {
         carry_out(&plan);
     }
     if (plan.errors.n > 0) {

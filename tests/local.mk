@@ -173,6 +173,7 @@ protocol_tests = \
 	tests/protocol/df-without-structured-is-einval.py \
 	tests/protocol/disc-answers-what-is-in-flight.py \
 	tests/protocol/eshutdown-has-a-text.py \
+	tests/protocol/export-dir-serves-its-files-only.py \
 	tests/protocol/export-name-124-zeroes.py \
 	tests/protocol/export-name-unknown-closes.py \
 	tests/protocol/extended-headers-are-negotiated.py \
@@ -197,6 +198,7 @@ protocol_tests = \
 	tests/protocol/handshake-left-anywhere.py \
 	tests/protocol/handshake-one-byte-at-a-time.py \
 	tests/protocol/handshake-timeout.py \
+	tests/protocol/hidden-and-default-exports.py \
 	tests/protocol/hoarders-are-cut-off.py \
 	tests/protocol/hoarders-do-not-starve-others.py \
 	tests/protocol/hostile-clients.py \
@@ -233,6 +235,10 @@ protocol_tests = \
 	tests/protocol/probed-raw-refuses-a-format-header.py \
 	tests/protocol/read-beyond-maximum.py \
 	tests/protocol/read-only-is-eperm.py \
+	tests/protocol/reload-can-disconnect-clients.py \
+	tests/protocol/reload-leaves-other-clients-alone.py \
+	tests/protocol/reload-of-a-wrong-file-changes-nothing.py \
+	tests/protocol/reload-while-clients-come-and-go.py \
 	tests/protocol/request-bad-magic-closes-alone.py \
 	tests/protocol/request-cut-off.py \
 	tests/protocol/request-of-32-mib.py \
@@ -287,6 +293,9 @@ server_tests = \
 	tests/server/cache-modes.sh \
 	tests/server/cache-none-copies-exactly.sh \
 	tests/server/closed-output-spares-the-image.sh \
+	tests/server/completion-knows-the-settings.sh \
+	tests/server/config-errors-name-file-and-line.sh \
+	tests/server/config-file-with-nbd-server-keys.sh \
 	tests/server/exit-with-last-client.sh \
 	tests/server/export-key-errors.sh \
 	tests/server/exports-by-name.sh \
@@ -439,6 +448,7 @@ guest_tests = \
 	tests/guest/mount-nbdkit-plugin.sh \
 	tests/guest/mount-netlink.sh \
 	tests/guest/mount-read-only-and-write-through.sh \
+	tests/guest/mount-tls.sh \
 	tests/guest/nbdtab.sh \
 	tests/guest/qemu-disk.sh \
 	tests/guest/root-on-nbd.sh \
@@ -527,7 +537,7 @@ EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_test
 	tests/guest/init \
 	tests/guest/make-guest.sh \
 	tests/guest/serve-nbdkit.py \
-	tests/nbdtest.py tests/plugin/common.sh tests/protocol/rawnbd.py \
+	tests/nbdtest.py tests/plugin/common.sh tests/protocol/rawnbd.py tests/protocol/reloading.py \
 	tests/protocol/rawtls.py \
 	tests/server/common.sh \
 	tests/server/nbd-common.sh \

@@ -13,7 +13,8 @@ flock "$abs_top_builddir/config.status" \
     { cat "$tmp/install.log"; fail "make install"; }
 pc=$(find "$dest" -name blkbackend.pc)
 lib=$(dirname "$(find "$dest" -name libblkbackend.so.0)")
-bin=$(find "$dest" -name nbd-export -type f)
+bin=$(find "$dest" -path '*/bin/nbd-export')
+[ -n "$(find "$dest" -path '*/completions/nbd-export')" ] || fail "no completion"
 [ -n "$(find "$dest" -name nbd-export.1)" ] || fail "no manual"
 
 readelf -d "$lib/libblkbackend.so.0" | grep -q 'soname: \[libblkbackend\.so\.0\]' || fail "soname"
