@@ -261,6 +261,7 @@ protocol_tests = \
 	tests/protocol/structured-read-sends-holes.py \
 	tests/protocol/structured-reply-twice.py \
 	tests/protocol/structured-reply-with-data-is-invalid.py \
+	tests/protocol/thousand-clients.py \
 	tests/protocol/thousands-of-requests-in-flight.py \
 	tests/protocol/throttle-does-not-delay-the-end.py \
 	tests/protocol/throttle-lets-trim-and-flush-pass.py \
