@@ -221,8 +221,9 @@ void announce(Server *server)
 {
     Export **exports;
 
-    if (server->config->inetd || server->config->run) {
-        return;      /* standard output is the client's, or the command's */
+    /* Else standard output is the client's, the command's, or that of who knows the socket. */
+    if (server->config->inetd || server->config->run || server->passed_fds) {
+        return;
     }
     exports = xalloc_check(exports_snapshot(server));
     if (isatty(STDOUT_FILENO)) {

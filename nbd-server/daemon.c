@@ -144,7 +144,7 @@ bool daemon_ready(const Config *config, Error **errp)
         }
         close(config->ready_fd);
     }
-    systemd_notify("READY=1\nSTATUS=Serving.");
+    systemd_notify_ready();
     if (parent_fd >= 0) {
         leave_terminal();
         write_all(parent_fd, "r", "to the parent", NULL);

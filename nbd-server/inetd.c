@@ -100,6 +100,7 @@ static int join_pipes(Error **errp)
     if (!start_pump(&in, from, fds[1], errp) || !start_pump(&out, fds[1], to, errp)) {
         return -1;
     }
+    pthread_detach(in.thread);     /* a client that is silent keeps it to the end of the process */
     return fds[0];
 }
 

@@ -177,7 +177,7 @@ static bool wait_for_clients(int64_t timeout_ns)
 
 static void drain_clients(void)
 {
-    systemd_notify("STOPPING=1\nSTATUS=Answering what is in flight.");
+    systemd_notify_stopping();
     /* In this order: who finds nobody listening any more gets ESHUTDOWN where he is connected. */
     iothreads_shutdown_conns(&server);
     while (!iothreads_winding_down(&server)) {
@@ -252,7 +252,9 @@ static void run_reload(void *opaque)
 {
     const CommandLine *line = opaque;
 
+    systemd_notify_reloading();
     reload(&server, line->argc, line->argv);
+    systemd_notify_ready();
 }
 
 static void main_loop(int argc, char **argv)

@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
@@ -50,7 +52,8 @@ int systemd_listen_fds(Error **errp)
     return ours ? (int)n : 0;
 }
 
-void systemd_notify(const char *state)
+/* Lines of NAME=VALUE; does nothing where nobody waits for them. */
+static void notify(const char *state)
 {
     const char *path = getenv("NOTIFY_SOCKET");
     struct sockaddr_un addr = { .sun_family = AF_UNIX };
@@ -69,4 +72,26 @@ void systemd_notify(const char *state)
         sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&addr,
                (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
     }
+}
+
+void systemd_notify_ready(void)
+{
+    notify("READY=1\nSTATUS=Serving.");
+}
+
+void systemd_notify_reloading(void)
+{
+    char state[96];
+    struct timespec now;
+
+    /* The time tells this reload from others that cross it. */
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%lld\nSTATUS=Reloading.",
+             (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+    notify(state);
+}
+
+void systemd_notify_stopping(void)
+{
+    notify("STOPPING=1\nSTATUS=Answering what is in flight.");
 }

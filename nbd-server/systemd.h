@@ -14,7 +14,9 @@
 /* sd_listen_fds(3): how many sockets were passed to this process, 0: it was not started that way.
  * Takes the variables out of the environment.  -1 with errp set: they make no sense. */
 int systemd_listen_fds(Error **errp);
-/* sd_notify(3): lines of NAME=VALUE; does nothing where nobody waits for them. */
-void systemd_notify(const char *state);
+/* sd_notify(3): what the service does now, for whoever waits for it. */
+void systemd_notify_ready(void);
+void systemd_notify_reloading(void);     /* until it is ready again */
+void systemd_notify_stopping(void);
 
 #endif

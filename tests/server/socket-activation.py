@@ -15,6 +15,7 @@ except ImportError:
     nbdtest.skip('the Python module nbd is not installed')
 
 DISK = nbdtest.disk(1 << 20)
+STDOUT = open(nbdtest.path('stdout'), 'wb')
 
 
 def start(sockets, n=None, pid=None, **kwargs):
@@ -29,7 +30,7 @@ def start(sockets, n=None, pid=None, **kwargs):
         os.execvp(nbdtest.NBD_EXPORT, [nbdtest.NBD_EXPORT, '--aio=' + nbdtest.ENGINE,
                                        '--format=raw', *kwargs.pop('args', []), DISK])
     return subprocess.Popen(['unused'], preexec_fn=prepare, close_fds=False,
-                            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                            stdin=subprocess.DEVNULL, stdout=STDOUT,
                             stderr=subprocess.PIPE, text=True)
 
 
@@ -82,3 +83,6 @@ refused(start([unix], n='x'), 'LISTEN_FDS')
 refused(start([unix], n=1000), 'LISTEN_FDS promises descriptor')
 # Meant for another process: an address in use shows that it listens where it is told to.
 refused(start([unix], pid=1, args=['--socket=' + path]), 'in use by a running server')
+
+# Who passes sockets knows where they are, and standard output may be a client's.
+assert os.path.getsize(nbdtest.path('stdout')) == 0
