@@ -355,6 +355,7 @@ server_tests = \
 	tests/server/tls-fio-verify.sh \
 	tests/server/tls-option-errors.sh \
 	tests/server/tls-refuses-wrong-credentials.sh \
+	tests/server/two-hosts.py \
 	tests/server/two-servers-one-image.sh \
 	tests/server/user-and-group.sh \
 	tests/server/vanished-client-is-found-out.py \
