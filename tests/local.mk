@@ -261,6 +261,7 @@ protocol_tests = \
 	tests/protocol/structured-read-sends-holes.py \
 	tests/protocol/structured-reply-twice.py \
 	tests/protocol/structured-reply-with-data-is-invalid.py \
+	tests/protocol/thousand-clients.py \
 	tests/protocol/thousands-of-requests-in-flight.py \
 	tests/protocol/throttle-does-not-delay-the-end.py \
 	tests/protocol/throttle-lets-trim-and-flush-pass.py \
@@ -355,6 +356,7 @@ server_tests = \
 	tests/server/tls-fio-verify.sh \
 	tests/server/tls-option-errors.sh \
 	tests/server/tls-refuses-wrong-credentials.sh \
+	tests/server/two-hosts.py \
 	tests/server/two-servers-one-image.sh \
 	tests/server/user-and-group.sh \
 	tests/server/vanished-client-is-found-out.py \
