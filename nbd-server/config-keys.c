@@ -475,7 +475,7 @@ const ConfigKey config_keys[] = {
       .max = 86400, .def = "60",
       .help = "a client that stops inside a request, or takes no replies, is disconnected then" },
     { "keepalive", 0, "SECONDS", SERVER(keepalive), .type = KEY_NUMBER, .max = 86400,
-      .def = "45", .help = "a TCP client whose machine does not answer is gone after this; 0: off" },
+      .def = "45", .help = "a TCP client whose machine does not answer is gone then; 0: off" },
     { "max-clients", 0, "NUM", SERVER(max_clients), .type = KEY_NUMBER, .min = 1,
       .max = SERVER_MAX_CLIENTS, .def = "1000",
       .help = "most clients of all exports at a time; more wait until one leaves" },

@@ -104,8 +104,8 @@ void probation_end(Client *c)
     Request *req;
 
     if (!STAILQ_EMPTY(&c->held)) {
-        log_msg(LOG_LEVEL_WARNING, c->conn.export, &c->conn, "the client closed this connection and "
-                "made another one: old writes that came late over this one are dropped");
+        log_msg(LOG_LEVEL_WARNING, c->conn.export, &c->conn, "the client closed this connection "
+                "and made another one: old writes that came late over this one are dropped");
     }
     while ((req = STAILQ_FIRST(&c->held))) {
         STAILQ_REMOVE_HEAD(&c->held, link);

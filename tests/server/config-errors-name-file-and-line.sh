@@ -55,7 +55,8 @@ expect "$tmp/c" "$tmp/c:1: \"stray\" belongs to no section" "$tmp/c:3: unknown k
     "$tmp/c:12: \"port\" belongs into [generic]" "$tmp/c:14: \"description\" is given a second" \
     "$tmp/c:15: copyonwrite" "$tmp/c:16: \"copyonwritten\" should be KEY = VALUE" \
     "$tmp/c:17: unknown key \"throttle.iops-totl\"" "$tmp/c:18: \"[b\"" \
-    "$tmp/c:20: section [c] names no image" "$tmp/c:21: section [a] stands twice, also at $tmp/c:7" \
+    "$tmp/c:20: section [c] names no image" \
+    "$tmp/c:21: section [a] stands twice, also at $tmp/c:7" \
     "$tmp/missing" "$tmp/c:27: authfile" "$tmp/c:28: a section needs a name"
 if grep -q "c:19" "$tmp/err"; then
     fail "a line of a section whose header is wrong is blamed"
@@ -77,7 +78,8 @@ expect "$tmp/c" "larger than 4 MiB"
 expect "$tmp/c" "no image to serve"
 printf '[a]\nimage = %s\nformat = raw\n[\xff]\nimage = x\n' "$tmp/a" >"$tmp/c"
 expect "$tmp/c" "is not UTF-8"
-printf '[generic]\nincludedir = %s/nowhere\n[a]\nimage = %s\nformat = raw\n' "$tmp" "$tmp/a" >"$tmp/c"
+printf '[generic]\nincludedir = %s/nowhere\n[a]\nimage = %s\nformat = raw\n' "$tmp" "$tmp/a" \
+    >"$tmp/c"
 expect "$tmp/c" "nowhere"
 mkdir "$tmp/more"
 printf '[generic]\nincludedir = %s/more\n[a]\nimage = %s\nformat = raw\n' "$tmp" "$tmp/a" >"$tmp/c"

@@ -7,8 +7,8 @@
 /* ---- another size ---- */
 
 static const char *const kinds[] = {
-    "compat=1.1", "cluster_size=512", "extended_l2=on", "cluster_size=2M", "cluster_size=2M,"
-    "extended_l2=on", "cluster_size=4k,refcount_bits=64",
+    "compat=1.1", "cluster_size=512", "extended_l2=on", "cluster_size=2M",
+    "cluster_size=2M,extended_l2=on", "cluster_size=4k,refcount_bits=64",
 };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
