@@ -47,10 +47,11 @@ static void check_export(ExportConfig *cfg, ConfigErrors *errors)
 static void check_server(const Config *config, ConfigErrors *errors)
 {
     Server server = { .config = config };
+    TlsCreds *creds;
     Error *err = NULL;
 
-    if (tls_reload(&server, &err)) {
-        tls_stop(&server);
+    if (tls_load(config, &creds, &err)) {
+        tls_creds_unref(creds);
     } else {
         config_errors_add(errors, err);
         err = NULL;
