@@ -237,6 +237,7 @@ protocol_tests = \
 	tests/protocol/read-only-is-eperm.py \
 	tests/protocol/reload-can-disconnect-clients.py \
 	tests/protocol/reload-leaves-other-clients-alone.py \
+	tests/protocol/reload-names-what-needs-a-restart.py \
 	tests/protocol/reload-of-a-wrong-file-changes-nothing.py \
 	tests/protocol/reload-while-clients-come-and-go.py \
 	tests/protocol/request-bad-magic-closes-alone.py \
