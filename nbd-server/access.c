@@ -274,7 +274,8 @@ static bool rule_equal(const AccessRule *a, const AccessRule *b)
 {
     return a->kind == b->kind && a->read_only == b->read_only && a->prefix == b->prefix &&
            a->id == b->id && a->address.len == b->address.len &&
-           memcmp(a->address.bytes, b->address.bytes, a->address.len) == 0;
+           memcmp(a->address.bytes, b->address.bytes, a->address.len) == 0 &&
+           strcmp(a->name ? a->name : "", b->name ? b->name : "") == 0;
 }
 
 bool access_rules_equal(const AccessRules *a, const AccessRules *b)

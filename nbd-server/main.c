@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -198,6 +199,17 @@ static void drain_clients(void)
 
 /* ---- the beginning ---- */
 
+/* Each client takes a descriptor; the usual limit is there for programs that use select(). */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 static bool start(const Config *config, Error **errp)
 {
     static const char *const engines[] = {
@@ -205,6 +217,7 @@ static bool start(const Config *config, Error **errp)
         [AIO_THREADS] = "threads", [AIO_IO_URING] = "io_uring",
     };
 
+    raise_descriptor_limit();
     if (aio_set_engine(engines[config->aio], errp) < 0) {
         error_prepend(errp, "--aio=%s: ", engines[config->aio]);
         error_append_hint(errp, "Use --aio=auto or --aio=threads.\n");
@@ -283,7 +296,7 @@ static int serve(const Config *config, int argc, char **argv)
     iothreads_stop(&server);
     timer_free(server.press_timer);
     server.press_timer = NULL;
-    tls_stop(&server);
+    tls_adopt(&server, NULL);
     daemon_remove_pid_file(config);
     run_remove_folder(&server);
     log_close();

@@ -261,6 +261,7 @@ protocol_tests = \
 	tests/protocol/structured-read-sends-holes.py \
 	tests/protocol/structured-reply-twice.py \
 	tests/protocol/structured-reply-with-data-is-invalid.py \
+	tests/protocol/thousand-clients.py \
 	tests/protocol/thousands-of-requests-in-flight.py \
 	tests/protocol/throttle-does-not-delay-the-end.py \
 	tests/protocol/throttle-lets-trim-and-flush-pass.py \
@@ -272,6 +273,7 @@ protocol_tests = \
 	tests/protocol/tls-handshake-timeout.py \
 	tests/protocol/tls-of-one-export.py \
 	tests/protocol/tls-records-of-any-size.py \
+	tests/protocol/tls-reload-drops-no-one.py \
 	tests/protocol/tls-required-tells-nothing-before-it.py \
 	tests/protocol/tls-sigterm-answers-what-is-in-flight.py \
 	tests/protocol/transmission-flags.py \
@@ -354,6 +356,7 @@ server_tests = \
 	tests/server/tls-fio-verify.sh \
 	tests/server/tls-option-errors.sh \
 	tests/server/tls-refuses-wrong-credentials.sh \
+	tests/server/two-hosts.py \
 	tests/server/two-servers-one-image.sh \
 	tests/server/user-and-group.sh \
 	tests/server/vanished-client-is-found-out.py \
@@ -537,8 +540,9 @@ EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_test
 	tests/guest/init \
 	tests/guest/make-guest.sh \
 	tests/guest/serve-nbdkit.py \
-	tests/nbdtest.py tests/plugin/common.sh tests/protocol/rawnbd.py tests/protocol/reloading.py \
+	tests/nbdtest.py tests/plugin/common.sh tests/protocol/rawnbd.py \
 	tests/protocol/rawtls.py \
+	tests/protocol/reloading.py \
 	tests/server/common.sh \
 	tests/server/nbd-common.sh \
 	tests/server/qcow2-common.sh \

@@ -15,10 +15,11 @@ with Reloading({'a': [image['a']], 'b': [image['b'], 'shared = 1'], 'c': [image[
 
     said = server.reload({
         'a': [image['a']],
-        'b': [image['b'], 'readonly = true', 'throttle.iops-total = 1000', 'shared = 2'],
+        'b': [image['b'], 'readonly = true', 'throttle.iops-total = 1000', 'shared = 2',
+              'allow = any'],
         'd': [image['d'], 'description = new'],
     })
-    eq(sorted(said), ['export "b": changed: read-only, shared, throttle.iops-total',
+    eq(sorted(said), ['export "b": changed: read-only, allow, shared, throttle.iops-total',
                       'export "c": removed', 'export "d": added',
                       f'reloaded "{server.config}"'], 'what it says')
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Two hosts with a wire between them: the server's and the client's, each a network namespace.
 
-    hosts = twohosts.Hosts(server_args)     # this process is in the client's
+    hosts = twohosts.Hosts(server_args)    # this process is in the client's
     hosts.cut(); hosts.mend()              # the wire
 """
 import atexit
@@ -29,13 +29,13 @@ def run(*command):
 
 
 class Hosts:
-    def __init__(self, *args):
+    def __init__(self, *args, start=nbdtest.Server):
         for tool in 'ip', 'nsenter':
             if not shutil.which(tool):
                 skip(tool + ' is not installed')
         new_network()
         run('ip', 'link', 'set', 'lo', 'up')
-        self.server = nbdtest.Server(['-v', '--bind=0.0.0.0:0', *args])
+        self.server = start(['-v', '--bind=0.0.0.0:0', *args])
         atexit.register(self.server.kill)
         port = re.search(r'listening on 0\.0\.0\.0:(\d+)', self.server.log())[1]
         self.address = SERVER, int(port)

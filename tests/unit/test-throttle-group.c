@@ -629,7 +629,7 @@ static void patient_start(Patient *p, BlockBackend *blk)
     qemu_coroutine_enter(p->co, p);
 }
 
-/* A hundred a second; of three that wait, the first, which has the timer, is cancelled, then the
+/* A hundred a second.  Of three that wait the first, who has the timer, is cancelled, then the
  * last. */
 static void a_cancelled_request_fails_and_uses_nothing_up(void **state)
 {
