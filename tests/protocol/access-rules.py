@@ -5,7 +5,7 @@ import os
 import re
 
 from rawnbd import (EPERM, M, OPT_EXPORT_NAME, OPT_GO, OPT_LIST, OPT_LIST_META, READ, READ_ONLY,
-                    SEND_TRIM, WRITE, Client, connect, eq, nbdtest)
+                    SEND_WRITE_ZEROES, WRITE, Client, connect, eq, nbdtest)
 
 UID, GID = os.getuid(), os.getgid()
 RULES = {
@@ -48,7 +48,7 @@ def has_no(where, name):
 def enters(where, name, read_only):
     with connect(where, name=name) as client:
         eq(bool(client.flags & READ_ONLY), read_only, f'{name}: read-only')
-        eq(bool(client.flags & SEND_TRIM), not read_only, f'{name}: trim')
+        eq(bool(client.flags & SEND_WRITE_ZEROES), not read_only, f'{name}: zeroes')
         eq(client.call(READ, 0, 512).error, 0, 'read')
         eq(client.call(WRITE, 0, 512, data=bytes(512)).error, EPERM if read_only else 0, 'write')
 

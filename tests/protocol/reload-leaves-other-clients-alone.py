@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """SIGHUP adds, changes and removes exports; clients go on with what they have."""
-import nbdtest
+from rawnbd import nbdtest
 from rawnbd import Client, connect, eq
 from reloading import Reloading
 

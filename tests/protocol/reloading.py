@@ -3,7 +3,7 @@
 import signal
 import time
 
-import nbdtest
+from rawnbd import nbdtest
 
 
 class Reloading(nbdtest.Server):

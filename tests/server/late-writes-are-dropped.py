@@ -52,8 +52,9 @@ def old_write_runs():
     close_unheard(old)
     hosts.mend()
     with enter('slow') as new:
+        hosts.until_logged(': connected', 2)
         log = hosts.server.log()
-        assert 'request 1: done' in log[:log.rindex('connected')], 'the newcomer did not wait'
+        assert 'request 1: done' in log[:log.rindex(': connected')], 'the newcomer did not wait'
         new.pwrite(4096, b'n' * 4096)
         eq(new.pread(4096, 4096) == b'n' * 4096, True, 'the newer data')
         new.disconnect()
