@@ -3,8 +3,7 @@
 """A reload tells which settings it could not change, and which groups have other limits now."""
 import time
 
-import nbdtest
-from rawnbd import connect, eq
+from rawnbd import connect, eq, nbdtest
 from reloading import Reloading
 
 image = {name: f'image = {nbdtest.disk(1 << 20, name)}' for name in 'ab'}
