@@ -27,7 +27,7 @@ from rawnbd import (BLOCK_STATUS, CACHE, DF, DISC, FAST_ZERO, FLUSH, FUA, G, K, 
 EXPORTS = ['--image-opts', '--allocation-depth', '--discard=unmap',
            '--export', 'name=,description=text,image=driver=memory,,size=1M',
            '--export', 'name=ro,read-only=on,image=driver=memory,,size=64k',
-           '--export', 'name=big,image=driver=null-co,,size=8T,,read-zeroes=on']
+           '--export', 'name=big,image=driver=null-co,,size=16G,,read-zeroes=on']
 NAMES = ['', 'ro', 'big']
 SIZE_MAX = 32 * K               # of a seed
 

@@ -24,10 +24,7 @@ static bool conn_gone;
 
 void iothread_conn_gone(Conn *conn)
 {
-    if (conn->export) {
-        export_leave(conn->export);
-        export_unref(conn->export);
-    }
+    export_unref(conn->export);
     conn_gone = true;
 }
 
@@ -102,7 +99,7 @@ void server_target_init(void)
         "nbd-export", "--image-opts", "--allocation-depth", "--discard=unmap",
         "--export", "name=,description=text,image=driver=memory,,size=1M",
         "--export", "name=ro,read-only=on,image=driver=memory,,size=64k",
-        "--export", "name=big,image=driver=null-co,,size=8T,,read-zeroes=on",
+        "--export", "name=big,image=driver=null-co,,size=16G,,read-zeroes=on",
     };
 
     ConfigErrors errors = CONFIG_ERRORS_INIT(errors);

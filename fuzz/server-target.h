@@ -2,7 +2,7 @@
 /*
  * nbd-export in one thread, for the fuzz targets of the protocol: real connections on a
  * socketpair, images in memory, made anew for each input.  The exports are "" (1 MiB), "ro" and
- * "big" (8 TiB, holds nothing).
+ * "big" (16 GiB, holds nothing).
  *
  * What the client gets is read and forgotten: the sanitizers, the fuzzer's clock and its memory
  * limit say whether the server behaves.

@@ -12,6 +12,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "export-dir.h"
+#include "tls.h"
+
 /* What the server would do with the image and we do not. */
 static void check_writable(const ExportConfig *cfg, Error **errp)
 {
@@ -40,6 +43,26 @@ static void check_export(ExportConfig *cfg, ConfigErrors *errors)
     }
 }
 
+/* Certificates and keys, and the folder of images. */
+static void check_server(const Config *config, ConfigErrors *errors)
+{
+    Server server = { .config = config };
+    TlsCreds *creds;
+    Error *err = NULL;
+
+    if (tls_load(config, &creds, &err)) {
+        tls_creds_unref(creds);
+    } else {
+        config_errors_add(errors, err);
+        err = NULL;
+    }
+    if (export_dir_open(&server, &err)) {
+        export_dir_close(&server);
+    } else {
+        config_errors_add(errors, err);
+    }
+}
+
 int check_config(Config *config, ConfigErrors *errors)
 {
     ExportConfig *cfg;
@@ -49,6 +72,7 @@ int check_config(Config *config, ConfigErrors *errors)
     if (qemu_init_main_loop(&err) < 0) {
         config_errors_add(errors, err);
     } else {
+        check_server(config, errors);
         STAILQ_FOREACH(cfg, &config->exports, link) {
             check_export(cfg, errors);
             n++;

@@ -79,6 +79,11 @@ bool config_check_process(const Config *config, Error **errp)
                    config->run ? "--run" : "--socket, --bind and --port");
         return false;
     }
+    if (config->run && (config->user || config->group)) {
+        error_setg(errp, "--run goes without --user and --group");
+        error_append_hint(errp, "Start nbd-export as the user who is to run the command.\n");
+        return false;
+    }
     if (way && config->fork) {
         error_setg(errp, "%s and --fork do not go together", way);
         return false;

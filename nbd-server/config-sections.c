@@ -147,7 +147,7 @@ void config_add_sections(Config *config, ConfigErrors *errors)
 
 /* ---- files ---- */
 
-static void check_names(Config *config, ConfigErrors *errors)
+void config_check_names(Config *config, ConfigErrors *errors)
 {
     const ConfigSection *before;
     ConfigSection *section;
@@ -251,5 +251,5 @@ void config_read_files(Config *config, const char *file, ConfigErrors *errors)
     if (config->include_dir) {
         read_include_dir(config, errors);
     }
-    check_names(config, errors);
+    config_check_names(config, errors);
 }

@@ -334,5 +334,6 @@ void config_set_defaults(Config *config)
     throttle_config_init(&config->defaults.limits);
     config->threads = count_processors();
     config->defaults.size = -1;
+    config->defaults.trim = true;
     config->ready_fd = -1;
 }

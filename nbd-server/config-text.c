@@ -42,19 +42,29 @@ void config_errors_add(ConfigErrors *errors, Error *err)
     STAILQ_INSERT_TAIL(&errors->list, each, link);
 }
 
-void config_errors_log(ConfigErrors *errors)
+void config_errors_forget(ConfigErrors *errors)
 {
     struct ConfigError *each;
 
     while ((each = STAILQ_FIRST(&errors->list))) {
         STAILQ_REMOVE_HEAD(&errors->list, link);
-        log_error_free(each->err);
+        error_free(each->err);
         free(each);
+    }
+    errors->n = 0;
+}
+
+void config_errors_log(ConfigErrors *errors)
+{
+    struct ConfigError *each;
+
+    STAILQ_FOREACH(each, &errors->list, link) {
+        log_error_free(take_ptr(each->err));
     }
     if (errors->n > MAX_ERRORS) {
         log_msg(LOG_LEVEL_ERROR, NULL, NULL, "... and %u more errors", errors->n - MAX_ERRORS);
     }
-    errors->n = 0;
+    config_errors_forget(errors);
 }
 
 /* ---- reading ---- */

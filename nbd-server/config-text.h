@@ -41,6 +41,7 @@ typedef struct ConfigErrors {
 
 void config_errors_add(ConfigErrors *errors, Error *err);             /* takes over err */
 void config_errors_log(ConfigErrors *errors);                         /* and forgets them */
+void config_errors_forget(ConfigErrors *errors);
 
 /* Appends the sections of a file, or of `len` bytes that are called so in messages.  False: the
  * file cannot be read, which is among the errors. */

@@ -223,7 +223,7 @@ static bool parse_words(Config *config, Words *words, Error **errp)
 
 /* ---- the whole ---- */
 
-static Config *new_config(bool again)
+Config *config_new(bool again)
 {
     Config *config = xcalloc(1, sizeof(*config));
 
@@ -254,7 +254,7 @@ static bool parse_command_line(Config *config, int argc, char **argv, ConfigErro
 /* The command line once more, on top of what the file says that it names. */
 static Config *parse_with_file(Config *first, int argc, char **argv, ConfigErrors *errors)
 {
-    Config *config = new_config(first->again);
+    Config *config = config_new(first->again);
 
     config_read_files(config, first->file, errors);
     config_override_addresses(config, first);
@@ -266,7 +266,7 @@ static Config *parse_with_file(Config *first, int argc, char **argv, ConfigError
 
 Config *config_parse(int argc, char **argv, bool again, ConfigErrors *errors)
 {
-    Config *config = new_config(again);
+    Config *config = config_new(again);
     Error *err = NULL;
     bool ok = parse_command_line(config, argc, argv, errors);
 

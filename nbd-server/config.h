@@ -87,6 +87,7 @@ enum aio_choice { AIO_AUTO, AIO_THREADS, AIO_IO_URING, AIO_NATIVE };
  * again: as before, but for what the files say now. */
 Config *config_parse(int argc, char **argv, bool again, ConfigErrors *errors);
 void config_free(Config *config);
+Config *config_new(bool again);     /* the defaults */
 
 /* ---- config-export.c ---- */
 
@@ -122,8 +123,9 @@ bool config_read_authfile(ExportConfig *export, const char *file, Error **errp);
 
 /* Reads a configuration file, and those it includes; sets what [generic] says. */
 void config_read_files(Config *config, const char *file, ConfigErrors *errors);
-/* [generic] among the sections. */
+/* The same without files: [generic] among the sections; whether each name stands there once. */
 void config_set_generic(Config *config, ConfigErrors *errors);
+void config_check_names(Config *config, ConfigErrors *errors);
 /* An export for each of the other sections. */
 void config_add_sections(Config *config, ConfigErrors *errors);
 

@@ -500,10 +500,33 @@ void coroutine_fn conn_call_main(Conn *conn, void (*func)(void *opaque), void *o
     client_wait(call.client, WAIT_MAIN);
 }
 
+typedef struct TlsStep {
+    Client *c;
+    bool output;              /* it waits for room, not for input */
+    int ret;
+} TlsStep;
+
+static void run_tls_step(void *opaque)
+{
+    TlsStep *step = opaque;
+
+    step->ret = tls_session_handshake(step->c->conn.tls_session, &step->output);
+    qemu_coroutine_enter(step->c->co, NULL);   /* may free c */
+}
+
+/* On the thread's own stack: what the keys of a hostile client make gnutls compute may need more
+ * than a coroutine has. */
+static int coroutine_fn tls_step(TlsStep *step)
+{
+    aio_bh_schedule_oneshot(step->c->conn.ctx, run_tls_step, step);
+    qemu_coroutine_yield();
+    return step->ret;
+}
+
 int coroutine_fn conn_start_tls(Conn *conn, TlsCreds *creds)
 {
     Client *c = client_of(conn);
-    bool output = false;
+    TlsStep step = { .c = c };
     int ret;
 
     /* What came in the clear behind the client's request anyone could have put there. */
@@ -516,12 +539,12 @@ int coroutine_fn conn_start_tls(Conn *conn, TlsCreds *creds)
     if (!conn->tls_session) {
         return -ENOMEM;
     }
-    while ((ret = tls_session_handshake(conn->tls_session, &output)) == -EAGAIN) {
+    while ((ret = tls_step(&step)) == -EAGAIN) {
         ret = check_alive(c);
         if (ret < 0) {
             return ret;
         }
-        client_wait(c, output ? WAIT_OUTPUT : WAIT_INPUT);
+        client_wait(c, step.output ? WAIT_OUTPUT : WAIT_INPUT);
     }
     c->drained = false;
     return ret;

@@ -296,7 +296,7 @@ static int serve(const Config *config, int argc, char **argv)
     iothreads_stop(&server);
     timer_free(server.press_timer);
     server.press_timer = NULL;
-    tls_stop(&server);
+    tls_adopt(&server, NULL);
     daemon_remove_pid_file(config);
     run_remove_folder(&server);
     log_close();

@@ -37,6 +37,7 @@ typedef struct Plan {
     Step *steps;
     unsigned n;
     STAILQ_HEAD(, Retired) retired;
+    TlsCreds *tls;             /* new sessions get these */
     ConfigErrors errors;
     bool limits_changed;
 } Plan;
@@ -174,7 +175,7 @@ static bool prepare(Plan *plan)
         retire_unused(plan);
         ok = open_images(plan, &plan->errors);
     }
-    if (ok && !tls_reload(plan->server, &err)) {
+    if (ok && !tls_load(plan->config, &plan->tls, &err)) {
         config_errors_add(&plan->errors, err);
         ok = false;
     }
@@ -196,6 +197,7 @@ static void drop_plan(Plan *plan)
         export_unref(plan->steps[i].old);
     }
     free(plan->steps);
+    tls_creds_unref(plan->tls);
     while ((retired = STAILQ_FIRST(&plan->retired))) {
         STAILQ_REMOVE_HEAD(&plan->retired, link);
         export_config_unref(retired->cfg);
@@ -282,20 +284,33 @@ static void remove_others(Plan *plan)
     }
 }
 
+/* What the server goes on without. */
+static void warn_of_restart(const Config *from, const Config *to)
+{
+    auto_free char *server = config_server_changes(from, to);
+    auto_free char *defaults = config_export_changes(&from->defaults, &to->defaults,
+                                                     CHANGES_LIVE | CHANGES_REOPEN);
+
+    if (server) {
+        log_msg(LOG_LEVEL_WARNING, NULL, NULL, "changed, and will hold after a restart: %s",
+                server);
+    }
+    if (from->export_dir && defaults) {
+        log_msg(LOG_LEVEL_WARNING, NULL, NULL, "changed, and will hold for --export-dir after a "
+                "restart: %s", defaults);
+    }
+}
+
 static void carry_out(Plan *plan)
 {
-    auto_free char *not_live = config_server_changes(plan->server->config, plan->config);
-
+    tls_adopt(plan->server, take_ptr(plan->tls));
     remove_others(plan);
     for (unsigned i = 0; i < plan->n; i++) {
         take_step(plan, &plan->steps[i]);
     }
     renew_group_limits(plan);
     exports_set_default(plan->server, plan->config->default_export);
-    if (not_live) {
-        log_msg(LOG_LEVEL_WARNING, NULL, NULL, "changed, and will hold after a restart: %s",
-                not_live);
-    }
+    warn_of_restart(plan->server->config, plan->config);
     log_msg(LOG_LEVEL_NOTICE, NULL, NULL, "reloaded \"%s\"", plan->config->file);
 }
 
@@ -329,6 +344,8 @@ static void reload_tls(Server *server)
         log_msg(LOG_LEVEL_NOTICE, NULL, NULL, "reloaded the credentials of TLS");
     } else {
         log_error_free(err);
+        log_msg(LOG_LEVEL_ERROR, NULL, NULL, "reloading the credentials of TLS failed: the old "
+                "ones stay");
     }
 }
 

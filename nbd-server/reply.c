@@ -193,8 +193,14 @@ static size_t put_status(uint8_t *head, const Request *req, unsigned flags, cons
 
 bool reply_status(Request *req, const StatusChunk *chunks, unsigned n)
 {
-    ChunkHeads *heads = chunks_start(req);
+    ChunkHeads *heads;
 
+    if (n == 1) {
+        out_start(req, put_status(req->head, req, NBD_REPLY_FLAG_DONE, chunks));
+        out_add(req, chunks->extents, chunks->bytes);
+        return true;
+    }
+    heads = chunks_start(req);
     if (!heads) {
         return false;
     }

@@ -323,7 +323,13 @@ bool tls_is_required(const TlsCreds *creds)
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;   /* of server->tls */
 
-static void replace(Server *server, TlsCreds *creds)
+bool tls_load(const Config *config, TlsCreds **creds, Error **errp)
+{
+    *creds = config->tls == TLS_OFF ? NULL : creds_load(config, errp);
+    return *creds || config->tls == TLS_OFF;
+}
+
+void tls_adopt(Server *server, TlsCreds *creds)
 {
     TlsCreds *old;
 
@@ -336,21 +342,13 @@ static void replace(Server *server, TlsCreds *creds)
 
 bool tls_reload(Server *server, Error **errp)
 {
-    TlsCreds *creds = NULL;
+    TlsCreds *creds;
 
-    if (server->config->tls != TLS_OFF) {
-        creds = creds_load(server->config, errp);
-        if (!creds) {
-            return false;
-        }
+    if (!tls_load(server->config, &creds, errp)) {
+        return false;
     }
-    replace(server, creds);
+    tls_adopt(server, creds);
     return true;
-}
-
-void tls_stop(Server *server)
-{
-    replace(server, NULL);
 }
 
 TlsCreds *tls_creds_get(Server *server)

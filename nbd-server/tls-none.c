@@ -13,14 +13,23 @@ static bool is_missing(Error **errp)
     return false;
 }
 
-bool tls_reload(Server *server, Error **errp)
+bool tls_load(const Config *config, TlsCreds **creds, Error **errp)
 {
-    return server->config->tls == TLS_OFF || is_missing(errp);
+    *creds = NULL;
+    return config->tls == TLS_OFF || is_missing(errp);
 }
 
-void tls_stop(Server *server)
+void tls_adopt(Server *server, TlsCreds *creds)
 {
     (void)server;
+    (void)creds;
+}
+
+bool tls_reload(Server *server, Error **errp)
+{
+    TlsCreds *creds;
+
+    return tls_load(server->config, &creds, errp);
 }
 
 TlsCreds *tls_creds_get(Server *server)

@@ -15,10 +15,12 @@
 
 /* ---- credentials ---- */
 
-/* Reads the credentials that server->config names.  Connections to come use them, the others keep
- * what they have; false changes nothing.  [main] */
+/* Reads the credentials that config names; *creds is a reference, or NULL: no TLS. */
+bool tls_load(const Config *config, TlsCreds **creds, Error **errp);
+/* Takes over creds: connections to come use them, the others keep what they have.  [main] */
+void tls_adopt(Server *server, TlsCreds *creds);
+/* Both, with server->config; false changes nothing.  [main] */
 bool tls_reload(Server *server, Error **errp);
-void tls_stop(Server *server);          /* [main] nothing is left of them */
 
 /* What a new connection is to use, as a reference; NULL: no TLS.  [any] */
 TlsCreds *tls_creds_get(Server *server);

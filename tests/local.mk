@@ -273,6 +273,7 @@ protocol_tests = \
 	tests/protocol/tls-handshake-timeout.py \
 	tests/protocol/tls-of-one-export.py \
 	tests/protocol/tls-records-of-any-size.py \
+	tests/protocol/tls-reload-drops-no-one.py \
 	tests/protocol/tls-required-tells-nothing-before-it.py \
 	tests/protocol/tls-sigterm-answers-what-is-in-flight.py \
 	tests/protocol/transmission-flags.py \
@@ -539,8 +540,9 @@ EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_test
 	tests/guest/init \
 	tests/guest/make-guest.sh \
 	tests/guest/serve-nbdkit.py \
-	tests/nbdtest.py tests/plugin/common.sh tests/protocol/rawnbd.py tests/protocol/reloading.py \
+	tests/nbdtest.py tests/plugin/common.sh tests/protocol/rawnbd.py \
 	tests/protocol/rawtls.py \
+	tests/protocol/reloading.py \
 	tests/server/common.sh \
 	tests/server/nbd-common.sh \
 	tests/server/qcow2-common.sh \

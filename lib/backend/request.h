@@ -30,8 +30,8 @@ BlkOp blk_op_read, blk_op_map_read, blk_op_write, blk_op_write_compressed, blk_o
 
 /*
  * R6.2 and R7.4: once a request has passed its checks, before the node sees it.  0, or -ECANCELED:
- * blk_throttle_cancel() ended it.  Relaxed: who sets the first limits does not care on which side of
- * them a request in flight is.
+ * blk_throttle_cancel() ended it.  Relaxed: who sets the first limits does not care on which side
+ * of them a request in flight is.
  */
 static inline int coroutine_fn blk_throttle(BlkRequest *r, bool is_write)
 {

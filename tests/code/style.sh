@@ -8,14 +8,13 @@ cd "$abs_top_srcdir"
 wrong=0
 # never FILES-PATTERN TEXT-PATTERN WHAT
 never() {
-    local files=$1 text=$2 what=$3 file
+    local files=$1 text=$2 what=$3
 
-    while read -r file; do
-        if grep -nHP "$text" "$file"; then
-            echo "    ^ $what"
-            wrong=1
-        fi
-    done < <(printf '%s\n' "${all[@]}" | grep -E "$files")
+    mapfile -t files < <(printf '%s\n' "${all[@]}" | grep -E "$files")
+    if grep -nHP "$text" "${files[@]}"; then
+        echo "    ^ $what"
+        wrong=1
+    fi
 }
 
 mapfile -t all < <(find quickstart .ci configure.ac Makefile.am m4/flags.m4 ./*.md \

@@ -4,7 +4,7 @@
 import os
 import time
 
-import nbdtest
+from rawnbd import nbdtest
 from rawnbd import ERR_UNKNOWN, OPT_GO, OPT_LIST, Client, connect, eq, info_data
 
 directory = nbdtest.path('images')

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A hidden export is entered by its name and not listed; default-export says what "" means."""
-import nbdtest
+from rawnbd import nbdtest
 from rawnbd import OPT_LIST, ERR_POLICY, Client, eq
 from reloading import Reloading
 

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """With removed-clients=disconnect, the clients of a removed export are disconnected in order."""
-import nbdtest
+from rawnbd import nbdtest
 from rawnbd import connect, eq
 from reloading import Reloading
 

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """SIGHUP adds, changes and removes exports; clients go on with what they have."""
-import nbdtest
+from rawnbd import nbdtest
 from rawnbd import Client, connect, eq
 from reloading import Reloading
 
@@ -15,10 +15,11 @@ with Reloading({'a': [image['a']], 'b': [image['b'], 'shared = 1'], 'c': [image[
 
     said = server.reload({
         'a': [image['a']],
-        'b': [image['b'], 'readonly = true', 'throttle.iops-total = 1000', 'shared = 2'],
+        'b': [image['b'], 'readonly = true', 'throttle.iops-total = 1000', 'shared = 2',
+              'allow = any'],
         'd': [image['d'], 'description = new'],
     })
-    eq(sorted(said), ['export "b": changed: read-only, shared, throttle.iops-total',
+    eq(sorted(said), ['export "b": changed: read-only, allow, shared, throttle.iops-total',
                       'export "c": removed', 'export "d": added',
                       f'reloaded "{server.config}"'], 'what it says')
 

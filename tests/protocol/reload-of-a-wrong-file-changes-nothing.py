@@ -3,7 +3,7 @@
 """A file with an error, or an image that cannot be opened: the server goes on as it was."""
 import os
 
-import nbdtest
+from rawnbd import nbdtest
 from rawnbd import Client, connect, eq
 from reloading import Reloading
 

@@ -3,7 +3,7 @@
 """Reloads while clients connect, work and leave in loops: an export that stays never fails."""
 import threading
 
-import nbdtest
+from rawnbd import nbdtest
 from rawnbd import Client, connect
 from reloading import Reloading
 

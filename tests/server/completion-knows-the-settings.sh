@@ -4,7 +4,7 @@
 source "$(dirname "$0")/common.sh"
 
 source "$abs_top_srcdir/completions/nbd-export"
-export PATH="$(dirname "$NBD_EXPORT"):$PATH"
+PATH=${NBD_EXPORT%/*}:$PATH
 cd "$tmp"
 mkdir images
 touch images/disk.img config.ini

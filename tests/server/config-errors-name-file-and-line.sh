@@ -78,16 +78,23 @@ expect "$tmp/c" "larger than 4 MiB"
 expect "$tmp/c" "no image to serve"
 printf '[a]\nimage = %s\nformat = raw\n[\xff]\nimage = x\n' "$tmp/a" >"$tmp/c"
 expect "$tmp/c" "is not UTF-8"
-printf '[generic]\nincludedir = %s/nowhere\n[a]\nimage = %s\nformat = raw\n' "$tmp" "$tmp/a" \
-    >"$tmp/c"
+export_a="[a]\nimage = $tmp/a\nformat = raw\n"
+# shellcheck disable=SC2059 # no % in it
+printf "[generic]\nincludedir = $tmp/nowhere\n$export_a" >"$tmp/c"
 expect "$tmp/c" "nowhere"
 mkdir "$tmp/more"
-printf '[generic]\nincludedir = %s/more\n[a]\nimage = %s\nformat = raw\n' "$tmp" "$tmp/a" >"$tmp/c"
+# shellcheck disable=SC2059 # no % in it
+printf "[generic]\nincludedir = $tmp/more\n$export_a" >"$tmp/c"
 echo "[generic]" >"$tmp/more/x.conf"
 expect "$tmp/c" "more/x.conf:1: [generic] belongs into the main file"
 rm "$tmp/more/x.conf"
 seq -f "[%.0f]" 2000 >>"$tmp/c"
 expect "$tmp/c" "... and 1900 more errors"
+
+# What the server itself needs is tried too.
+# shellcheck disable=SC2059 # no % in it
+printf "[generic]\ntls-certs = $tmp/nocerts\nexport-dir = $tmp/nodir\n" >"$tmp/c"
+expect "$tmp/c" "nocerts" "nodir"
 
 # Nothing is opened for writing, and a server that has the image is not disturbed.
 printf '[a]\nimage = %s\nformat = raw\n' "$tmp/a" >"$tmp/c"

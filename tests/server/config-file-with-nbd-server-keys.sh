@@ -68,6 +68,7 @@ done
 grep -qx "description: a=b # no comment; $long" "$tmp/info"
 say ours
 grep -qx "is_read_only: false" "$tmp/info"
+grep -qx "can_trim: true" "$tmp/info"
 # Not on the list of b: this client comes by a unix socket.
 nbdinfo --list --json "nbd+unix:///?socket=$sock" >"$tmp/list"
 grep -q ours "$tmp/list"

@@ -37,6 +37,11 @@ status=0
 run --run 'kill -KILL $$' || status=$?
 [ $status -eq 137 ] || fail "killed: $status"
 
+if run --user=nobody --run true; then
+    fail "--user was accepted"
+fi
+grep -q -- '--run goes without --user' "$tmp/err"
+
 # SIGTERM to the server ends both.
 mkfifo "$tmp/started"
 run --run "exec 3>&1; echo >$tmp/started; exec tail -f /dev/null" &

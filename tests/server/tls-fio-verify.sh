@@ -6,9 +6,10 @@ requires fio nbdkit
 fio --enghelp | grep -qw nbd || skip "fio was built without its nbd engine"
 nbdkit --dump-plugin nbd 2>/dev/null | grep -q 'libnbd_tls=1' || skip "nbdkit's client has no TLS"
 
+make_certs "$tmp/pki"
 make_key "$tmp/keys.psk" alice
 truncate -s 16M "$tmp/disk"
-start_server --tls-psk="$tmp/keys.psk" --format=raw "$tmp/disk"
+start_server --tls-certs="$tmp/pki" --tls-psk="$tmp/keys.psk" --format=raw "$tmp/disk"
 cd "$tmp"
 # fio itself is given no file of keys: nbdkit speaks TLS for it.
 # shellcheck disable=SC2016 # nbdkit's variable

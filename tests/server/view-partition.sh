@@ -7,6 +7,10 @@
 source "$(dirname "$0")/../functions.sh"
 requires sfdisk python3 qemu-img qemu-io nbdcopy
 
+case $("$NBD_EXPORT" --partition=1 --format=raw "$0" 2>&1) in
+    *"without libblkid"*) skip "built without libblkid" ;;
+esac
+
 # make NAME LABEL: 64 MiB with a table from stdin, raw and qcow2.
 make() {
     truncate -s 64M "$tmp/$1.raw"
