@@ -55,10 +55,22 @@ static void watch_all(Server *server, IOHandler *handler)
     }
 }
 
+/* Clients that come and go at a limit must not fill the log. */
+static void warn_of_pause(int error)
+{
+    static int64_t warned_ns;
+    int64_t now = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
+
+    if (warned_ns == 0 || now - warned_ns >= ACCEPT_PAUSE_NS) {
+        warned_ns = now;
+        log_msg(LOG_LEVEL_WARNING, NULL, NULL, "no further client is accepted for now: %s",
+                error == EUSERS ? "there are as many as --max-clients allows" : strerror(error));
+    }
+}
+
 static void pause_accepting(Server *server, int error)
 {
-    log_msg(LOG_LEVEL_WARNING, NULL, NULL, "cannot accept another client for now: %s",
-            strerror(error));
+    warn_of_pause(error);
     watch_all(server, NULL);
     timer_mod_ns(server->accept_timer, qemu_clock_get_ns(QEMU_CLOCK_REALTIME) + ACCEPT_PAUSE_NS);
 }

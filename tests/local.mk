@@ -223,6 +223,7 @@ protocol_tests = \
 	tests/protocol/meta-context-unknown-export.py \
 	tests/protocol/meta-contexts-at-once.py \
 	tests/protocol/multi-conn-is-coherent.py \
+	tests/protocol/newcomer-waits-for-writes-of-its-siblings.py \
 	tests/protocol/old-writes-do-not-come-back.py \
 	tests/protocol/option-bad-magic-closes-alone.py \
 	tests/protocol/option-flood-is-bounded.py \

@@ -30,14 +30,14 @@ def old_write_arrives_late():
     """It waits in the client's kernel, which goes on sending although its process is gone."""
     old = enter('disk')
     old.pwrite(0, b'o' * 4096)
-    left = hosts.server.log().count('disconnected')
+    port = twohosts.port_of(old)
     hosts.cut()
     old.request(WRITE, 4096, 64 * K, data=b'o' * 64 * K)
     old.close()
     hosts.mend()
     with enter('disk') as new:
         new.pwrite(4096, b'n' * 64 * K)
-        hosts.until_logged('disconnected', left + 1)
+        hosts.until_gone(port)
         eq(new.pread(4096, 64 * K) == b'n' * 64 * K, True, 'the newer data')
         assert 'old writes that came late' in hosts.server.log(), hosts.server.log()
         new.disconnect()

@@ -16,7 +16,7 @@ grep -m 1 -q 'read 512/512' <&21
 nbdinfo --size "$uri" >"$tmp/size" &
 waiting=$!
 cleanup_fn end_process "$waiting"
-until grep -q 'cannot accept another client' "$server_log"; do
+until grep -q 'no further client is accepted' "$server_log"; do
     :
 done
 [ ! -s "$tmp/size" ] || fail "a second client was served"

@@ -28,6 +28,10 @@ def run(*command):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
+def port_of(client):
+    return client.sock.getsockname()[1]
+
+
 class Hosts:
     def __init__(self, *args, start=nbdtest.Server):
         for tool in 'ip', 'nsenter':
@@ -62,12 +66,15 @@ class Hosts:
 
     def mute(self, client):
         """Nothing that the client's machine sends over this connection arrives any more."""
-        run('ip', 'rule', 'add', 'ipproto', 'tcp', 'sport', str(client.sock.getsockname()[1]),
-            'blackhole')
+        run('ip', 'rule', 'add', 'ipproto', 'tcp', 'sport', str(port_of(client)), 'blackhole')
 
     def until_logged(self, text, count=1):
         while self.server.log().count(text) < count:
             os.sched_yield()
+
+    def until_gone(self, port):
+        """The client of that port is."""
+        self.until_logged(':%d: disconnected' % port)
 
     def stop(self):
         status = self.server.stop()
