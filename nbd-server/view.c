@@ -48,9 +48,10 @@ bool view_check(const ExportConfig *cfg, Error **errp)
         error_append_hint(errp, "What --load-snapshot shows can only be read.\n");
         return false;
     }
-    if (has_window(cfg) && cfg->bitmaps.n > 0) {
-        error_setg(errp, "--bitmap goes without --offset, --size and --partition");
-        error_append_hint(errp, "A bitmap speaks of the whole image.\n");
+    if (has_window(cfg) && (cfg->bitmaps.n > 0 || cfg->allocation_depth)) {
+        error_setg(errp, "--bitmap and --allocation-depth go without --offset, --size and "
+                   "--partition");
+        error_append_hint(errp, "They speak of the whole image.\n");
         return false;
     }
     return check_unit("offset", cfg->offset, errp) &&

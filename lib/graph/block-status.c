@@ -39,15 +39,23 @@ static int coroutine_fn ask_driver_aligned(BlockDriverState *bs, int64_t offset,
     return *pnum > 0 ? ret : -EIO;
 }
 
-/* The node passes requests on: the answer is the file's, with all that backs it. */
+/* The node passes requests on: the answer is the file's.  What the file leaves to those that back
+ * it is the node's own, as nothing backs the node. */
 static int coroutine_fn ask_file(BlockDriverState **file, int64_t *map, int64_t *pnum)
 {
-    int64_t n;
+    BlockDriverState *bs = *file;
+    int64_t offset = *map, n;
     int depth;
-    int ret = bdrv_co_block_status_where(*file, NULL, *map, *pnum, &n, map, file, &depth);
+    int ret = bdrv_co_block_status(bs, offset, *pnum, &n, map, file);
 
+    if (ret >= 0 && !(ret & (BDRV_BLOCK_DATA | BDRV_BLOCK_ZERO)) && bs->backing && n > 0) {
+        ret = bdrv_co_block_status_where(bs, NULL, offset, n, &n, map, file, &depth);
+    }
     if (ret < 0) {
         return ret;
+    }
+    if (n == 0) {   /* past its end */
+        return BDRV_BLOCK_ZERO;
     }
     *pnum = n;
     return ret & ~BDRV_BLOCK_EOF;

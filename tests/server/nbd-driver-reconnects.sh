@@ -7,8 +7,8 @@ requires fio
 fio --enghelp | grep -qw nbd || skip "fio was built without its nbd engine"
 
 mkfifo "$tmp/started"
-# start_behind SOCKET ARG...: sets behind_pid.  The kernel may keep the locks of a killed server that
-# used io_uring for a moment after its end: then it is started again.
+# start_behind SOCKET ARG...: sets behind_pid.  The kernel may keep the locks of a killed server
+# that used io_uring for a moment after its end: then it is started again.
 start_behind() {
     local ready socket=$1
 
