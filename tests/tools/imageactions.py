@@ -193,7 +193,7 @@ def resize(image):
     if mode and size > image.size:
         words.append("--preallocation=" + mode)
     # What qemu-img does not clear: the rest of the last cluster, clusters that were in use before.
-    stale = size % image.cluster or image.size % image.cluster or mode == "metadata"
+    stale = size % image.cluster or image.size % image.cluster or mode not in (None, "off")
     lost = mode and image.data.get("extended-l2")
     return Step(("qemu-img", "resize", "-f", "qcow2", *words, image.name, size),
                 effect=lambda: image.resized(size), may_refuse=True,
