@@ -25,10 +25,22 @@ make -s -j"$(nproc)" "$@"
 # A smaller quarantine: the memory limit is for the library.
 export ASAN_OPTIONS="quarantine_size_mb=64:${ASAN_OPTIONS:-}"
 export UBSAN_OPTIONS="print_stacktrace=1:${UBSAN_OPTIONS:-}"
-for target; do
-    name=${target##*/fuzz-}
+
+# fuzz TARGET: one of them; what it printed follows when it has ended.
+fuzz() {
+    local name=${1##*/fuzz-} status=0
+
     mkdir -p "corpus/$name"
-    "./$target" -max_total_time="${FUZZ_SECONDS:-60}" -timeout=10 -rss_limit_mb=512 \
+    "./$1" -max_total_time="${FUZZ_SECONDS:-60}" -timeout=30 -rss_limit_mb=512 \
         -max_len=300000 -dict="$source/fuzz/$name.dict" -artifact_prefix="found/$name-" \
-        -print_final_stats=1 "corpus/$name" "$source/fuzz/corpus/$name"
-done
+        -print_final_stats=1 "corpus/$name" "$source/fuzz/corpus/$name" \
+        >"$name.log" 2>&1 || status=$?
+    echo "--- $1"
+    cat "$name.log"
+    return $status
+}
+export source
+export -f fuzz
+
+# One on each processor.
+printf '%s\n' "$@" | xargs -P "$(nproc)" -I TARGET bash -c 'fuzz TARGET'
