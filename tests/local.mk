@@ -267,7 +267,6 @@ protocol_tests = \
 	tests/protocol/structured-reply-twice.py \
 	tests/protocol/structured-reply-with-data-is-invalid.py \
 	tests/protocol/thousand-clients.py \
-	tests/protocol/thousands-of-requests-in-flight.py \
 	tests/protocol/throttle-does-not-delay-the-end.py \
 	tests/protocol/throttle-lets-trim-and-flush-pass.py \
 	tests/protocol/tls-bytes-ahead-of-the-handshake.py \
@@ -292,6 +291,10 @@ protocol_tests = \
 	tests/protocol/write-zeroes-no-hole.py \
 	tests/protocol/write-zeroes-reads-zero.py \
 	tests/protocol/zero-length-does-no-harm.py
+
+# ThreadSanitizer needs too much memory for each coroutine.
+coroutine_tests = \
+	tests/protocol/thousands-of-requests-in-flight.py
 
 # nbd-export and real clients.
 server_tests = \
@@ -336,7 +339,6 @@ server_tests = \
 	tests/server/nbdinfo.sh \
 	tests/server/nbdinfo-map.sh \
 	tests/server/network-without-protection-warns.sh \
-	tests/server/old-kernels.sh \
 	tests/server/option-errors.sh \
 	tests/server/out-of-descriptors.sh \
 	tests/server/pid-file-and-socket-removed.sh \
@@ -368,6 +370,10 @@ server_tests = \
 	tests/server/view-partition.sh \
 	tests/server/view-snapshots.sh \
 	tests/server/view-window.sh
+
+# A sanitizer wants to be loaded first, and so does what this puts in the kernel's place.
+preload_tests = \
+	tests/server/old-kernels.sh
 
 # Images of QEMU's and ours, one request after the other.
 image_tests += \
@@ -500,10 +506,10 @@ code_tests = \
 TESTS += $(lib_tests) $(example_tests) $(protocol_tests) $(server_tests) $(plugin_tests)
 # The source is the same in every build; and where one thread works, no other gets in its way.
 if !SANITIZED
-TESTS += $(code_tests)
+TESTS += $(code_tests) $(preload_tests)
 endif
 if !TSAN
-TESTS += $(image_tests) $(power_cut_tests) $(fuzz_tests) $(tools_tests)
+TESTS += $(image_tests) $(power_cut_tests) $(fuzz_tests) $(tools_tests) $(coroutine_tests)
 endif
 check_PROGRAMS += $(lib_tests)
 
@@ -538,7 +544,7 @@ soak:
 .PHONY: soak
 
 EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_tests) \
-	$(protocol_tests) $(server_tests) $(tools_tests) $(plugin_tests) $(guest_tests) \
+	$(protocol_tests) $(coroutine_tests) $(server_tests) $(preload_tests) $(tools_tests) $(plugin_tests) $(guest_tests) \
 	$(code_tests) $(contract_test) tests/code/header-symbols tests/functions.sh \
 	tests/guest/guest.sh \
 	tests/guest/in-guest.sh \

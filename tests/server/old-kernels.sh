@@ -3,7 +3,6 @@
 # An io_uring without the newest options is used; where there is none, worker threads do the work.
 source "$(dirname "$0")/common.sh"
 requires "$CC" nm
-case ${SANITIZERS:-} in *address* | *thread*) skip "a sanitizer wants to be loaded first" ;; esac
 nm -D --undefined-only "$abs_top_builddir"/.libs/libblkbackend.so* 2>/dev/null |
     grep io_uring_queue_init_params >"$tmp/symbol" || skip "liburing is not linked as a library"
 
