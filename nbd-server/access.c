@@ -232,7 +232,7 @@ static bool parse_rule(AccessRule *rule, const char *text, Error **errp)
         hint_kinds(errp);
         return false;
     }
-    if (!rule->kind->argument != !(value && *value)) {
+    if (rule->kind->argument ? !value || !*value : value != NULL) {
         error_setg(errp, "\"%s\" should be %s%s%s", text, rule->kind->name,
                    rule->kind->argument ? ":" : "",
                    rule->kind->argument ? rule->kind->argument : "");

@@ -31,7 +31,7 @@ refuse cache "name=a,image=$tmp/disk,format=raw,cache=always"
 refuse a "name=a,image=$tmp/disk,format=raw,read-only=on" \
     "name=a,image=$tmp/disk,format=raw,read-only=on"
 refuse name "name=$(printf 'x%.0s' {1..5000}),image=$tmp/disk,format=raw"
-for rule in any:thing net 10.0.0.0/8 net:10.0.0 net:10.0.0.0/33 net:10.0.0.0/ net:::/129 \
+for rule in any:thing any: net 10.0.0.0/8 net:10.0.0 net:10.0.0.0/33 net:10.0.0.0/ net:::/129 \
     net:10.1.0.0/8 net:::ffff:10.0.0.0/95 uid: uid:-1 uid:4294967295 uid:1x user:nonesuch gid:x \
     group:nonesuch nix:1; do
     refuse "allow: " "name=a,image=$tmp/disk,format=raw,allow=$rule"
