@@ -51,9 +51,10 @@ static void wait_for_input(Input *input)
         aio_set_fd_handler(qemu_get_aio_context(), STDIN_FILENO, false, set_readable, NULL, input);
     }
     while (!input->readable) {
+        fflush(stdout);   /* a request may have reported, in this turn of the loop or one before */
         main_loop_wait(false);
-        fflush(stdout);   /* a request may have reported */
     }
+    fflush(stdout);
 }
 
 static void read_more(Input *input)
