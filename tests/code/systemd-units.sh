@@ -23,8 +23,15 @@ cd "$units"
 for suffix in service socket; do
     cp "nbd-export@.$suffix" "nbd-export@srv-disk.img.$suffix"
 done
-SYSTEMD_UNIT_PATH=$units: systemd-analyze verify --man=no nbd-export.service nbd-export.socket \
-    nbd-export@srv-disk.img.service nbd-export@srv-disk.img.socket >"$tmp/out" 2>&1 || true
-if grep -E "nbd-export|$units" "$tmp/out"; then
+# complaints UNIT...: what there is to say against ours; true if there is something.
+complaints() {
+    SYSTEMD_UNIT_PATH=$units: systemd-analyze verify --man=no "$@" >"$tmp/out" 2>&1 || true
+    grep -E "nbd-export|$units" "$tmp/out"
+}
+if complaints nbd-export.service nbd-export.socket \
+    nbd-export@srv-disk.img.service nbd-export@srv-disk.img.socket; then
     fail "systemd-analyze verify"
 fi
+# It would have found something.
+sed -i 's/^Type=.*/Type=nonesuch/' nbd-export.service
+complaints nbd-export.service >/dev/null || fail "systemd-analyze finds no fault with a wrong unit"

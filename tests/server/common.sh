@@ -43,3 +43,13 @@ stop_strace() {
     kill -TERM "$strace_pid"
     wait "$strace_pid" || true
 }
+
+# refused MESSAGE ARG...: nbd-export ends with that message.
+refused() {
+    local message=$1
+    shift
+    if timeout 60 "$NBD_EXPORT" --socket="$tmp/no" "$@" 2>"$tmp/err"; then
+        fail "accepted: $*"
+    fi
+    grep -qF -- "$message" "$tmp/err" || fail "no \"$message\" in: $(cat "$tmp/err")"
+}

@@ -4,7 +4,7 @@
 # --partition shows what the table says, logical partitions and GPT too, raw or qcow2, readable and
 # writable; and one that is not there is refused with the list of those that are.
 
-source "$(dirname "$0")/../functions.sh"
+source "$(dirname "$0")/common.sh"
 requires sfdisk python3 qemu-img qemu-io nbdcopy
 
 case $("$NBD_EXPORT" --partition=1 --format=raw "$0" 2>&1) in
@@ -81,15 +81,6 @@ END
 qemu-img convert -f raw -O qcow2 "$tmp/gpt4k.raw" "$tmp/gpt4k.qcow2"
 check gpt4k 2 2048 3072
 
-# refused MESSAGE ARG...
-refused() {
-    local message=$1
-    shift
-    if timeout 60 "$NBD_EXPORT" --socket="$tmp/no" "$@" 2>"$tmp/err"; then
-        fail "accepted: $*"
-    fi
-    grep -qF -- "$message" "$tmp/err" || fail "no \"$message\" in: $(cat "$tmp/err")"
-}
 refused 'There is no partition 3' --format=raw --partition=3 "$tmp/gpt.raw"
 refused 'There are: 1 (4M), 9 (50M).' --format=raw --partition=3 "$tmp/gpt.raw"
 truncate -s 1M "$tmp/empty"

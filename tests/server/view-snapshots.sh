@@ -4,7 +4,7 @@
 # --snapshot leaves the image as it is, for windows too; --load-snapshot shows an older state by
 # name or ID, read-only, and says what there is if there is no such snapshot.
 
-source "$(dirname "$0")/../functions.sh"
+source "$(dirname "$0")/common.sh"
 requires qemu-img qemu-io nbdinfo
 
 qemu-img create -q -f qcow2 "$tmp/disk" 4M
@@ -56,15 +56,6 @@ shows 1 1M 2M
 stop_server
 [ "$sum" = "$(sha256sum <"$tmp/disk")" ] || fail "--load-snapshot changed the image"
 
-# refused MESSAGE ARG...
-refused() {
-    local message=$1
-    shift
-    if timeout 60 "$NBD_EXPORT" --socket="$tmp/no" "$@" 2>"$tmp/err"; then
-        fail "accepted: $*"
-    fi
-    grep -qF -- "$message" "$tmp/err" || fail "no \"$message\" in: $(cat "$tmp/err")"
-}
 refused 'snapshot.id=2,snapshot.name=a,b' --format=qcow2 -l nonesuch "$tmp/disk"
 refused 'should be NAME or' --format=qcow2 -l snapshot.title=x "$tmp/disk"
 refused 'do not go together' --format=qcow2 -s -l 1 "$tmp/disk"
