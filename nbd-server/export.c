@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <blkbackend/accounting.h>
+
 #include "common/cleanup.h"
 #include "common/nbd-protocol.h"
 #include "common/xalloc.h"
@@ -58,6 +60,16 @@ static uint32_t preferred_block(BlockBackend *blk)
     return NBD_DEFAULT_PREF_BLOCK_SIZE;
 }
 
+/* Latencies are there to be asked for from the start, until somebody sets other boundaries. */
+static void start_accounting(BlockAcctStats *stats)
+{
+    block_acct_init(stats, true, true);
+    for (int type = 0; type < BLOCK_MAX_IOTYPE; type++) {
+        block_latency_histogram_set(stats, (enum BlockAcctType)type, stats_bounds_ns,
+                                    STATS_BOUNDS);
+    }
+}
+
 static bool describe(Export *export, const ExportConfig *cfg, Error **errp)
 {
     BlockBackend *blk = export->blk;
@@ -80,7 +92,7 @@ static bool describe(Export *export, const ExportConfig *cfg, Error **errp)
     export->min_block = 1;      /* the block layer serves any alignment */
     export->pref_block = preferred_block(blk);
     export->max_block = NBD_MAX_REQUEST;
-    block_acct_init(blk_get_stats(blk), true, true);
+    start_accounting(blk_get_stats(blk));
     return true;
 }
 
