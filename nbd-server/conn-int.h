@@ -16,6 +16,7 @@
 #include "budget.h"
 #include "rx-buffer.h"
 #include "server.h"
+#include "stats.h"
 
 typedef struct Client Client;
 typedef struct Heir Heir;
@@ -114,6 +115,7 @@ struct Client {
 
     int64_t since_ns;               /* what the client has done, for the log: since when ... */
     uint64_t n_requests, bytes_read, bytes_written;
+    Stats stats;                    /* [atomic] counted in its own thread, read by all */
 
     int64_t stalled_ns;             /* since when we wait for it to go on; 0: we don't */
     uint64_t stalled_moved;         /* the bytes it had moved by then */

@@ -75,6 +75,8 @@ nbd_core_sources = \
 	nbd-server/rx-buffer.c \
 	nbd-server/rx-buffer.h \
 	nbd-server/server.h \
+	nbd-server/stats.c \
+	nbd-server/stats.h \
 	nbd-server/succession.c \
 	nbd-server/succession.h \
 	nbd-server/tls.h \

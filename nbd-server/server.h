@@ -25,6 +25,7 @@
 
 #include "access.h"
 #include "jobs.h"
+#include "stats.h"
 
 typedef struct Server Server;
 typedef struct Export Export;
@@ -160,6 +161,8 @@ struct Export {
     QEMUTimer *deadline;            /* [main] cuts off who stays after a hard removal; or NULL */
     atomic_uint clients;            /* [atomic] */
     TAILQ_HEAD(, Conn) conns;       /* [lock] in the order they came */
+    Stats gone;                     /* [lock] of connections that are no longer in `conns` */
+    HandshakeStats handshakes;      /* [atomic] of clients that asked for this export */
     TAILQ_ENTRY(Export) link;       /* [exports_lock] until it is closed */
 };
 
@@ -396,6 +399,8 @@ struct Server {
     QEMUTimer *accept_timer;              /* [main] pending: out of descriptors, not accepting */
     atomic_bool served;                   /* [atomic] somebody has entered an export */
     atomic_bool stopping;                 /* [atomic] SIGTERM was seen: requests get ESHUTDOWN */
+    HandshakeStats handshakes;            /* [atomic] */
+    HandshakeStats tls_handshakes;        /* [atomic] */
     _Atomic int64_t memory;               /* [atomic] bytes held for all clients */
     int64_t max_memory;                   /* [const] */
     TlsCreds *tls;                        /* [any] by tls_creds_get(); NULL: no TLS */
