@@ -40,6 +40,12 @@ void iothreads_abort_export(Server *s, Export *export)
     (void)export;
 }
 
+void server_end(Server *s, const char *why)
+{
+    (void)s;
+    (void)why;
+}
+
 void server_memory_short(void *s)
 {
     (void)s;
