@@ -7,6 +7,8 @@ bin_PROGRAMS += nbd-server/nbd-export
 nbd_core_sources = \
 	common/byte-order.h \
 	common/cleanup.h \
+	common/edit-distance.c \
+	common/edit-distance.h \
 	common/human-size.c \
 	common/human-size.h \
 	common/nbd-protocol.h \
@@ -70,6 +72,28 @@ nbd_core_sources = \
 	nbd-server/meta-context.h \
 	nbd-server/probation.c \
 	nbd-server/probation.h \
+	nbd-server/qmp/args.c \
+	nbd-server/qmp/audit.c \
+	nbd-server/qmp/check.c \
+	nbd-server/qmp/cmd-server.c \
+	nbd-server/qmp/commands.c \
+	nbd-server/qmp/commands.h \
+	nbd-server/qmp/events.c \
+	nbd-server/qmp/find.c \
+	nbd-server/qmp/introspect.c \
+	nbd-server/qmp/json-scan.c \
+	nbd-server/qmp/json-scan.h \
+	nbd-server/qmp/output.c \
+	nbd-server/qmp/output.h \
+	nbd-server/qmp/qmp-int.h \
+	nbd-server/qmp/qmp.h \
+	nbd-server/qmp/request.c \
+	nbd-server/qmp/schema.c \
+	nbd-server/qmp/schema.h \
+	nbd-server/qmp/server.c \
+	nbd-server/qmp/session.c \
+	nbd-server/qmp/text.c \
+	nbd-server/qmp/types.c \
 	nbd-server/receive.c \
 	nbd-server/reload.h \
 	nbd-server/reply.c \
@@ -81,6 +105,8 @@ nbd_core_sources = \
 	nbd-server/succession.c \
 	nbd-server/succession.h \
 	nbd-server/tls.h \
+	nbd-server/unix-socket.c \
+	nbd-server/unix-socket.h \
 	nbd-server/uri.c \
 	nbd-server/uri.h \
 	nbd-server/view.c \

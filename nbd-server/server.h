@@ -37,6 +37,7 @@ typedef struct Config Config;
 typedef struct ExportConfig ExportConfig;
 typedef struct TlsCreds TlsCreds;
 typedef struct TlsSession TlsSession;
+typedef struct QmpServer QmpServer;
 
 /* ---- log.c: the only place that prints ---- */
 
@@ -437,9 +438,13 @@ struct Server {
     _Atomic int64_t memory;               /* [atomic] bytes held for all clients */
     int64_t max_memory;                   /* [const] */
     TlsCreds *tls;                        /* [any] by tls_creds_get(); NULL: no TLS */
+    QmpServer *qmp;                       /* [const] the control socket; NULL: none */
+    atomic_uint qmp_listeners;            /* [atomic] its clients that take events */
     QEMUTimer *press_timer;               /* [main] pending: clients wait for memory; or NULL */
 };
 
+/* Ends the server in good order, as a signal does.  [main] */
+void server_end(Server *server, const char *why);
 /* A client is gone.  [main] */
 void server_client_left(Server *server);
 /* A client must wait for memory that others hold.  [main] */
