@@ -47,6 +47,7 @@ nbd_core_sources = \
 	nbd-server/export-dir.h \
 	nbd-server/export.c \
 	nbd-server/exports.c \
+	nbd-server/gate.c \
 	nbd-server/handshake-export-name.c \
 	nbd-server/handshake-go.c \
 	nbd-server/handshake-list.c \
@@ -54,6 +55,8 @@ nbd_core_sources = \
 	nbd-server/handshake.c \
 	nbd-server/handshake-tls.c \
 	nbd-server/handshake.h \
+	nbd-server/hold.c \
+	nbd-server/hold.h \
 	nbd-server/jobs.c \
 	nbd-server/jobs.h \
 	nbd-server/liveness.c \

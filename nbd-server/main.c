@@ -186,6 +186,7 @@ static bool wait_for_clients(int64_t timeout_ns)
 static void drain_clients(void)
 {
     systemd_notify_stopping();
+    exports_ungate(&server);
     qmp_stop(&server);
     /* In this order: who finds nobody listening any more gets ESHUTDOWN where he is connected. */
     iothreads_shutdown_conns(&server);
