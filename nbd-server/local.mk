@@ -104,6 +104,8 @@ nbd_server_nbd_export_SOURCES = $(nbd_core_sources) \
 	nbd-server/iothread.c \
 	nbd-server/listen.c \
 	nbd-server/main.c \
+	nbd-server/nodes.c \
+	nbd-server/nodes.h \
 	nbd-server/reload.c \
 	nbd-server/run.c \
 	nbd-server/systemd.c \
