@@ -9,6 +9,8 @@ nbd_core_sources = \
 	common/cleanup.h \
 	common/human-size.c \
 	common/human-size.h \
+	common/image-info.c \
+	common/image-info.h \
 	common/nbd-protocol.h \
 	common/option-list.c \
 	common/option-list.h \
