@@ -11,6 +11,8 @@ nbd_core_sources = \
 	common/edit-distance.h \
 	common/human-size.c \
 	common/human-size.h \
+	common/image-info.c \
+	common/image-info.h \
 	common/nbd-protocol.h \
 	common/option-list.c \
 	common/option-list.h \
@@ -135,6 +137,8 @@ nbd_server_nbd_export_SOURCES = $(nbd_core_sources) \
 	nbd-server/iothread.c \
 	nbd-server/listen.c \
 	nbd-server/main.c \
+	nbd-server/nodes.c \
+	nbd-server/nodes.h \
 	nbd-server/reload.c \
 	nbd-server/run.c \
 	nbd-server/systemd.c \

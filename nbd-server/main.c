@@ -22,6 +22,7 @@
 #include "daemon.h"
 #include "export-dir.h"
 #include "nbd-server/qmp/qmp.h"
+#include "nodes.h"
 #include "reload.h"
 #include "systemd.h"
 #include "tls.h"
@@ -292,6 +293,7 @@ static int serve(const Config *config, int argc, char **argv)
     server.config = config;
     server.max_memory = config->max_memory;
     exports_init(&server);
+    TAILQ_INIT(&server.nodes);
     server.export_dir = -1;
     STAILQ_INIT(&server.listeners);
 
@@ -306,6 +308,7 @@ static int serve(const Config *config, int argc, char **argv)
         listen_stop(&server);
     }
     ok &= exports_close(&server);
+    nodes_close(&server);
     export_dir_close(&server);
     iothreads_stop(&server);
     qmp_free(&server);

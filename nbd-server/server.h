@@ -426,6 +426,7 @@ struct Server {
     pthread_mutex_t exports_lock;
     TAILQ_HEAD(, Export) exports;         /* [exports_lock] changed by [main] only */
     char *default_export;                 /* [exports_lock] what "" means; NULL: the only one */
+    TAILQ_HEAD(OwnNodeList, OwnNode) nodes; /* [main] that the control socket has added: nodes.c */
     Jobs jobs;                            /* [main] work on images */
     Job close_job;                        /* [main] closes those that nobody uses */
     int export_dir;                       /* [main] its descriptor; -1: none */
