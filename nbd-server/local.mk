@@ -77,6 +77,7 @@ nbd_core_sources = \
 	nbd-server/qmp/args.c \
 	nbd-server/qmp/audit.c \
 	nbd-server/qmp/check.c \
+	nbd-server/qmp/cmd-process.c \
 	nbd-server/qmp/cmd-server.c \
 	nbd-server/qmp/commands.c \
 	nbd-server/qmp/commands.h \
@@ -97,6 +98,7 @@ nbd_core_sources = \
 	nbd-server/qmp/text.c \
 	nbd-server/qmp/types.c \
 	nbd-server/receive.c \
+	nbd-server/reload.c \
 	nbd-server/reload.h \
 	nbd-server/reply.c \
 	nbd-server/request.c \
@@ -108,11 +110,14 @@ nbd_core_sources = \
 	nbd-server/stats.h \
 	nbd-server/succession.c \
 	nbd-server/succession.h \
+	nbd-server/systemd.c \
+	nbd-server/systemd.h \
 	nbd-server/tls.h \
 	nbd-server/unix-socket.c \
 	nbd-server/unix-socket.h \
 	nbd-server/uri.c \
 	nbd-server/uri.h \
+	nbd-server/user.c \
 	nbd-server/view.c \
 	nbd-server/view.h
 nbd_core_libs = $(JANSSON_LIBS) $(BLKID_LIBS)
@@ -139,11 +144,7 @@ nbd_server_nbd_export_SOURCES = $(nbd_core_sources) \
 	nbd-server/main.c \
 	nbd-server/nodes.c \
 	nbd-server/nodes.h \
-	nbd-server/reload.c \
-	nbd-server/run.c \
-	nbd-server/systemd.c \
-	nbd-server/systemd.h \
-	nbd-server/user.c
+	nbd-server/run.c
 nbd_server_nbd_export_LDADD = libblkbackend.la $(nbd_core_libs)
 
 # The same program to run from the build folder: a plain executable that finds the library there,

@@ -256,25 +256,18 @@ static bool start(const Config *config, Error **errp)
     return daemon_ready(config, errp) && (!config->run || run_start(&server, errp));
 }
 
-/* What reload() takes. */
-typedef struct {
-    int argc;
-    char **argv;
-} CommandLine;
-
 static void run_reload(void *opaque)
 {
-    const CommandLine *line = opaque;
+    ReloadReport report = { .errors = NULL };
 
-    systemd_notify_reloading();
-    reload(&server, line->argc, line->argv);
-    systemd_notify_ready();
+    (void)opaque;
+    reload(&server, &report);
+    reload_report_clear(&report);
 }
 
-static void main_loop(int argc, char **argv)
+static void main_loop(void)
 {
-    CommandLine line = { argc, argv };
-    Job job = { .func = run_reload, .opaque = &line };
+    Job job = { .func = run_reload };
 
     while (!server.stopping) {
         main_loop_wait(false);
@@ -291,6 +284,9 @@ static int serve(const Config *config, int argc, char **argv)
     bool ok;
 
     server.config = config;
+    server.argc = argc;
+    server.argv = argv;
+    server.since_ns = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
     server.max_memory = config->max_memory;
     exports_init(&server);
     TAILQ_INIT(&server.nodes);
@@ -299,7 +295,7 @@ static int serve(const Config *config, int argc, char **argv)
 
     ok = start(config, &err);
     if (ok) {
-        main_loop(argc, argv);
+        main_loop();
         drain_clients();
         inetd_end();
     } else {

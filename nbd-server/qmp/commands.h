@@ -10,4 +10,8 @@
 QmpHandler cmd_qmp_capabilities, cmd_query_version, cmd_query_commands, cmd_query_qmp_schema,
     cmd_quit;
 
+/* ---- cmd-process.c ---- */
+
+QmpHandler cmd_x_log_level, cmd_x_query_server, cmd_x_reload, cmd_x_tls_reload;
+
 #endif
