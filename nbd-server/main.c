@@ -21,6 +21,7 @@
 #include "common/cleanup.h"
 #include "daemon.h"
 #include "export-dir.h"
+#include "metrics.h"
 #include "reload.h"
 #include "systemd.h"
 #include "tls.h"
@@ -229,7 +230,8 @@ static bool start(const Config *config, Error **errp)
     server.press_timer = aio_timer_new(qemu_get_aio_context(), QEMU_CLOCK_REALTIME, SCALE_NS,
                                        press, NULL);
     if (!tls_reload(&server, errp) || !export_dir_open(&server, errp) ||
-        !open_exports(config, errp) || !iothreads_start(&server, errp)) {
+        !open_exports(config, errp) || !iothreads_start(&server, errp) ||
+        !metrics_start(&server, errp)) {
         return false;
     }
     if (config->inetd) {
@@ -277,6 +279,7 @@ static int serve(const Config *config, int argc, char **argv)
     bool ok;
 
     server.config = config;
+    server.started_ns = qemu_clock_get_ns(QEMU_CLOCK_HOST);
     server.max_memory = config->max_memory;
     exports_init(&server);
     server.export_dir = -1;
@@ -291,6 +294,7 @@ static int serve(const Config *config, int argc, char **argv)
         log_error_free(err);
         listen_stop(&server);
     }
+    metrics_stop();
     ok &= exports_close(&server);
     export_dir_close(&server);
     iothreads_stop(&server);
