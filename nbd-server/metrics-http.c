@@ -40,6 +40,7 @@ static struct {
     AioContext *ctx;
     QEMUTimer *timer;                 /* the daemon's, and the first visitor's deadline */
     TAILQ_HEAD(, Visitor) visitors;   /* in the order they came */
+    bool closed;                      /* a connection, since the daemon ran */
     bool stop;
     pthread_t id;
 } http = { .visitors = TAILQ_HEAD_INITIALIZER(http.visitors) };
@@ -180,6 +181,7 @@ static void notify(void *opaque, struct MHD_Connection *connection, void **socke
             TAILQ_REMOVE(&http.visitors, visitor, link);
             free(visitor);
         }
+        http.closed = true;
         return;
     }
     info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
@@ -228,7 +230,10 @@ static void run_daemon(void *opaque)
 {
     (void)opaque;
     end_late_visitors(qemu_clock_get_ns(QEMU_CLOCK_REALTIME));
-    MHD_run(http.daemon);
+    do {
+        http.closed = false;
+        MHD_run(http.daemon);
+    } while (http.closed);      /* it accepts the next only when it runs again */
     set_timer(qemu_clock_get_ns(QEMU_CLOCK_REALTIME));
 }
 
