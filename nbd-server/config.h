@@ -187,6 +187,8 @@ typedef struct ConfigKey {
     bool (*set_export)(ExportConfig *export, const char *value, Error **errp);
     bool repeats;                      /* each value is one more */
     bool live;                         /* a reload applies it to what runs */
+    /* The same for one that is so for some changes only; NULL: as `live` says. */
+    bool (*live_if)(const void *from, const void *to);
     /* Whether two Configs or ExportConfigs agree; NULL: their fields tell. */
     bool (*same)(const void *a, const void *b);
     const char *def;                   /* in words, for the help; NULL: nothing worth saying */

@@ -60,6 +60,7 @@ struct Request {
     size_t data_size;               /* bytes, counted in the client's budget */
     void *pieces;                   /* headers and vector of a reply in many chunks */
     BlockMapping map;
+    unsigned medium;                /* that `map` is of: the export's count */
     struct iovec in[2];             /* payload of a write */
     QEMUIOVector qiov;
     BlockAcctCookie acct;

@@ -164,13 +164,16 @@ Export *coroutine_fn handshake_find_export(Handshake *hs, const void *name, size
 
 uint16_t handshake_flags(Handshake *hs, Export *export)
 {
-    const Conn *conn = hs->conn;
+    Conn *conn = hs->conn;
     bool contexts = hs->option == NBD_OPT_INFO || conn->contexts;
     bool entered = conn->export == export;
     bool read_only = entered ? conn->read_only
                              : handshake_access(hs, export) != ACCESS_FULL;
+    uint16_t flags = export_flags(export, read_only);
 
-    return export_flags(export, read_only) | (conn->structured ? NBD_FLAG_SEND_DF : 0) |
+    /* Who cannot flush relies on that for good. */
+    conn->stable = entered && !(flags & NBD_FLAG_SEND_FLUSH);
+    return flags | (conn->structured ? NBD_FLAG_SEND_DF : 0) |
            (conn->extended && contexts ? NBD_FLAG_BLOCK_STATUS_PAYLOAD : 0);
 }
 

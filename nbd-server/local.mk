@@ -62,6 +62,7 @@ nbd_core_sources = \
 	nbd-server/partition.c \
 	nbd-server/peer.c \
 	nbd-server/peer.h \
+	nbd-server/medium.c \
 	nbd-server/meta-context.c \
 	nbd-server/meta-context.h \
 	nbd-server/probation.c \

@@ -78,7 +78,10 @@ int coroutine_fn request_get_data(Request *req, size_t size)
 /* 0, or -ENOTSUP, -errno.  Encrypting touches the memory, which unstable one does not bear. */
 static int coroutine_fn map_data(Request *req)
 {
-    int ret = blk_co_map_read(blk_of(req), (int64_t)req->offset, (int64_t)req->len, &req->map);
+    int ret;
+
+    req->medium = atomic_load_explicit(&req->client->conn.export->medium, memory_order_relaxed);
+    ret = blk_co_map_read(blk_of(req), (int64_t)req->offset, (int64_t)req->len, &req->map);
 
     if (ret == 0 && req->client->conn.tls && !req->map.stable) {
         blk_unmap(&req->map);
@@ -220,13 +223,19 @@ static int coroutine_fn run_read(Request *req)
 
 /* ---- WRITE, FLUSH, TRIM, WRITE_ZEROES ---- */
 
+/* It asks for that, or was told that it need not. */
+static bool must_be_stable(const Request *req)
+{
+    return (req->flags & NBD_CMD_FLAG_FUA) || req->client->conn.stable;
+}
+
 static int coroutine_fn run_write(Request *req)
 {
     int ret = 0;
 
     if (req->len > 0) {
         ret = blk_co_pwritev(blk_of(req), (int64_t)req->offset, (int64_t)req->len, &req->qiov,
-                             req->flags & NBD_CMD_FLAG_FUA ? BDRV_REQ_FUA : 0);
+                             must_be_stable(req) ? BDRV_REQ_FUA : 0);
     }
     request_release_data(req);
     return ret;
@@ -246,7 +255,7 @@ static uint32_t next_piece(uint64_t offset, uint64_t end)
 /* The block layer makes writes stable where there is no write cache, but not trims. */
 static bool trim_must_be_stable(const Request *req)
 {
-    return (req->flags & NBD_CMD_FLAG_FUA) || req->client->conn.export->write_through;
+    return must_be_stable(req) || req->client->conn.export->write_through;
 }
 
 static int coroutine_fn run_trim(Request *req)
@@ -273,7 +282,7 @@ static int coroutine_fn run_write_zeroes(Request *req)
 {
     uint64_t offset = req->offset, end = req->offset + req->len;
     bool single = next_piece(offset, end) == req->len;
-    bool fua = req->flags & NBD_CMD_FLAG_FUA;
+    bool fua = must_be_stable(req);
     int flags = (req->flags & NBD_CMD_FLAG_NO_HOLE ? 0 : BDRV_REQ_MAY_UNMAP) |
                 (req->flags & NBD_CMD_FLAG_FAST_ZERO ? BDRV_REQ_NO_FALLBACK : 0) |
                 (fua && single ? BDRV_REQ_FUA : 0);
@@ -473,7 +482,8 @@ void request_fill_error(Request *req, int ret)
 
     snprintf(text, sizeof(text), "%s failed: offset %" PRIu64 " length %" PRIu64 ": %s",
              req->cmd->name, req->offset, req->len, strerror_r(-ret, reason, sizeof(reason)));
-    log_msg(ret == -ENOTSUP || ret == -ESHUTDOWN ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING,
+    log_msg(ret == -ENOTSUP || ret == -ESHUTDOWN ? LOG_LEVEL_DEBUG
+            : ret == -ENOMEDIUM ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
             conn->export, conn, "%s", text);
     reply_error(req, nbd_errno(ret, req), text);
 }

@@ -132,6 +132,8 @@ struct ExportConfig {
 
 ExportConfig *export_config_ref(ExportConfig *cfg);      /* any thread */
 void export_config_unref(ExportConfig *cfg);
+/* Another one, with one reference, which is its maker's to change before others see it. */
+ExportConfig *export_config_copy(const ExportConfig *cfg);
 
 /* ---- export.c: one export ---- */
 
@@ -144,12 +146,15 @@ struct Export {
     ExportConfig *cfg;              /* [lock] its settings: export_settings() */
     BlockBackend *blk;              /* [const] one reference */
     _Atomic uint64_t size;          /* [atomic] bytes, when it was last looked at */
-    uint32_t min_block, pref_block, max_block;  /* [const] bytes: INFO_BLOCK_SIZE */
+    uint32_t min_block, max_block;  /* [const] bytes: INFO_BLOCK_SIZE, as the next one */
+    _Atomic uint32_t pref_block;    /* [atomic] */
     atomic_bool read_only;          /* [atomic] */
-    bool write_through;             /* [const] what is answered is stable */
+    atomic_bool tray_open;          /* [atomic] the medium is out of reach, or was taken out */
+    atomic_uint medium;             /* [atomic] counts the media: another one is in if it differs */
+    atomic_bool write_through;      /* [atomic] what is answered is stable */
     bool transient;                 /* [const] of --export-dir: closed with its last user */
     int file;                       /* [main] the image is opened through it; or -1 */
-    bool rotational;                /* [const] on disks that turn */
+    atomic_bool rotational;         /* [atomic] on disks that turn */
     bool throttled;                 /* [main] has I/O limits */
     MetaContext *contexts;          /* [const] what it can tell about its parts */
     unsigned n_contexts;            /* [const] */
@@ -173,10 +178,19 @@ void export_apply(Export *export, ExportConfig *cfg);
 bool export_can_take(const Export *export, const ExportConfig *cfg);
 /* A reference to what is set now.  [any thread] */
 ExportConfig *export_settings(Export *export);
+/*
+ * Switches the write cache: off means that each write is stable before it is answered, and what was
+ * answered before is flushed once.  False: it has no such switch, or that flush failed; then it is
+ * off all the same, and what was written before may not be stable.  [main]
+ */
+bool export_set_write_cache(Export *export, bool on, Error **errp);
+/* 0 or -errno: what clients wrote is stable; a medium that is out was flushed when it went.
+ * [main] */
+int export_flush_medium(Export *export);
 /* False, and logged, if data that clients wrote may not have reached the disk.  [main] */
 bool export_flush(Export *export);
-/* Looks at the image's size anew: others may have changed it.  [any thread] */
-void coroutine_fn export_refresh_size(Export *export);
+/* The format of an image was guessed (not NULL): says that this is not safe. */
+void export_warn_if_guessed(const Export *export, const char *guessed);
 /* Lets the requests go that wait because of --throttle, and those to come.  [main] */
 void export_unthrottle(Export *export);
 /* Transmission flags, without those that a connection negotiates. */
@@ -184,6 +198,38 @@ uint16_t export_flags(Export *export, bool read_only);
 /* Takes a client's place in the export; false if it is full, or removed.  [any thread] */
 bool export_enter(Export *export);
 void export_leave(Export *export);
+
+/* ---- medium.c: the image of an export, and its exchange ---- */
+
+/* Looks at the image's size anew: others may have changed it.  [any thread] */
+void coroutine_fn export_refresh_size(Export *export);
+/* Takes over what the medium that is in now is like: its size and all that new clients are told.
+ * [main] */
+void export_medium_changed(Export *export);
+/* Clients can read and write: there is a medium, and the tray is closed.  [any thread] */
+bool export_has_medium(Export *export);
+
+/*
+ * All of these, [main], let the requests in flight end first; those that come meanwhile wait.
+ * While the tray is open or empty, requests fail, and who knocks is refused.
+ *
+ * What was written is flushed before the tray opens; if that fails it stays closed, unless `force`.
+ * Nothing happens where it is open already.
+ */
+bool export_open_tray(Export *export, bool force, Error **errp);
+bool export_close_tray(Export *export, Error **errp);
+/* Takes the image out, through the open tray. */
+bool export_remove_medium(Export *export, Error **errp);
+/* Opens the tray and takes the image out. */
+bool export_eject(Export *export, bool force, Error **errp);
+/* Puts a node in, which is nobody else's, through the open tray; a reference of its own. */
+bool export_insert_medium(Export *export, BlockDriverState *bs, Error **errp);
+/* Exchanges the image for this one, seen and opened by the settings of the export; format NULL:
+ * guessed.  If it cannot be opened the old one stays. */
+bool export_change_medium(Export *export, const char *filename, const char *format,
+                          BlockdevChangeReadOnlyMode mode, bool force, Error **errp);
+/* Resizes the image; to make it smaller while clients are connected takes force. */
+bool export_resize(Export *export, int64_t size, bool force, Error **errp);
 
 /* ---- exports.c: all exports of a server ---- */
 
@@ -245,6 +291,7 @@ struct Conn {
     bool extended;                  /* [conn] extended headers negotiated */
     bool no_zeroes;                 /* [conn] */
     bool read_only;                 /* [conn] this client may only read `export` */
+    bool stable;                    /* [conn] was told to flush nothing: each write is stable */
     uint32_t contexts;              /* [conn] meta contexts selected for `export`: a set */
     TAILQ_ENTRY(Conn) link;         /* [conn's thread's list] */
     TAILQ_ENTRY(Conn) export_link;  /* [export's lock] */

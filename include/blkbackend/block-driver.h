@@ -318,6 +318,9 @@ int bdrv_reopen(BlockDriverState *bs, int flags, Error **errp);
 void bdrv_enable_copy_on_read(BlockDriverState *bs);
 void bdrv_disable_copy_on_read(BlockDriverState *bs);
 BlockDriverState *bdrv_find_node(const char *node_name);     /* or NULL; takes no reference */
+/* Every node, those below others too, in the order they were made; NULL starts and ends.  Takes no
+ * reference. */
+BlockDriverState *bdrv_next_node(BlockDriverState *bs);
 AioContext *bdrv_get_aio_context(BlockDriverState *bs);      /* any thread */
 /* Between begin and end no request is in flight and none starts; nestable. */
 void bdrv_drained_begin(BlockDriverState *bs);

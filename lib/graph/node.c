@@ -249,6 +249,11 @@ BlockDriverState *bdrv_find_node(const char *node_name)
     return NULL;
 }
 
+BlockDriverState *bdrv_next_node(BlockDriverState *bs)
+{
+    return bs ? TAILQ_NEXT(bs, link) : TAILQ_FIRST(&nodes);
+}
+
 static void generate_node_name(BlockDriverState *bs)
 {
     static unsigned count;
