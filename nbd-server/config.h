@@ -19,6 +19,11 @@ typedef struct ListenAddress {
 
 typedef STAILQ_HEAD(ListenAddressList, ListenAddress) ListenAddressList;
 
+/* A TCP socket that listens on the first of the host's addresses that can be had, for something else
+ * than clients; -1: errp is set.  Logs `what` and the address.  *exposed: reachable from other
+ * machines.  (listen.c) */
+int listen_open_tcp(const ListenAddress *address, const char *what, bool *exposed, Error **errp);
+
 /* An argument of --export, kept until the command line is read to its end. */
 typedef struct ExportText {
     const char *text;          /* in argv */
@@ -34,6 +39,7 @@ struct Config {
     bool again;                    /* not the first time that the settings are read */
     STAILQ_HEAD(, ExportConfig) exports;
     ListenAddressList addresses;   /* resolved from the three below; none: port 10809 */
+    ListenAddress *metrics;        /* where metrics are served; NULL: nowhere */
     unsigned aio;                  /* enum aio_choice */
     unsigned threads;
     unsigned drain_timeout;        /* seconds */
@@ -114,6 +120,7 @@ void config_resolve_addresses(Config *config);
 /* Forgets what the file says if the command line says where to listen. */
 void config_override_addresses(Config *config, const Config *command_line);
 void config_free_addresses(Config *config);
+void config_free_address(ListenAddress *address);    /* NULL is let pass */
 
 /* ---- config-authfile.c ---- */
 
