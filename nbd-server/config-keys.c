@@ -563,6 +563,8 @@ const ConfigKey config_keys[] = {
       .help = "write the process ID here once clients can connect" },
     { "qmp", 0, "PATH", SERVER(qmp), .type = KEY_STRING, .min = 1, .max = PATH_MAX,
       .help = "take commands on this unix socket, in the QEMU Machine Protocol" },
+    { "qmp-allow", 0, "RULE", SERVER(qmp_allow), .type = KEY_ALLOW_LOCAL, .repeats = true,
+      .help = "who may use that socket, like uid:1000 or group:disk (may be repeated)" },
     { "ready-fd", 0, "FD", COMMAND(set_ready_fd),
       .help = "write READY to this file descriptor once clients can connect" },
     { "log", 0, "TARGET", SERVER(log), .type = KEY_CHOICE, .choices = log_choices, .def = "auto",

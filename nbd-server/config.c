@@ -318,6 +318,7 @@ void config_free(Config *config)
     free(config->tls_psk);
     free(config->make_certs);
     free(config->qmp);
+    access_rules_clear(&config->qmp_allow);
     free(config->pid_file);
     free(config->run);
     free(config->user);

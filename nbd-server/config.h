@@ -65,6 +65,7 @@ struct Config {
     char *run;                     /* command that the server lives for; NULL: none */
     bool exit_with_last_client;
     char *qmp;                     /* path of the control socket; NULL: none */
+    AccessRules qmp_allow;         /* who may use it, besides root and who we are */
     char *user, *group;            /* to become once all is open; NULL: stays what it is */
     unsigned verbose;              /* how often -v was given */
     unsigned log;                  /* enum log_target */
@@ -151,6 +152,7 @@ enum key_type {
     KEY_LIMITS,      /* several keys of KEY_LIMIT as a list */
     KEY_ALLOW,       /* AccessRules: one more rule */
     KEY_ALLOW_READ,  /* AccessRules: one more rule, to read only */
+    KEY_ALLOW_LOCAL, /* AccessRules: one more rule about users of this machine */
     KEY_SPECIAL,     /* `set` knows */
     KEY_EXPORT_SPECIAL, /* `set_export` knows */
     KEY_UNSUPPORTED, /* nbd-server's: refused */
