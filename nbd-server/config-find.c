@@ -6,7 +6,15 @@
 
 #include <string.h>
 
-#define LIMIT_PREFIX "throttle."
+/* Keys that have a list of their own, and what they are called outside of it. */
+static const struct {
+    enum key_scope scope;
+    const char *prefix;
+} prefixes[] = {
+    { KEY_LIMIT, "throttle." },
+    { KEY_CLIENT_LIMIT, "throttle-client." },
+};
+#define N_PREFIXES (sizeof(prefixes) / sizeof(prefixes[0]))
 
 /* How many letters to insert, delete or replace to make b of a (Levenshtein). */
 static size_t edit_distance(const char *a, const char *b)
@@ -73,11 +81,24 @@ const ConfigKey *config_key_find(const char *name, unsigned scopes, const char *
 
 const ConfigKey *config_export_key_find(const char *name, unsigned scopes, Error **errp)
 {
-    size_t len = strlen(LIMIT_PREFIX);
+    for (size_t i = 0; i < N_PREFIXES; i++) {
+        const char *prefix = prefixes[i].prefix;
 
-    return strncmp(name, LIMIT_PREFIX, len) == 0
-           ? config_key_find(name + len, KEY_LIMIT, LIMIT_PREFIX, errp)
-           : config_key_find(name, scopes, "", errp);
+        if (strncmp(name, prefix, strlen(prefix)) == 0) {
+            return config_key_find(name + strlen(prefix), prefixes[i].scope, prefix, errp);
+        }
+    }
+    return config_key_find(name, scopes, "", errp);
+}
+
+const char *config_key_prefix(const ConfigKey *key)
+{
+    for (size_t i = 0; i < N_PREFIXES; i++) {
+        if (key->scope & prefixes[i].scope) {
+            return prefixes[i].prefix;
+        }
+    }
+    return "";
 }
 
 const ConfigKey *config_key_find_short(char short_name)

@@ -66,6 +66,7 @@ struct Request {
 
     STAILQ_ENTRY(Request) link;     /* reply queue */
     TAILQ_ENTRY(Request) writes_link;
+    TAILQ_ENTRY(Request) throttled_link;
     Request *next_free;
     struct iovec *out;              /* what is left to send of the reply */
     unsigned n_out;
@@ -104,6 +105,11 @@ struct Client {
     RequestQueue held;              /* ... writes that wait until it has proven itself */
     QEMUTimer *probation_timer;     /* or NULL */
     Heir *heir;                     /* itself, while it waits for elders; or NULL */
+
+    TAILQ_HEAD(, Request) throttled;    /* that wait because of limits */
+    _Atomic uint64_t throttle_waits, throttle_wait_ns;   /* [atomic] how many did, how long */
+    bool unwanted[2];               /* [is_write] such requests do not wait any more: they fail */
+    bool goodbye;                   /* NBD_CMD_DISC has come: what came before is to be done */
 
     RequestQueue replies;           /* in order of completion */
     bool tx_blocked;                /* the socket is full */

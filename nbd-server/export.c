@@ -14,6 +14,7 @@
 #include "common/xalloc.h"
 #include "config.h"
 #include "meta-context.h"
+#include "throttle.h"
 #include "view.h"
 
 /* ---- life ---- */
@@ -99,35 +100,6 @@ void coroutine_fn export_refresh_size(Export *export)
     }
 }
 
-void export_unthrottle(Export *export)
-{
-    if (export->throttled) {
-        blk_io_limits_disable(export->blk);
-        export->throttled = false;
-    }
-}
-
-/* The limits of cfg instead of those that were set before, if any. */
-static void throttle(Export *export, const ExportConfig *cfg)
-{
-    ThrottleConfig limits = cfg->limits;
-    bool limited = throttle_enabled(&limits);
-
-    if (export->throttled && config_same_string(cfg->throttle_group, export->cfg->throttle_group) &&
-        (limited || cfg->throttle_group)) {
-        limited |= throttle_enabled(&export->cfg->limits);
-    } else {
-        export_unthrottle(export);
-        export->throttled = cfg->throttle_group || limited;
-        if (export->throttled) {
-            blk_io_limits_enable(export->blk, cfg->throttle_group);
-        }
-    }
-    if (limited) {
-        blk_set_io_limits(export->blk, &limits);
-    }
-}
-
 bool export_flush(Export *export)
 {
     int ret = blk_is_read_only(export->blk) ? 0 : blk_flush(export->blk);
@@ -149,6 +121,7 @@ Export *export_new(ExportConfig *cfg, Error **errp)
     pthread_mutex_init(&export->lock, NULL);
     TAILQ_INIT(&export->conns);
     export->cfg = export_config_ref(cfg);
+    throttle_init_export(export);
     export->name = xstrdup(cfg->name);
     export->read_only = cfg->read_only;
     export->blk = view_open(cfg, &guessed, errp);
@@ -168,6 +141,7 @@ void export_free(Export *export)
 {
     if (export) {
         meta_contexts_free(export);
+        throttle_free_export(export);
         timer_free(export->deadline);
         blk_unref(export->blk);
         if (export->file >= 0) {
@@ -184,7 +158,7 @@ void export_apply(Export *export, ExportConfig *cfg)
 {
     ExportConfig *old = export->cfg;
 
-    throttle(export, cfg);
+    throttle_apply(export, cfg);
     export->read_only = cfg->read_only;
     pthread_mutex_lock(&export->lock);
     export->cfg = export_config_ref(cfg);

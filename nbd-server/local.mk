@@ -76,6 +76,8 @@ nbd_core_sources = \
 	nbd-server/server.h \
 	nbd-server/succession.c \
 	nbd-server/succession.h \
+	nbd-server/throttle.c \
+	nbd-server/throttle.h \
 	nbd-server/tls.h \
 	nbd-server/uri.c \
 	nbd-server/uri.h \
