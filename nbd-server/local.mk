@@ -108,6 +108,8 @@ nbd_core_sources = \
 	nbd-server/stats.h \
 	nbd-server/succession.c \
 	nbd-server/succession.h \
+	nbd-server/throttle.c \
+	nbd-server/throttle.h \
 	nbd-server/tls.h \
 	nbd-server/unix-socket.c \
 	nbd-server/unix-socket.h \
