@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <blkbackend/accounting.h>
+
 #include "common/cleanup.h"
 #include "common/nbd-protocol.h"
 #include "common/xalloc.h"
@@ -47,6 +49,16 @@ uint16_t export_flags(Export *export, bool read_only)
     return (uint16_t)flags;
 }
 
+/* Latencies are there to be asked for from the start, until somebody sets other boundaries. */
+static void start_accounting(BlockAcctStats *stats)
+{
+    block_acct_init(stats, true, true);
+    for (int type = 0; type < BLOCK_MAX_IOTYPE; type++) {
+        block_latency_histogram_set(stats, (enum BlockAcctType)type, stats_bounds_ns,
+                                    STATS_BOUNDS);
+    }
+}
+
 static bool describe(Export *export, Error **errp)
 {
     BlockBackend *blk = export->blk;
@@ -67,7 +79,7 @@ static bool describe(Export *export, Error **errp)
     export->min_block = 1;      /* the block layer serves any alignment */
     export->max_block = NBD_MAX_REQUEST;
     export_medium_changed(export);
-    block_acct_init(blk_get_stats(blk), true, true);
+    start_accounting(blk_get_stats(blk));
     return true;
 }
 
@@ -180,6 +192,7 @@ Export *export_new(ExportConfig *cfg, Error **errp)
     TAILQ_INIT(&export->conns);
     export->cfg = export_config_ref(cfg);
     export->name = xstrdup(cfg->name);
+    export->id = xstrdup(cfg->id ? cfg->id : cfg->name);
     export->read_only = cfg->read_only;
     if (!open_image(export, errp) || !describe(export, errp) ||
         !meta_contexts_init(export, cfg, errp)) {
@@ -208,6 +221,7 @@ void export_free(Export *export)
         export_config_unref(export->cfg);
         pthread_mutex_destroy(&export->lock);
         free(export->name);
+        free(export->id);
         free(export);
     }
 }

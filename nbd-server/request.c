@@ -34,6 +34,8 @@ struct Command {
     bool payload;               /* length counts bytes on the wire: bounded */
     uint32_t past_end;          /* error for a range past the end */
     int acct;                   /* enum BlockAcctType or NO_ACCT */
+    enum stats_command stat;    /* what it is counted as */
+    bool has_bytes;             /* its length is worth counting */
     /* 0 or -errno; fills the reply if there is more to say than "done". */
     int coroutine_fn (*run)(Request *req);
 };
@@ -326,37 +328,43 @@ static int coroutine_fn run_cache(Request *req)
 static const Command commands[] = {
     [NBD_CMD_READ] = {
         .name = "read", .flags = NBD_CMD_FLAG_DF, .ranged = true, .payload = true,
-        .past_end = NBD_EINVAL, .acct = BLOCK_ACCT_READ, .run = run_read,
+        .past_end = NBD_EINVAL, .acct = BLOCK_ACCT_READ, .stat = STATS_READ, .has_bytes = true,
+        .run = run_read,
     },
     [NBD_CMD_WRITE] = {
         .name = "write", .flags = NBD_CMD_FLAG_PAYLOAD_LEN, .ranged = true, .writes = true,
         .payload = true,
-        .past_end = NBD_ENOSPC, .acct = BLOCK_ACCT_WRITE, .run = run_write,
+        .past_end = NBD_ENOSPC, .acct = BLOCK_ACCT_WRITE, .stat = STATS_WRITE, .has_bytes = true,
+        .run = run_write,
     },
     [NBD_CMD_FLUSH] = {
-        .name = "flush", .acct = BLOCK_ACCT_FLUSH, .run = run_flush,
+        .name = "flush", .acct = BLOCK_ACCT_FLUSH, .stat = STATS_FLUSH, .run = run_flush,
     },
     [NBD_CMD_TRIM] = {
         .name = "trim", .ranged = true, .writes = true,
-        .past_end = NBD_EINVAL, .acct = NO_ACCT, .run = run_trim,
+        .past_end = NBD_EINVAL, .acct = NO_ACCT, .stat = STATS_TRIM, .has_bytes = true,
+        .run = run_trim,
     },
     [NBD_CMD_CACHE] = {
         .name = "cache", .ranged = true,
-        .past_end = NBD_EINVAL, .acct = NO_ACCT, .run = run_cache,
+        .past_end = NBD_EINVAL, .acct = NO_ACCT, .stat = STATS_CACHE, .has_bytes = true,
+        .run = run_cache,
     },
     [NBD_CMD_WRITE_ZEROES] = {
         .name = "write zeroes", .flags = NBD_CMD_FLAG_NO_HOLE | NBD_CMD_FLAG_FAST_ZERO,
         .ranged = true, .writes = true,
-        .past_end = NBD_ENOSPC, .acct = BLOCK_ACCT_WRITE, .run = run_write_zeroes,
+        .past_end = NBD_ENOSPC, .acct = BLOCK_ACCT_WRITE, .stat = STATS_WRITE_ZEROES,
+        .has_bytes = true, .run = run_write_zeroes,
     },
     [NBD_CMD_BLOCK_STATUS] = {
         .name = "block status", .flags = NBD_CMD_FLAG_REQ_ONE | NBD_CMD_FLAG_PAYLOAD_LEN,
         .ranged = true,
-        .past_end = NBD_EINVAL, .acct = NO_ACCT, .run = request_run_block_status,
+        .past_end = NBD_EINVAL, .acct = NO_ACCT, .stat = STATS_BLOCK_STATUS,
+        .run = request_run_block_status,
     },
 };
 
-static const Command unknown_command = { .acct = NO_ACCT };
+static const Command unknown_command = { .acct = NO_ACCT, .stat = STATS_UNKNOWN };
 
 const Command *command_find(unsigned type)
 {
@@ -489,6 +497,7 @@ void request_reject(Request *req, uint32_t nbd_error, const char *text)
 {
     const Conn *conn = &req->client->conn;
 
+    stats_refused(&req->client->stats, req->cmd->stat);
     if (req->cmd->acct != NO_ACCT) {
         block_acct_invalid(blk_get_stats(blk_of(req)), (enum BlockAcctType)req->cmd->acct);
     }
@@ -497,8 +506,8 @@ void request_reject(Request *req, uint32_t nbd_error, const char *text)
     reply_queue(req);
 }
 
-/* The one place that counts (rule R13: the library does not). */
-static int coroutine_fn run_counted(Request *req)
+/* For query-blockstats (rule R13: the library does not count). */
+static int coroutine_fn run_accounted(Request *req)
 {
     BlockAcctStats *stats;
     int ret;
@@ -514,6 +523,17 @@ static int coroutine_fn run_counted(Request *req)
     } else {
         block_acct_done(stats, &req->acct);
     }
+    return ret;
+}
+
+/* The one place that counts. */
+static int coroutine_fn run_counted(Request *req)
+{
+    Stats *stats = &req->client->stats;
+    int64_t begun_ns = stats_begin(stats);
+    int ret = run_accounted(req);
+
+    stats_end(stats, req->cmd->stat, begun_ns, req->cmd->has_bytes ? req->len : 0, ret >= 0);
     return ret;
 }
 
@@ -582,10 +602,25 @@ void request_unlist_write(Request *req)
     }
 }
 
+/* Who drains the export waits for what runs. */
+static int coroutine_fn run(Request *req)
+{
+    Client *c = req->client;
+    int ret;
+
+    c->running++;
+    ret = run_counted(req);
+    c->running--;
+    if (c->draining && c->running == 0) {
+        gate_conn_drained(c);
+    }
+    return ret;
+}
+
 static void coroutine_fn request_co(void *opaque)
 {
     Request *req = opaque;
-    int ret = run_counted(req);
+    int ret = run(req);
 
     request_unlist_write(req);
     if (req->traced_ns) {
