@@ -98,7 +98,8 @@ else
 nbd_core_sources += nbd-server/tls-none.c
 endif
 
-nbd_metrics_sources = nbd-server/metrics.h
+nbd_metrics_sources = \
+	nbd-server/metrics.h
 if HAVE_MICROHTTPD
 nbd_metrics_sources += \
 	nbd-server/metrics-http.c \
