@@ -14,6 +14,7 @@
 void config_export_clear(ExportConfig *export)
 {
     free(export->name);
+    free(export->id);
     free(export->description);
     free(export->image);
     free(export->format);

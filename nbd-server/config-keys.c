@@ -561,6 +561,8 @@ const ConfigKey config_keys[] = {
       .help = "become that group" },
     { "pid-file", 0, "PATH", SERVER(pid_file), .type = KEY_STRING, .min = 1, .max = PATH_MAX,
       .help = "write the process ID here once clients can connect" },
+    { "qmp", 0, "PATH", SERVER(qmp), .type = KEY_STRING, .min = 1, .max = PATH_MAX,
+      .help = "take commands on this unix socket, in the QEMU Machine Protocol" },
     { "ready-fd", 0, "FD", COMMAND(set_ready_fd),
       .help = "write READY to this file descriptor once clients can connect" },
     { "log", 0, "TARGET", SERVER(log), .type = KEY_CHOICE, .choices = log_choices, .def = "auto",

@@ -59,6 +59,7 @@ struct Config {
     bool inetd;                    /* one client, on standard input and output */
     char *run;                     /* command that the server lives for; NULL: none */
     bool exit_with_last_client;
+    char *qmp;                     /* path of the control socket; NULL: none */
     char *user, *group;            /* to become once all is open; NULL: stays what it is */
     unsigned verbose;              /* how often -v was given */
     unsigned log;                  /* enum log_target */

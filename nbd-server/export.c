@@ -192,6 +192,7 @@ Export *export_new(ExportConfig *cfg, Error **errp)
     TAILQ_INIT(&export->conns);
     export->cfg = export_config_ref(cfg);
     export->name = xstrdup(cfg->name);
+    export->id = xstrdup(cfg->id ? cfg->id : cfg->name);
     export->read_only = cfg->read_only;
     if (!open_image(export, errp) || !describe(export, errp) ||
         !meta_contexts_init(export, cfg, errp)) {
@@ -220,6 +221,7 @@ void export_free(Export *export)
         export_config_unref(export->cfg);
         pthread_mutex_destroy(&export->lock);
         free(export->name);
+        free(export->id);
         free(export);
     }
 }

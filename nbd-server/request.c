@@ -597,10 +597,25 @@ void request_unlist_write(Request *req)
     }
 }
 
+/* Who drains the export waits for what runs. */
+static int coroutine_fn run(Request *req)
+{
+    Client *c = req->client;
+    int ret;
+
+    c->running++;
+    ret = run_counted(req);
+    c->running--;
+    if (c->draining && c->running == 0) {
+        gate_conn_drained(c);
+    }
+    return ret;
+}
+
 static void coroutine_fn request_co(void *opaque)
 {
     Request *req = opaque;
-    int ret = run_counted(req);
+    int ret = run(req);
 
     request_unlist_write(req);
     if (req->traced_ns) {

@@ -38,6 +38,7 @@ typedef struct Config Config;
 typedef struct ExportConfig ExportConfig;
 typedef struct TlsCreds TlsCreds;
 typedef struct TlsSession TlsSession;
+typedef struct QmpServer QmpServer;
 
 /* ---- log.c: the only place that prints ---- */
 
@@ -105,6 +106,7 @@ typedef struct NameList {
 struct ExportConfig {
     atomic_uint refs;         /* [atomic] */
     char *name;               /* "" is the default export */
+    char *id;                 /* for the control socket; NULL: the name */
     char *description;        /* NULL: none */
     char *image;              /* file name, or option string with image_opts */
     char *format;             /* NULL: probe */
@@ -142,6 +144,7 @@ struct Export {
     atomic_uint refs;               /* [atomic] the server's list until it is removed; each user */
     atomic_bool removed;            /* [atomic] nobody enters it any more */
     char *name;                     /* [const] */
+    char *id;                       /* [const] what the control socket calls it: mostly the name */
     pthread_mutex_t lock;
     ExportConfig *cfg;              /* [lock] its settings: export_settings() */
     BlockBackend *blk;              /* [const] one reference */
@@ -149,6 +152,8 @@ struct Export {
     uint32_t min_block, max_block;  /* [const] bytes: INFO_BLOCK_SIZE, as the next one */
     _Atomic uint32_t pref_block;    /* [atomic] */
     atomic_bool read_only;          /* [atomic] */
+    atomic_uint gate;               /* [atomic] GATE_*: why its requests wait; gate.c */
+    atomic_uint draining;           /* [atomic] connections whose requests a drain waits for */
     atomic_bool tray_open;          /* [atomic] the medium is out of reach, or was taken out */
     atomic_uint medium;             /* [atomic] counts the media: another one is in if it differs */
     atomic_bool write_through;      /* [atomic] what is answered is stable */
@@ -199,6 +204,31 @@ uint16_t export_flags(Export *export, bool read_only);
 bool export_enter(Export *export);
 void export_leave(Export *export);
 
+/* ---- gate.c: an export whose requests wait ---- */
+
+/* Why they wait: any of these. */
+#define GATE_PAUSED    1u   /* x-export-pause */
+#define GATE_NO_MEDIUM 2u   /* the medium is out, and they are to wait for the next one */
+#define GATE_IO_ERROR  4u   /* a request failed, and the error policy is to stop */
+#define GATE_DRAIN     8u   /* export_drain() is at work */
+
+/* Requests that come are not started: they wait in their connection.  For the hot path.  [any] */
+static inline bool export_is_gated(const Export *export)
+{
+    return atomic_load_explicit(&export->gate, memory_order_relaxed) != 0;
+}
+
+/* Those that run go on.  Nothing while the server stops.  [any thread] */
+void export_gate(Export *export, unsigned reason);
+/* Takes reasons back: without one they start, in the order they came.  [main] */
+void export_ungate(Export *export, unsigned reasons);
+void exports_ungate(Server *server);                     /* [main] for ever: the server stops */
+/*
+ * Waits until what runs is done; others wait meanwhile.  What waits for the gate or for its turn by
+ * --throttle does not run.  False: the server stops, or --drain-timeout is over.  [main]
+ */
+bool export_drain(Export *export);
+
 /* ---- medium.c: the image of an export, and its exchange ---- */
 
 /* Looks at the image's size anew: others may have changed it.  [any thread] */
@@ -241,6 +271,8 @@ void exports_add(Server *server, Export *export);
 void exports_remove(Export *export, bool hard);
 /* A reference, by name; one that is removed too if it is still in use.  [main] */
 Export *exports_find_any(Server *server, const char *name);
+/* A reference to one that is not removed, by its id or else its name; or NULL.  [main] */
+Export *exports_find_id(Server *server, const char *id);
 /* Closes now what nobody refers to any more, and would be closed soon.  [main] */
 void exports_close_unused(Server *server);
 /* Takes back a removal.  [main] */
@@ -333,6 +365,8 @@ void conn_start(Conn *conn);
 void conn_shutdown(Conn *conn);
 /* Ends the connection without waiting for anything but its own requests to the images. */
 void conn_abort(Conn *conn);
+/* The export's gate is open: looks at what waits. */
+void conn_release(Conn *conn);
 /* For as long as others wait for memory: conn_watch() once, then conn_press() again and again,
  * which ends the connection if its client keeps memory and does not move. */
 void conn_watch(Conn *conn);
@@ -346,8 +380,9 @@ int coroutine_fn handshake_run(Conn *conn);
 
 /* ---- receive.c: transmission ---- */
 
-/* Serves requests until the client leaves, misbehaves or the server stops. */
-void coroutine_fn transmission_run(Conn *conn);
+/* Serves requests until the client leaves, misbehaves or the server stops.  0: its stream has
+ * ended; -ESHUTDOWN: it takes its leave; or -errno. */
+int coroutine_fn transmission_run(Conn *conn);
 
 /* ---- iothread.c ---- */
 
@@ -368,6 +403,10 @@ void iothreads_press_conns(Server *server);             /* [main] conn_press() f
 /* conn_shutdown(), conn_abort() for each connection of that export.  [main] */
 void iothreads_shutdown_export(Server *server, Export *export);
 void iothreads_abort_export(Server *server, Export *export);
+/* The gate of an export is open.  [main] */
+void iothreads_release_export(Server *server, Export *export);
+/* Calls func for each connection, in its thread, and waits for that.  [main] */
+void iothreads_visit(Server *server, void (*func)(Conn *conn, void *opaque), void *opaque);
 void iothreads_stop(Server *server);                    /* [main] once no connection is left */
 
 /* ---- listen.c: addresses, accept ---- */
@@ -387,6 +426,7 @@ struct Server {
     pthread_mutex_t exports_lock;
     TAILQ_HEAD(, Export) exports;         /* [exports_lock] changed by [main] only */
     char *default_export;                 /* [exports_lock] what "" means; NULL: the only one */
+    TAILQ_HEAD(OwnNodeList, OwnNode) nodes; /* [main] that the control socket has added: nodes.c */
     Jobs jobs;                            /* [main] work on images */
     Job close_job;                        /* [main] closes those that nobody uses */
     int export_dir;                       /* [main] its descriptor; -1: none */
@@ -405,9 +445,13 @@ struct Server {
     _Atomic int64_t memory;               /* [atomic] bytes held for all clients */
     int64_t max_memory;                   /* [const] */
     TlsCreds *tls;                        /* [any] by tls_creds_get(); NULL: no TLS */
+    QmpServer *qmp;                       /* [const] the control socket; NULL: none */
+    atomic_uint qmp_listeners;            /* [atomic] its clients that take events */
     QEMUTimer *press_timer;               /* [main] pending: clients wait for memory; or NULL */
 };
 
+/* Ends the server in good order, as a signal does.  [main] */
+void server_end(Server *server, const char *why);
 /* A client is gone.  [main] */
 void server_client_left(Server *server);
 /* A client must wait for memory that others hold.  [main] */
