@@ -19,11 +19,6 @@ typedef struct ListenAddress {
 
 typedef STAILQ_HEAD(ListenAddressList, ListenAddress) ListenAddressList;
 
-/* A TCP socket that listens on the first of the host's addresses that can be had, for something else
- * than clients; -1: errp is set.  Logs `what` and the address.  *exposed: reachable from other
- * machines.  (listen.c) */
-int listen_open_tcp(const ListenAddress *address, const char *what, bool *exposed, Error **errp);
-
 /* An argument of --export, kept until the command line is read to its end. */
 typedef struct ExportText {
     const char *text;          /* in argv */
@@ -96,6 +91,13 @@ enum aio_choice { AIO_AUTO, AIO_THREADS, AIO_IO_URING, AIO_NATIVE };
 Config *config_parse(int argc, char **argv, bool again, ConfigErrors *errors);
 void config_free(Config *config);
 Config *config_new(bool again);     /* the defaults */
+
+/* ---- listen.c ---- */
+
+/* A TCP socket that listens for something else than clients, on the first of the host's addresses
+ * that can be had; -1: errp is set.  Logs `what` and the address.  *exposed: reachable from other
+ * machines.  [main] */
+int listen_open_tcp(const ListenAddress *address, const char *what, bool *exposed, Error **errp);
 
 /* ---- config-export.c ---- */
 
