@@ -6,6 +6,7 @@ tool_sources = \
 	common/cleanup.h \
 	common/xalloc.h \
 	tools/tool-nested.c \
+	tools/tool-size.c \
 	tools/tool.c \
 	tools/tool.h
 
