@@ -19,6 +19,11 @@ typedef struct ListenAddress {
 
 typedef STAILQ_HEAD(ListenAddressList, ListenAddress) ListenAddressList;
 
+/* A TCP socket that listens on the first of the host's addresses that can be had, for something else
+ * than clients; -1: errp is set.  Logs `what` and the address.  *exposed: reachable from other
+ * machines.  (listen.c) */
+int listen_open_tcp(const ListenAddress *address, const char *what, bool *exposed, Error **errp);
+
 /* An argument of --export, kept until the command line is read to its end. */
 typedef struct ExportText {
     const char *text;          /* in argv */
@@ -34,6 +39,7 @@ struct Config {
     bool again;                    /* not the first time that the settings are read */
     STAILQ_HEAD(, ExportConfig) exports;
     ListenAddressList addresses;   /* resolved from the three below; none: port 10809 */
+    ListenAddress *metrics;        /* where metrics are served; NULL: nowhere */
     unsigned aio;                  /* enum aio_choice */
     unsigned threads;
     unsigned drain_timeout;        /* seconds */
@@ -59,6 +65,7 @@ struct Config {
     char *run;                     /* command that the server lives for; NULL: none */
     bool exit_with_last_client;
     char *qmp;                     /* path of the control socket; NULL: none */
+    AccessRules qmp_allow;         /* who may use it, besides root and who we are */
     char *user, *group;            /* to become once all is open; NULL: stays what it is */
     unsigned verbose;              /* how often -v was given */
     unsigned log;                  /* enum log_target */
@@ -114,6 +121,7 @@ void config_resolve_addresses(Config *config);
 /* Forgets what the file says if the command line says where to listen. */
 void config_override_addresses(Config *config, const Config *command_line);
 void config_free_addresses(Config *config);
+void config_free_address(ListenAddress *address);    /* NULL is let pass */
 
 /* ---- config-authfile.c ---- */
 
@@ -144,6 +152,7 @@ enum key_type {
     KEY_LIMITS,      /* several keys of KEY_LIMIT as a list */
     KEY_ALLOW,       /* AccessRules: one more rule */
     KEY_ALLOW_READ,  /* AccessRules: one more rule, to read only */
+    KEY_ALLOW_LOCAL, /* AccessRules: one more rule about users of this machine */
     KEY_SPECIAL,     /* `set` knows */
     KEY_EXPORT_SPECIAL, /* `set_export` knows */
     KEY_UNSUPPORTED, /* nbd-server's: refused */
@@ -181,6 +190,8 @@ typedef struct ConfigKey {
     bool (*set_export)(ExportConfig *export, const char *value, Error **errp);
     bool repeats;                      /* each value is one more */
     bool live;                         /* a reload applies it to what runs */
+    /* The same for one that is so for some changes only; NULL: as `live` says. */
+    bool (*live_if)(const void *from, const void *to);
     /* Whether two Configs or ExportConfigs agree; NULL: their fields tell. */
     bool (*same)(const void *a, const void *b);
     const char *def;                   /* in words, for the help; NULL: nothing worth saying */

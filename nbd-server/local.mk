@@ -11,6 +11,8 @@ nbd_core_sources = \
 	common/edit-distance.h \
 	common/human-size.c \
 	common/human-size.h \
+	common/image-info.c \
+	common/image-info.h \
 	common/nbd-protocol.h \
 	common/option-list.c \
 	common/option-list.h \
@@ -47,6 +49,7 @@ nbd_core_sources = \
 	nbd-server/export-dir.h \
 	nbd-server/export.c \
 	nbd-server/exports.c \
+	nbd-server/gate.c \
 	nbd-server/handshake-export-name.c \
 	nbd-server/handshake-go.c \
 	nbd-server/handshake-list.c \
@@ -54,6 +57,8 @@ nbd_core_sources = \
 	nbd-server/handshake.c \
 	nbd-server/handshake-tls.c \
 	nbd-server/handshake.h \
+	nbd-server/hold.c \
+	nbd-server/hold.h \
 	nbd-server/jobs.c \
 	nbd-server/jobs.h \
 	nbd-server/liveness.c \
@@ -64,6 +69,7 @@ nbd_core_sources = \
 	nbd-server/partition.c \
 	nbd-server/peer.c \
 	nbd-server/peer.h \
+	nbd-server/medium.c \
 	nbd-server/meta-context.c \
 	nbd-server/meta-context.h \
 	nbd-server/probation.c \
@@ -98,6 +104,8 @@ nbd_core_sources = \
 	nbd-server/rx-buffer.c \
 	nbd-server/rx-buffer.h \
 	nbd-server/server.h \
+	nbd-server/stats.c \
+	nbd-server/stats.h \
 	nbd-server/succession.c \
 	nbd-server/succession.h \
 	nbd-server/tls.h \
@@ -121,6 +129,16 @@ else
 nbd_core_sources += nbd-server/tls-none.c
 endif
 
+if HAVE_MICROHTTPD
+nbd_export_sources_of_metrics = \
+	nbd-server/metrics-http.c \
+	nbd-server/metrics-text.c \
+	nbd-server/metrics.c
+nbd_export_libs_of_metrics = $(MICROHTTPD_LIBS)
+else
+nbd_export_sources_of_metrics = nbd-server/metrics-none.c
+endif
+
 nbd_server_nbd_export_SOURCES = $(nbd_core_sources) \
 	nbd-server/announce.c \
 	nbd-server/daemon.c \
@@ -129,12 +147,16 @@ nbd_server_nbd_export_SOURCES = $(nbd_core_sources) \
 	nbd-server/iothread.c \
 	nbd-server/listen.c \
 	nbd-server/main.c \
+	nbd-server/nodes.c \
+	nbd-server/nodes.h \
+	nbd-server/metrics.h \
 	nbd-server/reload.c \
 	nbd-server/run.c \
 	nbd-server/systemd.c \
 	nbd-server/systemd.h \
-	nbd-server/user.c
-nbd_server_nbd_export_LDADD = libblkbackend.la $(nbd_core_libs)
+	nbd-server/user.c \
+	$(nbd_export_sources_of_metrics)
+nbd_server_nbd_export_LDADD = libblkbackend.la $(nbd_core_libs) $(nbd_export_libs_of_metrics)
 
 # The same program to run from the build folder: a plain executable that finds the library there,
 # where libtool puts a shell script in front of the one that is to be installed.
