@@ -386,6 +386,7 @@ image_tests += \
 
 # The tools, held against QEMU's.
 tools_tests = \
+	tests/tools/ctl-and-odd-servers.py \
 	tests/tools/img-amend-as-qemu-img.sh \
 	tests/tools/img-bench-as-qemu-img.sh \
 	tests/tools/img-bitmap-as-qemu-img.sh \
@@ -574,6 +575,7 @@ EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_test
 	tests/server/tls-common.sh \
 	tests/server/twohosts.py \
 	tests/tools/common.sh \
+	tests/tools/ctltest.py \
 	tests/tools/imageactions.py \
 	tests/tools/img-side-by-side.sh \
 	tests/tools/shadowedimage.py \
