@@ -21,6 +21,7 @@
 #include "common/cleanup.h"
 #include "daemon.h"
 #include "export-dir.h"
+#include "metrics.h"
 #include "nbd-server/qmp/qmp.h"
 #include "nodes.h"
 #include "reload.h"
@@ -37,6 +38,7 @@
 static Server server;
 static bool reload_wanted;    /* SIGHUP was seen */
 static bool told_to_end;
+static const char *end_cause;  /* QEMU's word for why it ends */
 static int signal_fd = -1;    /* watched to the very end: a second signal must always work */
 
 /* ---- signals ---- */
@@ -52,9 +54,10 @@ static void end_at_once(const char *why)
     _exit(EXIT_FAILURE);
 }
 
-static void stop(const char *why)
+static void stop(const char *why, const char *cause)
 {
     if (!atomic_exchange(&server.stopping, true)) {
+        end_cause = cause;
         log_msg(LOG_LEVEL_INFO, NULL, NULL, "ending: %s", why);
     }
 }
@@ -62,7 +65,7 @@ static void stop(const char *why)
 void server_end(Server *s, const char *why)
 {
     (void)s;
-    stop(why);
+    stop(why, "host-qmp-quit");
 }
 
 static void end_signal(int signum)
@@ -72,7 +75,7 @@ static void end_signal(int signum)
     }
     told_to_end = true;
     run_kill(signum);
-    stop(strsignal(signum));
+    stop(strsignal(signum), "host-signal");
 }
 
 static void signal_ready(void *opaque)
@@ -88,7 +91,7 @@ static void signal_ready(void *opaque)
         if (info.ssi_signo != SIGCHLD) {
             end_signal((int)info.ssi_signo);
         } else if (run_has_ended()) {
-            stop("the command of --run has ended");
+            stop("the command of --run has ended", "guest-shutdown");
         }
     }
 }
@@ -160,7 +163,7 @@ void server_client_left(Server *s)
     listen_client_left(s);
     if (iothreads_connections(s) == 0 &&
         (s->config->inetd || (s->config->exit_with_last_client && s->served))) {
-        stop("the last client has left");
+        stop("the last client has left", "guest-shutdown");
     }
 }
 
@@ -184,10 +187,18 @@ static bool wait_for_clients(int64_t timeout_ns)
     return iothreads_connections(&server) == 0;
 }
 
+static void tell_shutdown(void)
+{
+    qmp_event(&server, "SHUTDOWN", json_pack("{s:b,s:s}", "guest",
+                                             strcmp(end_cause, "guest-shutdown") == 0, "reason",
+                                             end_cause));
+}
+
 static void drain_clients(void)
 {
     systemd_notify_stopping();
     exports_ungate(&server);
+    tell_shutdown();
     qmp_stop(&server);
     /* In this order: who finds nobody listening any more gets ESHUTDOWN where he is connected. */
     iothreads_shutdown_conns(&server);
@@ -240,7 +251,8 @@ static bool start(const Config *config, Error **errp)
     server.press_timer = aio_timer_new(qemu_get_aio_context(), QEMU_CLOCK_REALTIME, SCALE_NS,
                                        press, NULL);
     if (!tls_reload(&server, errp) || !export_dir_open(&server, errp) ||
-        !open_exports(config, errp) || !iothreads_start(&server, errp)) {
+        !open_exports(config, errp) || !iothreads_start(&server, errp) ||
+        !metrics_start(&server, errp)) {
         return false;
     }
     if (config->inetd) {
@@ -287,6 +299,7 @@ static int serve(const Config *config, int argc, char **argv)
     server.argc = argc;
     server.argv = argv;
     server.since_ns = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
+    server.started_ns = qemu_clock_get_ns(QEMU_CLOCK_HOST);
     server.max_memory = config->max_memory;
     exports_init(&server);
     TAILQ_INIT(&server.nodes);
@@ -303,6 +316,7 @@ static int serve(const Config *config, int argc, char **argv)
         qmp_stop(&server);
         listen_stop(&server);
     }
+    metrics_stop();
     ok &= exports_close(&server);
     nodes_close(&server);
     export_dir_close(&server);

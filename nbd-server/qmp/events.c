@@ -5,6 +5,7 @@
 #include "qmp.h"
 
 const QmpEventType qmp_events[] = {
+    { "SHUTDOWN", "guest bool, reason ShutdownCause", "the server ends" },
     { "x-EVENTS_LOST", "count int", "a client has not read that many events before this one" },
 };
 const size_t n_qmp_events = sizeof(qmp_events) / sizeof(qmp_events[0]);

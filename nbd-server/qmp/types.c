@@ -7,6 +7,7 @@
 const QmpType qmp_types[] = {
     /* The server. */
     { "QMPCapability", "oob" },
+    { "ShutdownCause", "host-qmp-quit | host-signal | guest-shutdown" },
     { "VersionTriple", "major int, minor int, micro int" },
     { "VersionInfo", "qemu VersionTriple, package str" },
     { "CommandInfo", "name str" },
