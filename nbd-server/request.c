@@ -236,7 +236,6 @@ static int coroutine_fn run_write(Request *req)
         ret = blk_co_pwritev(blk_of(req), (int64_t)req->offset, (int64_t)req->len, &req->qiov,
                              must_be_stable(req) ? BDRV_REQ_FUA : 0);
     }
-    request_release_data(req);
     return ret;
 }
 
@@ -559,6 +558,17 @@ static void count(Request *req)
     c->bytes_written += req->cmd->acct == BLOCK_ACCT_WRITE ? req->len : 0;
 }
 
+bool request_has_policy(const Request *req, bool *is_read)
+{
+    *is_read = req->cmd->acct == BLOCK_ACCT_READ;
+    return req->cmd->acct != NO_ACCT || req->cmd->writes;
+}
+
+const char *request_name(const Request *req)
+{
+    return req->cmd->name;
+}
+
 bool request_writes(const Request *req)
 {
     return req->cmd->writes;
@@ -602,6 +612,10 @@ static void coroutine_fn request_co(void *opaque)
     Request *req = opaque;
     int ret = run(req);
 
+    while (ret < 0 && error_policy_retries(req, &ret)) {
+        ret = run(req);
+    }
+
     request_unlist_write(req);
     if (req->traced_ns) {
         trace_end(req, ret);
@@ -611,6 +625,9 @@ static void coroutine_fn request_co(void *opaque)
         request_fill_error(req, ret);
     } else {
         count(req);
+        if (req->cmd->writes) {
+            request_release_data(req);
+        }
         if (req->n_out == 0) {
             reply_success(req);
         }
