@@ -139,6 +139,7 @@ libblkbackend_la_SOURCES = \
 	lib/backend/aio.c \
 	lib/backend/aio.h \
 	lib/backend/backend.h \
+	lib/backend/blk-throttle.c \
 	lib/backend/block-backend.c \
 	lib/backend/context.c \
 	lib/backend/debug.c \

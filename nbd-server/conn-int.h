@@ -16,6 +16,7 @@
 #include "budget.h"
 #include "rx-buffer.h"
 #include "server.h"
+#include "stats.h"
 
 typedef struct Client Client;
 typedef struct Heir Heir;
@@ -67,6 +68,7 @@ struct Request {
 
     STAILQ_ENTRY(Request) link;     /* reply queue; held */
     TAILQ_ENTRY(Request) writes_link;
+    TAILQ_ENTRY(Request) throttled_link;
     Request *next_free;
     struct iovec *out;              /* what is left to send of the reply */
     unsigned n_out;
@@ -112,6 +114,11 @@ struct Client {
     uint64_t admitting;             /* bytes of payload of the request that waits for room */
     Heir *heir;                     /* itself, while it waits for elders; or NULL */
 
+    TAILQ_HEAD(, Request) throttled;    /* that wait because of limits */
+    _Atomic uint64_t throttle_waits, throttle_wait_ns;   /* [atomic] how many did, how long */
+    bool unwanted[2];               /* [is_write] such requests do not wait any more: they fail */
+    bool goodbye;                   /* NBD_CMD_DISC has come: what came before is to be done */
+
     RequestQueue replies;           /* in order of completion */
     bool tx_blocked;                /* the socket is full */
     bool tx_busy;                   /* reply_flush() is at work */
@@ -120,6 +127,7 @@ struct Client {
 
     int64_t since_ns;               /* what the client has done, for the log: since when ... */
     uint64_t n_requests, bytes_read, bytes_written;
+    Stats stats;                    /* [atomic] counted in its own thread, read by all */
 
     int64_t stalled_ns;             /* since when we wait for it to go on; 0: we don't */
     uint64_t stalled_moved;         /* the bytes it had moved by then */

@@ -9,11 +9,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <blkbackend/accounting.h>
+
 #include "common/cleanup.h"
 #include "common/nbd-protocol.h"
 #include "common/xalloc.h"
 #include "config.h"
 #include "meta-context.h"
+#include "throttle.h"
 #include "view.h"
 
 /* ---- life ---- */
@@ -47,6 +50,16 @@ uint16_t export_flags(Export *export, bool read_only)
     return (uint16_t)flags;
 }
 
+/* Latencies are there to be asked for from the start, until somebody sets other boundaries. */
+static void start_accounting(BlockAcctStats *stats)
+{
+    block_acct_init(stats, true, true);
+    for (int type = 0; type < BLOCK_MAX_IOTYPE; type++) {
+        block_latency_histogram_set(stats, (enum BlockAcctType)type, stats_bounds_ns,
+                                    STATS_BOUNDS);
+    }
+}
+
 static bool describe(Export *export, Error **errp)
 {
     BlockBackend *blk = export->blk;
@@ -67,8 +80,8 @@ static bool describe(Export *export, Error **errp)
     export->min_block = 1;      /* the block layer serves any alignment */
     export->max_block = NBD_MAX_REQUEST;
     export_medium_changed(export);
-    block_acct_init(blk_get_stats(blk), true, true);
     blk_iostatus_enable(blk);
+    start_accounting(blk_get_stats(blk));
     return true;
 }
 
@@ -90,35 +103,6 @@ static bool open_image(Export *export, Error **errp)
     }
     export_warn_if_guessed(export, guessed);
     return true;
-}
-
-void export_unthrottle(Export *export)
-{
-    if (export->throttled) {
-        blk_io_limits_disable(export->blk);
-        export->throttled = false;
-    }
-}
-
-/* The limits of cfg instead of those that were set before, if any. */
-static void throttle(Export *export, const ExportConfig *cfg)
-{
-    ThrottleConfig limits = cfg->limits;
-    bool limited = throttle_enabled(&limits);
-
-    if (export->throttled && config_same_string(cfg->throttle_group, export->cfg->throttle_group) &&
-        (limited || cfg->throttle_group)) {
-        limited |= throttle_enabled(&export->cfg->limits);
-    } else {
-        export_unthrottle(export);
-        export->throttled = cfg->throttle_group || limited;
-        if (export->throttled) {
-            blk_io_limits_enable(export->blk, cfg->throttle_group);
-        }
-    }
-    if (limited) {
-        blk_set_io_limits(export->blk, &limits);
-    }
 }
 
 /* In this order: a write that has not seen the switch was done before the flush began. */
@@ -183,6 +167,7 @@ Export *export_new(ExportConfig *cfg, Error **errp)
     pthread_mutex_init(&export->lock, NULL);
     TAILQ_INIT(&export->conns);
     export->cfg = export_config_ref(cfg);
+    throttle_init_export(export);
     export->name = xstrdup(cfg->name);
     export->id = xstrdup(cfg->id ? cfg->id : cfg->name);
     export->read_only = cfg->read_only;
@@ -204,6 +189,7 @@ void export_free(Export *export)
 {
     if (export) {
         meta_contexts_free(export);
+        throttle_free_export(export);
         timer_free(export->deadline);
         if (export->blk) {
             blk_detach_dev(export->blk, export);
@@ -224,7 +210,7 @@ void export_apply(Export *export, ExportConfig *cfg)
 {
     ExportConfig *old = export->cfg;
 
-    throttle(export, cfg);
+    throttle_apply(export, cfg);
     apply_write_cache(export, cfg);
     blk_set_on_error(export->blk, (BlockdevOnError)cfg->on_read_error,
                      (BlockdevOnError)cfg->on_write_error);

@@ -11,6 +11,8 @@ nbd_core_sources = \
 	common/edit-distance.h \
 	common/human-size.c \
 	common/human-size.h \
+	common/image-info.c \
+	common/image-info.h \
 	common/nbd-protocol.h \
 	common/option-list.c \
 	common/option-list.h \
@@ -110,8 +112,12 @@ nbd_core_sources = \
 	nbd-server/rx-buffer.c \
 	nbd-server/rx-buffer.h \
 	nbd-server/server.h \
+	nbd-server/stats.c \
+	nbd-server/stats.h \
 	nbd-server/succession.c \
 	nbd-server/succession.h \
+	nbd-server/throttle.c \
+	nbd-server/throttle.h \
 	nbd-server/tls.h \
 	nbd-server/unix-socket.c \
 	nbd-server/unix-socket.h \
@@ -133,6 +139,17 @@ else
 nbd_core_sources += nbd-server/tls-none.c
 endif
 
+nbd_metrics_sources = \
+	nbd-server/metrics.h
+if HAVE_MICROHTTPD
+nbd_metrics_sources += \
+	nbd-server/metrics-http.c \
+	nbd-server/metrics-text.c \
+	nbd-server/metrics.c
+else
+nbd_metrics_sources += nbd-server/metrics-none.c
+endif
+
 nbd_server_nbd_export_SOURCES = $(nbd_core_sources) \
 	nbd-server/announce.c \
 	nbd-server/daemon.c \
@@ -141,12 +158,15 @@ nbd_server_nbd_export_SOURCES = $(nbd_core_sources) \
 	nbd-server/iothread.c \
 	nbd-server/listen.c \
 	nbd-server/main.c \
+	nbd-server/nodes.c \
+	nbd-server/nodes.h \
 	nbd-server/reload.c \
 	nbd-server/run.c \
 	nbd-server/systemd.c \
 	nbd-server/systemd.h \
-	nbd-server/user.c
-nbd_server_nbd_export_LDADD = libblkbackend.la $(nbd_core_libs)
+	nbd-server/user.c \
+	$(nbd_metrics_sources)
+nbd_server_nbd_export_LDADD = libblkbackend.la $(nbd_core_libs) $(MICROHTTPD_LIBS)
 
 # The same program to run from the build folder: a plain executable that finds the library there,
 # where libtool puts a shell script in front of the one that is to be installed.

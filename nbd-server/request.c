@@ -13,6 +13,8 @@
 #include "common/nbd-protocol.h"
 #include "conn-int.h"
 #include "data-pool.h"
+#include "hold.h"
+#include "throttle.h"
 
 /* Zero writes and trims are passed on in pieces that end at multiples of this. */
 #define PIECE ((uint64_t)1 << 30)
@@ -32,8 +34,10 @@ struct Command {
     bool ranged;                /* offset and length name a part of the export */
     bool writes;
     bool payload;               /* length counts bytes on the wire: bounded */
+    bool limited;               /* waits because of --throttle */
     uint32_t past_end;          /* error for a range past the end */
     int acct;                   /* enum BlockAcctType or NO_ACCT */
+    enum stats_command stat;    /* what it is counted as */
     /* 0 or -errno; fills the reply if there is more to say than "done". */
     int coroutine_fn (*run)(Request *req);
 };
@@ -325,37 +329,40 @@ static int coroutine_fn run_cache(Request *req)
 static const Command commands[] = {
     [NBD_CMD_READ] = {
         .name = "read", .flags = NBD_CMD_FLAG_DF, .ranged = true, .payload = true,
-        .past_end = NBD_EINVAL, .acct = BLOCK_ACCT_READ, .run = run_read,
+        .limited = true,
+        .past_end = NBD_EINVAL, .acct = BLOCK_ACCT_READ, .stat = STATS_READ, .run = run_read,
     },
     [NBD_CMD_WRITE] = {
         .name = "write", .flags = NBD_CMD_FLAG_PAYLOAD_LEN, .ranged = true, .writes = true,
-        .payload = true,
-        .past_end = NBD_ENOSPC, .acct = BLOCK_ACCT_WRITE, .run = run_write,
+        .payload = true, .limited = true,
+        .past_end = NBD_ENOSPC, .acct = BLOCK_ACCT_WRITE, .stat = STATS_WRITE, .run = run_write,
     },
     [NBD_CMD_FLUSH] = {
-        .name = "flush", .acct = BLOCK_ACCT_FLUSH, .run = run_flush,
+        .name = "flush", .acct = BLOCK_ACCT_FLUSH, .stat = STATS_FLUSH, .run = run_flush,
     },
     [NBD_CMD_TRIM] = {
         .name = "trim", .ranged = true, .writes = true,
-        .past_end = NBD_EINVAL, .acct = NO_ACCT, .run = run_trim,
+        .past_end = NBD_EINVAL, .acct = NO_ACCT, .stat = STATS_TRIM, .run = run_trim,
     },
     [NBD_CMD_CACHE] = {
-        .name = "cache", .ranged = true,
-        .past_end = NBD_EINVAL, .acct = NO_ACCT, .run = run_cache,
+        .name = "cache", .ranged = true, .limited = true,
+        .past_end = NBD_EINVAL, .acct = NO_ACCT, .stat = STATS_CACHE, .run = run_cache,
     },
     [NBD_CMD_WRITE_ZEROES] = {
         .name = "write zeroes", .flags = NBD_CMD_FLAG_NO_HOLE | NBD_CMD_FLAG_FAST_ZERO,
-        .ranged = true, .writes = true,
-        .past_end = NBD_ENOSPC, .acct = BLOCK_ACCT_WRITE, .run = run_write_zeroes,
+        .ranged = true, .writes = true, .limited = true,
+        .past_end = NBD_ENOSPC, .acct = BLOCK_ACCT_WRITE, .stat = STATS_WRITE_ZEROES,
+        .run = run_write_zeroes,
     },
     [NBD_CMD_BLOCK_STATUS] = {
         .name = "block status", .flags = NBD_CMD_FLAG_REQ_ONE | NBD_CMD_FLAG_PAYLOAD_LEN,
         .ranged = true,
-        .past_end = NBD_EINVAL, .acct = NO_ACCT, .run = request_run_block_status,
+        .past_end = NBD_EINVAL, .acct = NO_ACCT, .stat = STATS_BLOCK_STATUS,
+        .run = request_run_block_status,
     },
 };
 
-static const Command unknown_command = { .acct = NO_ACCT };
+static const Command unknown_command = { .acct = NO_ACCT, .stat = STATS_UNKNOWN };
 
 const Command *command_find(unsigned type)
 {
@@ -488,6 +495,7 @@ void request_reject(Request *req, uint32_t nbd_error, const char *text)
 {
     const Conn *conn = &req->client->conn;
 
+    stats_refused(&req->client->stats, req->cmd->stat);
     if (req->cmd->acct != NO_ACCT) {
         block_acct_invalid(blk_get_stats(blk_of(req)), (enum BlockAcctType)req->cmd->acct);
     }
@@ -496,8 +504,8 @@ void request_reject(Request *req, uint32_t nbd_error, const char *text)
     reply_queue(req);
 }
 
-/* The one place that counts (rule R13: the library does not). */
-static int coroutine_fn run_counted(Request *req)
+/* For query-blockstats (rule R13: the library does not count). */
+static int coroutine_fn run_accounted(Request *req)
 {
     BlockAcctStats *stats;
     int ret;
@@ -513,6 +521,17 @@ static int coroutine_fn run_counted(Request *req)
     } else {
         block_acct_done(stats, &req->acct);
     }
+    return ret;
+}
+
+/* The one place that counts. */
+static int coroutine_fn run_counted(Request *req)
+{
+    Stats *stats = &req->client->stats;
+    int64_t begun_ns = stats_begin(stats);
+    int ret = run_accounted(req);
+
+    stats_end(stats, req->cmd->stat, begun_ns, req->len, ret >= 0);
     return ret;
 }
 
@@ -607,15 +626,32 @@ static int coroutine_fn run(Request *req)
     return ret;
 }
 
+/* 0, or -ESHUTDOWN: while it waited for that, the client has gone. */
+static int coroutine_fn take_turn(Request *req)
+{
+    const Command *cmd = req->cmd;
+    uint64_t len = cmd->run == run_cache ? min_u32(req->len, CACHE_MAX) : req->len;
+    int ret;
+
+    if (!atomic_load_explicit(&req->client->conn.export->throttled, memory_order_relaxed) ||
+        !cmd->limited || req->len == 0) {
+        return 0;
+    }
+    ret = throttle_wait(req, len, cmd->writes);
+    /* Meanwhile the export may have been stopped. */
+    return ret == 0 && !hold_pass(req) ? -ESHUTDOWN : ret;
+}
+
 static void coroutine_fn request_co(void *opaque)
 {
     Request *req = opaque;
-    int ret = run(req);
+    int ret = take_turn(req);
 
-    while (ret < 0 && error_policy_retries(req, &ret)) {
-        ret = run(req);
+    if (ret == 0) {
+        do {
+            ret = run(req);
+        } while (ret < 0 && error_policy_retries(req, &ret));
     }
-
     request_unlist_write(req);
     if (req->traced_ns) {
         trace_end(req, ret);

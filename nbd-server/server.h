@@ -25,6 +25,7 @@
 
 #include "access.h"
 #include "jobs.h"
+#include "stats.h"
 
 typedef struct Server Server;
 typedef struct Export Export;
@@ -33,6 +34,7 @@ typedef struct IoThread IoThread;
 typedef struct Listener Listener;
 typedef struct Request Request;
 typedef struct MetaContext MetaContext;
+typedef struct ThrottleClient ThrottleClient;
 typedef struct Config Config;
 typedef struct ExportConfig ExportConfig;
 typedef struct TlsCreds TlsCreds;
@@ -123,6 +125,7 @@ struct ExportConfig {
     int open_flags;           /* BDRV_O_* from cache, aio, discard, read-only */
     ThrottleConfig limits;    /* --throttle */
     char *throttle_group;     /* NULL: shares its limits with none */
+    ThrottleConfig client_limits;   /* --throttle-client */
     bool snapshot;            /* what is written goes to a temporary overlay */
     char *load_snapshot;      /* as given; NULL: the image as it is now */
     int64_t offset, size;     /* bytes: the part of the image to show; size -1: to its end */
@@ -163,12 +166,17 @@ struct Export {
     bool transient;                 /* [const] of --export-dir: closed with its last user */
     int file;                       /* [main] the image is opened through it; or -1 */
     atomic_bool rotational;         /* [atomic] on disks that turn */
-    bool throttled;                 /* [main] has I/O limits */
+    atomic_bool throttled;          /* [atomic] it, its group or its clients may have limits */
+    ThrottleState *limits;          /* [lock] those that its clients share */
+    LIST_HEAD(, ThrottleClient) throttle_clients;   /* [lock] */
+    _Atomic uint64_t throttle_waits, throttle_wait_ns;   /* [atomic] who waited, how long */
     MetaContext *contexts;          /* [const] what it can tell about its parts */
     unsigned n_contexts;            /* [const] */
     QEMUTimer *deadline;            /* [main] cuts off who stays after a hard removal; or NULL */
     atomic_uint clients;            /* [atomic] */
     TAILQ_HEAD(, Conn) conns;       /* [lock] in the order they came */
+    Stats gone;                     /* [lock] of connections that are no longer in `conns` */
+    HandshakeStats handshakes;      /* [atomic] of clients that asked for this export */
     TAILQ_ENTRY(Export) link;       /* [exports_lock] until it is closed */
 };
 
@@ -336,6 +344,7 @@ struct Conn {
     bool read_only;                 /* [conn] this client may only read `export` */
     bool stable;                    /* [conn] was told to flush nothing: each write is stable */
     uint32_t contexts;              /* [conn] meta contexts selected for `export`: a set */
+    ThrottleClient *throttle;       /* [export's lock] its client's limits; [conn] reads it */
     TAILQ_ENTRY(Conn) link;         /* [conn's thread's list] */
     TAILQ_ENTRY(Conn) export_link;  /* [export's lock] */
     /* the rest (receive buffer, reply queue, counters) is conn.c's: conn-int.h */
@@ -439,6 +448,7 @@ struct Server {
     pthread_mutex_t exports_lock;
     TAILQ_HEAD(, Export) exports;         /* [exports_lock] changed by [main] only */
     char *default_export;                 /* [exports_lock] what "" means; NULL: the only one */
+    TAILQ_HEAD(OwnNodeList, OwnNode) nodes; /* [main] that the control socket has added: nodes.c */
     Jobs jobs;                            /* [main] work on images */
     Job close_job;                        /* [main] closes those that nobody uses */
     int export_dir;                       /* [main] its descriptor; -1: none */
@@ -452,6 +462,9 @@ struct Server {
     _Atomic uint64_t n_conns;             /* [atomic] that there have been: their ids */
     atomic_bool served;                   /* [atomic] somebody has entered an export */
     atomic_bool stopping;                 /* [atomic] SIGTERM was seen: requests get ESHUTDOWN */
+    int64_t started_ns;                   /* [const] QEMU_CLOCK_HOST */
+    HandshakeStats handshakes;            /* [atomic] */
+    HandshakeStats tls_handshakes;        /* [atomic] */
     _Atomic int64_t memory;               /* [atomic] bytes held for all clients */
     int64_t max_memory;                   /* [const] */
     TlsCreds *tls;                        /* [any] by tls_creds_get(); NULL: no TLS */
