@@ -45,6 +45,9 @@ nbd_core_sources = \
 	nbd-server/conn.c \
 	nbd-server/data-pool.c \
 	nbd-server/data-pool.h \
+	nbd-server/error-policy.c \
+	nbd-server/events.c \
+	nbd-server/events.h \
 	nbd-server/export-dir.c \
 	nbd-server/export-dir.h \
 	nbd-server/export.c \
@@ -78,6 +81,9 @@ nbd_core_sources = \
 	nbd-server/qmp/audit.c \
 	nbd-server/qmp/check.c \
 	nbd-server/qmp/cmd-process.c \
+	nbd-server/qmp/cmd-clients.c \
+	nbd-server/qmp/cmd-export-control.c \
+	nbd-server/qmp/cmd-exports.c \
 	nbd-server/qmp/cmd-server.c \
 	nbd-server/qmp/commands.c \
 	nbd-server/qmp/commands.h \
@@ -95,6 +101,8 @@ nbd_core_sources = \
 	nbd-server/qmp/schema.h \
 	nbd-server/qmp/server.c \
 	nbd-server/qmp/session.c \
+	nbd-server/qmp/settings.c \
+	nbd-server/qmp/settings.h \
 	nbd-server/qmp/text.c \
 	nbd-server/qmp/types.c \
 	nbd-server/receive.c \

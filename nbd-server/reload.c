@@ -5,6 +5,8 @@
  * First everything that can fail: the files are read and the images of new exports opened.  Then
  * the exports change, or, if anything was wrong, nothing does.
  *
+ * What was added over the control socket is no business of the files, unless they name it.
+ *
  * An image may be locked by an export that is about to go.  Exports that nobody uses are closed
  * for its sake before the image is opened, and opened again if that was in vain.
  */
@@ -121,7 +123,7 @@ static void retire(Plan *plan, Export *export)
     unsigned ours = 2 + (step && step->old == export);    /* the server's list, the caller's */
     Retired *retired;
 
-    if ((step && is_open(step)) || export->refs > ours) {
+    if ((step && is_open(step)) || export->refs > ours || export->cfg->dynamic) {
         export_unref(export);
         return;
     }
@@ -131,7 +133,7 @@ static void retire(Plan *plan, Export *export)
     if (step && step->old == export) {
         export_unref(take_ptr(step->old));
     }
-    exports_remove(export, false);
+    exports_remove(export, REMOVE_HIDE);
     export_unref(export);
 }
 
@@ -233,7 +235,7 @@ static void replace(Plan *plan, Step *step)
         log_added(plan, step->opened);
     }
     if (step->old && !step->old->removed) {
-        exports_remove(step->old, false);
+        exports_remove(step->old, REMOVE_HIDE);
     }
 }
 
@@ -287,9 +289,10 @@ static void remove_others(Plan *plan)
     Retired *retired;
 
     for (Export **next = all; next && *next; next++) {
-        if (!find_step(plan, (*next)->name)) {
+        if (!find_step(plan, (*next)->name) && !(*next)->cfg->dynamic) {
             log_removed(plan, (*next)->name);
-            exports_remove(*next, plan->config->removed_clients == REMOVED_DISCONNECT);
+            exports_remove(*next, plan->config->removed_clients == REMOVED_DISCONNECT
+                                  ? REMOVE_SOFT : REMOVE_HIDE);
         }
     }
     exports_snapshot_free(all);
