@@ -70,6 +70,11 @@ static bool is_alias(const ConfigKey *key, unsigned scopes)
     return false;
 }
 
+static bool is_live(const ConfigKey *key, const void *from, const void *to)
+{
+    return key->live_if ? key->live_if(from, to) : key->live;
+}
+
 /* As config_export_changes(). */
 static char *list_differences(unsigned scopes, unsigned which, const void *a,
                               const void *b)
@@ -79,7 +84,8 @@ static char *list_differences(unsigned scopes, unsigned which, const void *a,
     FILE *out = xalloc_check(open_memstream(&text, &size));
 
     for (const ConfigKey *key = config_keys; key < config_keys + n_config_keys; key++) {
-        if ((key->scope & scopes) && (which & (key->live ? CHANGES_LIVE : CHANGES_REOPEN)) &&
+        if ((key->scope & scopes) &&
+            (which & (is_live(key, a, b) ? CHANGES_LIVE : CHANGES_REOPEN)) &&
             !is_same(key, a, b) && !is_alias(key, scopes)) {
             fprintf(out, "%s%s%s", ftell(out) > 0 ? ", " : "",
                     config_key_prefix(key), key->name);

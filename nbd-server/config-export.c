@@ -7,12 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/cleanup.h"
 #include "common/xalloc.h"
 #include "view.h"
 
 void config_export_clear(ExportConfig *export)
 {
     free(export->name);
+    free(export->id);
     free(export->description);
     free(export->image);
     free(export->format);
@@ -36,20 +38,32 @@ void export_config_unref(ExportConfig *cfg)
     }
 }
 
-ExportConfig *config_new_export(const Config *config)
+ExportConfig *export_config_copy(const ExportConfig *from)
 {
     ExportConfig *export = xcalloc(1, sizeof(*export));
 
-    *export = config->defaults;
+    *export = *from;
     atomic_init(&export->refs, 1);
-    export->name = NULL;
-    export->description = NULL;
-    export->image = NULL;
-    export->format = xstrdup(config->defaults.format);
-    export->throttle_group = xstrdup(config->defaults.throttle_group);
-    export->load_snapshot = xstrdup(config->defaults.load_snapshot);
-    name_list_copy(&export->bitmaps, &config->defaults.bitmaps);
-    access_rules_inherit(&export->access, &config->defaults.access);
+    export->name = xstrdup(from->name);
+    export->description = xstrdup(from->description);
+    export->image = xstrdup(from->image);
+    export->format = xstrdup(from->format);
+    export->throttle_group = xstrdup(from->throttle_group);
+    export->load_snapshot = xstrdup(from->load_snapshot);
+    name_list_copy(&export->bitmaps, &from->bitmaps);
+    access_rules_inherit(&export->access, &from->access);
+    export->access.inherited = from->access.inherited;
+    return export;
+}
+
+ExportConfig *config_new_export(const Config *config)
+{
+    ExportConfig *export = export_config_copy(&config->defaults);
+
+    free(take_ptr(export->name));
+    free(take_ptr(export->description));
+    free(take_ptr(export->image));
+    export->access.inherited = true;
     return export;
 }
 

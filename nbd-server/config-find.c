@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "common/edit-distance.h"
+
 /* Keys that have a list of their own, and what they are called outside of it. */
 static const struct {
     enum key_scope scope;
@@ -15,38 +17,6 @@ static const struct {
     { KEY_CLIENT_LIMIT, "throttle-client." },
 };
 #define N_PREFIXES (sizeof(prefixes) / sizeof(prefixes[0]))
-
-/* How many letters to insert, delete or replace to make b of a (Levenshtein). */
-static size_t edit_distance(const char *a, const char *b)
-{
-    size_t row[64];
-    size_t len = strlen(b);
-
-    if (len >= 64) {
-        return SIZE_MAX;
-    }
-    for (size_t j = 0; j <= len; j++) {
-        row[j] = j;
-    }
-    for (size_t i = 1; *a; a++, i++) {
-        size_t diagonal = row[0];
-
-        row[0] = i;
-        for (size_t j = 1; j <= len; j++) {
-            size_t best = diagonal + (*a != b[j - 1]);
-
-            diagonal = row[j];
-            if (row[j - 1] + 1 < best) {
-                best = row[j - 1] + 1;
-            }
-            if (row[j] + 1 < best) {
-                best = row[j] + 1;
-            }
-            row[j] = best;
-        }
-    }
-    return row[len];
-}
 
 const ConfigKey *config_key_find(const char *name, unsigned scopes, const char *prefix,
                                  Error **errp)

@@ -271,6 +271,16 @@ static bool same_trim(const void *a, const void *b)
     return ((const ExportConfig *)a)->trim == ((const ExportConfig *)b)->trim;
 }
 
+/* ---- settings that a running export takes over in part ---- */
+
+/* The write cache can be switched, but not where it is never flushed; the host's cache cannot. */
+static bool only_write_cache(const void *from, const void *to)
+{
+    int a = ((const ExportConfig *)from)->open_flags, b = ((const ExportConfig *)to)->open_flags;
+
+    return !((a ^ b) & BDRV_O_CACHE_MASK & ~BDRV_O_CACHE_WB) && !(a & BDRV_O_NO_FLUSH);
+}
+
 /* ---- the table ---- */
 
 static const struct key_choice log_choices[] = {
@@ -414,7 +424,7 @@ const ConfigKey config_keys[] = {
     { "shared", 'e', "NUM", EXPORT(max_clients), .type = KEY_NUMBER, .max = 1000000,
       .def = "0", .live = true, .help = "most clients of an export at a time; 0: no limit" },
     { "cache", 0, "MODE", EXPORT(cache), .type = KEY_CHOICE, .choices = cache_choices,
-      .def = "writeback", .help = "host cache and write cache" },
+      .live_if = only_write_cache, .def = "writeback", .help = "host cache and write cache" },
     { "discard", 0, "MODE", EXPORT(discard), .type = KEY_CHOICE, .choices = discard_choices,
       .def = "ignore", .help = "whether a client's trim frees space in the image" },
     { "rotational", 0, "MODE", EXPORT(rotational), .type = KEY_CHOICE,
@@ -524,6 +534,8 @@ const ConfigKey config_keys[] = {
       .help = "become that group" },
     { "pid-file", 0, "PATH", SERVER(pid_file), .type = KEY_STRING, .min = 1, .max = PATH_MAX,
       .help = "write the process ID here once clients can connect" },
+    { "qmp", 0, "PATH", SERVER(qmp), .type = KEY_STRING, .min = 1, .max = PATH_MAX,
+      .help = "take commands on this unix socket, in the QEMU Machine Protocol" },
     { "ready-fd", 0, "FD", COMMAND(set_ready_fd),
       .help = "write READY to this file descriptor once clients can connect" },
     { "log", 0, "TARGET", SERVER(log), .type = KEY_CHOICE, .choices = log_choices, .def = "auto",
@@ -554,11 +566,12 @@ const ConfigKey config_keys[] = {
     { "authfile", 0, "FILE", .scope = KEY_SECTION, .type = KEY_EXPORT_SPECIAL,
       .set_export = config_read_authfile },
     { "filesize", 0, "SIZE", SECTION(size), .type = KEY_SIZE, .max = INT64_MAX },
-    { "flush", 0, NULL, SECTION(flush), .type = KEY_SWITCH, .def = "on" },
+    { "flush", 0, NULL, SECTION(flush), .type = KEY_SWITCH, .def = "on",
+      .live_if = only_write_cache },
     { "fua", 0, NULL, SECTION(fua), .type = KEY_SWITCH, .def = "on", .live = true },
     { "trim", 0, NULL, .scope = KEY_SECTION, .type = KEY_EXPORT_SPECIAL, .set_export = set_trim,
       .live = true, .same = same_trim },
-    { "sync", 0, NULL, SECTION(sync), .type = KEY_SWITCH },
+    { "sync", 0, NULL, SECTION(sync), .type = KEY_SWITCH, .live_if = only_write_cache },
     WITHOUT_EFFECT("splice", NULL),
     WITHOUT_EFFECT("sparse_cow", NULL),
     WITHOUT_EFFECT("cowdir", "DIR"),

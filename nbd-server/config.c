@@ -316,6 +316,7 @@ void config_free(Config *config)
     free(config->tls_key_file);
     free(config->tls_psk);
     free(config->make_certs);
+    free(config->qmp);
     free(config->pid_file);
     free(config->run);
     free(config->user);

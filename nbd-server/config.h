@@ -58,6 +58,7 @@ struct Config {
     bool inetd;                    /* one client, on standard input and output */
     char *run;                     /* command that the server lives for; NULL: none */
     bool exit_with_last_client;
+    char *qmp;                     /* path of the control socket; NULL: none */
     char *user, *group;            /* to become once all is open; NULL: stays what it is */
     unsigned verbose;              /* how often -v was given */
     unsigned log;                  /* enum log_target */
@@ -183,6 +184,8 @@ typedef struct ConfigKey {
     enum key_scope keys;               /* KEY_LIMITS: those of the list */
     bool repeats;                      /* each value is one more */
     bool live;                         /* a reload applies it to what runs */
+    /* The same for one that is so for some changes only; NULL: as `live` says. */
+    bool (*live_if)(const void *from, const void *to);
     /* Whether two Configs or ExportConfigs agree; NULL: their fields tell. */
     bool (*same)(const void *a, const void *b);
     const char *def;                   /* in words, for the help; NULL: nothing worth saying */

@@ -237,6 +237,7 @@ protocol_tests = \
 	tests/protocol/payload-timeout.py \
 	tests/protocol/pipelining.py \
 	tests/protocol/probed-raw-refuses-a-format-header.py \
+	tests/protocol/qmp-conversation.py \
 	tests/protocol/read-beyond-maximum.py \
 	tests/protocol/read-only-is-eperm.py \
 	tests/protocol/reload-can-disconnect-clients.py \
@@ -551,7 +552,7 @@ EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_test
 	tests/guest/init \
 	tests/guest/make-guest.sh \
 	tests/guest/serve-nbdkit.py \
-	tests/nbdtest.py tests/plugin/common.sh tests/protocol/rawnbd.py \
+	tests/nbdtest.py tests/plugin/common.sh tests/protocol/rawnbd.py tests/qmptest.py \
 	tests/protocol/rawtls.py \
 	tests/protocol/reloading.py \
 	tests/server/common.sh \

@@ -102,8 +102,6 @@ BlockBackend *img_open(const ImgSource *source, const char *filename, int flags)
 /* The same for a file with options of its own (NULL: none; taken over). */
 BlockBackend *img_open_file(const char *filename, QDict *options, const char *format, int flags,
                             bool force_share);
-/* The name to print: of a file, its path without "file:".  Lent. */
-const char *img_filename(BlockDriverState *bs);
 /* "[file=]NAME,KEY=VALUE..." as options; NULL: reported. */
 QDict *img_parse_image_opts(const char *text);
 

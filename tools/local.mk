@@ -12,6 +12,8 @@ tool_sources = \
 bin_PROGRAMS += tools/blk-img
 tools_blk_img_SOURCES = \
 	$(tool_sources) \
+	common/image-info.c \
+	common/image-info.h \
 	tools/img-amend.c \
 	tools/img-bench.c \
 	tools/img-bitmap.c \

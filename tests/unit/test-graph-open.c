@@ -131,6 +131,21 @@ static void nested_dotted_and_json_options_are_alike(void **state)
     assert_null(bdrv_find_node("below"));
 }
 
+static void nodes_are_listed_in_the_order_they_were_made(void **state)
+{
+    BlockDriverState *first = open_ok("test:x", "{\"node-name\":\"first\"}", 0);
+    BlockDriverState *second = open_ok("test:x", "{\"driver\":\"test\"}", 0);
+
+    (void)state;
+    assert_ptr_equal(bdrv_next_node(NULL), first);
+    assert_ptr_equal(bdrv_next_node(first), bdrv_file(first));
+    assert_ptr_equal(bdrv_next_node(bdrv_file(first)), second);
+    assert_null(bdrv_next_node(second));
+    bdrv_unref(second);
+    bdrv_unref(first);
+    assert_null(bdrv_next_node(NULL));
+}
+
 static void options_win_over_json(void **state)
 {
     BlockDriverState *bs = open_ok("json:{\"driver\":\"testfmt\",\"file.driver\":\"test\"}",
@@ -413,6 +428,7 @@ int main(void)
         TEST(colon_after_slash_is_no_protocol),
         TEST(unknown_names_are_named),
         TEST(nested_dotted_and_json_options_are_alike),
+        TEST(nodes_are_listed_in_the_order_they_were_made),
         TEST(options_win_over_json),
         TEST(options_are_taken_over_and_left_alone),
         TEST(bad_json_is_refused),
