@@ -52,6 +52,7 @@ static bool is_same(const ConfigKey *key, const void *a, const void *b)
     case KEY_NAMES:
         return same_names(x, y);
     case KEY_ALLOW:
+    case KEY_ALLOW_LOCAL:
         return access_rules_equal(x, y);
     default:
         return true;      /* what it sets are fields of other keys */

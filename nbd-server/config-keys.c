@@ -49,13 +49,12 @@ static bool set_port(Config *config, const char *value, Error **errp)
 }
 
 /* ADDR, ADDR:PORT, [ADDR] or [ADDR]:PORT; an IPv6 address with a port needs the brackets. */
-static bool set_bind(Config *config, const char *value, Error **errp)
+static bool parse_address(const char *value, ListenAddress *address, Error **errp)
 {
     const char *host = value, *port = NULL;
     const char *colon = strchr(value, ':');
     size_t len = strlen(value);
     int64_t number = 0;
-    ListenAddress *address;
 
     if (*value == '[') {
         const char *end = strchr(value, ']');
@@ -76,10 +75,33 @@ static bool set_bind(Config *config, const char *value, Error **errp)
                    value, port);
         return false;
     }
-    address = add_address(&config->binds);
     address->host = len ? xstrndup(host, len) : NULL;
     address->has_port = port != NULL;
     address->port = (unsigned)number;
+    return true;
+}
+
+static bool set_bind(Config *config, const char *value, Error **errp)
+{
+    return parse_address(value, add_address(&config->binds), errp);
+}
+
+static bool set_metrics(Config *config, const char *value, Error **errp)
+{
+    ListenAddress *address = xcalloc(1, sizeof(*address));
+    int64_t port;
+
+    config_free_address(config->metrics);
+    config->metrics = address;
+    if (config_parse_number(value, 0, 65535, &port)) {
+        address->host = xstrdup("127.0.0.1");
+        address->port = (unsigned)port;
+    } else if (!parse_address(value, address, errp)) {
+        return false;
+    } else if (!address->has_port || !address->host) {
+        error_setg(errp, "\"%s\" should be PORT, ADDRESS:PORT or [ADDRESS]:PORT", value);
+        return false;
+    }
     return true;
 }
 
@@ -239,12 +261,17 @@ static bool set_trim(ExportConfig *export, const char *value, Error **errp)
 
 /* ---- settings that a reload cannot compare by their field ---- */
 
+static bool same_address(const ListenAddress *a, const ListenAddress *b)
+{
+    return a->port == b->port && config_same_string(a->path, b->path) &&
+           config_same_string(a->host, b->host);
+}
+
 static bool same_addresses(const ListenAddressList *a, const ListenAddressList *b)
 {
     const ListenAddress *x = STAILQ_FIRST(a), *y = STAILQ_FIRST(b);
 
-    while (x && y && x->port == y->port && config_same_string(x->path, y->path) &&
-           config_same_string(x->host, y->host)) {
+    while (x && y && same_address(x, y)) {
         x = STAILQ_NEXT(x, link);
         y = STAILQ_NEXT(y, link);
     }
@@ -264,6 +291,13 @@ static bool same_binds(const void *a, const void *b)
 static bool same_ports(const void *a, const void *b)
 {
     return same_addresses(&((const Config *)a)->ports, &((const Config *)b)->ports);
+}
+
+static bool same_metrics(const void *a, const void *b)
+{
+    const ListenAddress *x = ((const Config *)a)->metrics, *y = ((const Config *)b)->metrics;
+
+    return x && y ? same_address(x, y) : x == y;
 }
 
 static bool same_trim(const void *a, const void *b)
@@ -389,6 +423,8 @@ const ConfigKey config_keys[] = {
       .help = "listen on this TCP address, ADDRESS or ADDRESS:PORT (may be repeated)" },
     { "port", 'p', "PORT", SPECIAL(set_port), .repeats = true, .same = same_ports,
       .help = "TCP port; 0: any free one (may be repeated; without --socket: 10809)" },
+    { "metrics", 0, "[ADDRESS:]PORT", SPECIAL(set_metrics), .same = same_metrics,
+      .help = "tell numbers to a monitoring system over HTTP; ADDRESS is 127.0.0.1 if not given" },
 
     /* Exports. */
     { "export", 0, "LIST", COMMAND(set_export),
@@ -536,6 +572,8 @@ const ConfigKey config_keys[] = {
       .help = "write the process ID here once clients can connect" },
     { "qmp", 0, "PATH", SERVER(qmp), .type = KEY_STRING, .min = 1, .max = PATH_MAX,
       .help = "take commands on this unix socket, in the QEMU Machine Protocol" },
+    { "qmp-allow", 0, "RULE", SERVER(qmp_allow), .type = KEY_ALLOW_LOCAL, .repeats = true,
+      .help = "who may use that socket, like uid:1000 or group:disk (may be repeated)" },
     { "ready-fd", 0, "FD", COMMAND(set_ready_fd),
       .help = "write READY to this file descriptor once clients can connect" },
     { "log", 0, "TARGET", SERVER(log), .type = KEY_CHOICE, .choices = log_choices, .def = "auto",

@@ -275,6 +275,8 @@ bool config_key_set(const ConfigKey *key, Config *config, void *base, const char
     case KEY_ALLOW:
     case KEY_ALLOW_READ:
         return access_rules_add(field, value, key->type == KEY_ALLOW_READ, errp);
+    case KEY_ALLOW_LOCAL:
+        return access_rules_add_local(field, value, errp);
     case KEY_SPECIAL:
         return key->set(config, value, errp);
     case KEY_EXPORT_SPECIAL:

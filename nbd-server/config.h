@@ -34,6 +34,7 @@ struct Config {
     bool again;                    /* not the first time that the settings are read */
     STAILQ_HEAD(, ExportConfig) exports;
     ListenAddressList addresses;   /* resolved from the three below; none: port 10809 */
+    ListenAddress *metrics;        /* where metrics are served; NULL: nowhere */
     unsigned aio;                  /* enum aio_choice */
     unsigned threads;
     unsigned drain_timeout;        /* seconds */
@@ -59,6 +60,7 @@ struct Config {
     char *run;                     /* command that the server lives for; NULL: none */
     bool exit_with_last_client;
     char *qmp;                     /* path of the control socket; NULL: none */
+    AccessRules qmp_allow;         /* who may use it, besides root and who we are */
     char *user, *group;            /* to become once all is open; NULL: stays what it is */
     unsigned verbose;              /* how often -v was given */
     unsigned log;                  /* enum log_target */
@@ -90,6 +92,13 @@ Config *config_parse(int argc, char **argv, bool again, ConfigErrors *errors);
 void config_free(Config *config);
 Config *config_new(bool again);     /* the defaults */
 
+/* ---- listen.c ---- */
+
+/* A TCP socket that listens for something else than clients, on the first of the host's addresses
+ * that can be had; -1: errp is set.  Logs `what` and the address.  *exposed: reachable from other
+ * machines.  [main] */
+int listen_open_tcp(const ListenAddress *address, const char *what, bool *exposed, Error **errp);
+
 /* ---- config-export.c ---- */
 
 /* From the defaults, with no name, image nor description; one reference. */
@@ -115,6 +124,7 @@ void config_resolve_addresses(Config *config);
 /* Forgets what the file says if the command line says where to listen. */
 void config_override_addresses(Config *config, const Config *command_line);
 void config_free_addresses(Config *config);
+void config_free_address(ListenAddress *address);    /* NULL is let pass */
 
 /* ---- config-authfile.c ---- */
 
@@ -145,6 +155,7 @@ enum key_type {
     KEY_LIMITS,      /* several keys of one scope of limits as a list */
     KEY_ALLOW,       /* AccessRules: one more rule */
     KEY_ALLOW_READ,  /* AccessRules: one more rule, to read only */
+    KEY_ALLOW_LOCAL, /* AccessRules: one more rule about users of this machine */
     KEY_SPECIAL,     /* `set` knows */
     KEY_EXPORT_SPECIAL, /* `set_export` knows */
     KEY_UNSUPPORTED, /* nbd-server's: refused */

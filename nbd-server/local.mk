@@ -131,6 +131,17 @@ else
 nbd_core_sources += nbd-server/tls-none.c
 endif
 
+nbd_metrics_sources = \
+	nbd-server/metrics.h
+if HAVE_MICROHTTPD
+nbd_metrics_sources += \
+	nbd-server/metrics-http.c \
+	nbd-server/metrics-text.c \
+	nbd-server/metrics.c
+else
+nbd_metrics_sources += nbd-server/metrics-none.c
+endif
+
 nbd_server_nbd_export_SOURCES = $(nbd_core_sources) \
 	nbd-server/announce.c \
 	nbd-server/daemon.c \
@@ -145,8 +156,9 @@ nbd_server_nbd_export_SOURCES = $(nbd_core_sources) \
 	nbd-server/run.c \
 	nbd-server/systemd.c \
 	nbd-server/systemd.h \
-	nbd-server/user.c
-nbd_server_nbd_export_LDADD = libblkbackend.la $(nbd_core_libs)
+	nbd-server/user.c \
+	$(nbd_metrics_sources)
+nbd_server_nbd_export_LDADD = libblkbackend.la $(nbd_core_libs) $(MICROHTTPD_LIBS)
 
 # The same program to run from the build folder: a plain executable that finds the library there,
 # where libtool puts a shell script in front of the one that is to be installed.

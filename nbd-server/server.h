@@ -445,6 +445,7 @@ struct Server {
     QEMUTimer *accept_timer;              /* [main] pending: out of descriptors, not accepting */
     atomic_bool served;                   /* [atomic] somebody has entered an export */
     atomic_bool stopping;                 /* [atomic] SIGTERM was seen: requests get ESHUTDOWN */
+    int64_t started_ns;                   /* [const] QEMU_CLOCK_HOST */
     HandshakeStats handshakes;            /* [atomic] */
     HandshakeStats tls_handshakes;        /* [atomic] */
     _Atomic int64_t memory;               /* [atomic] bytes held for all clients */

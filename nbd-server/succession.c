@@ -224,8 +224,8 @@ void coroutine_fn succession_leave(Conn *conn)
 
     pthread_mutex_lock(&conn->export->lock);
     TAILQ_REMOVE(&conn->export->conns, conn, export_link);
-    throttle_leave(conn);
     stats_add(&conn->export->gone, &c->stats);
+    throttle_leave(conn);
     pthread_mutex_unlock(&conn->export->lock);
     while (atomic_load(&c->visitors) > 0) {      /* they are on their way into this thread */
         client_give_way(c);
