@@ -78,6 +78,7 @@ nbd_core_sources = \
 	nbd-server/qmp/audit.c \
 	nbd-server/qmp/check.c \
 	nbd-server/qmp/cmd-server.c \
+	nbd-server/qmp/cmd-throttle.c \
 	nbd-server/qmp/commands.c \
 	nbd-server/qmp/commands.h \
 	nbd-server/qmp/events.c \

@@ -2,7 +2,7 @@
 /*
  * The types of arguments, results and events, by name (qmp.h says how they are written).
  */
-#include "qmp.h"
+#include "commands.h"
 
 const QmpType qmp_types[] = {
     /* The server. */
@@ -11,5 +11,12 @@ const QmpType qmp_types[] = {
     { "VersionInfo", "qemu VersionTriple, package str" },
     { "CommandInfo", "name str" },
     { "SchemaInfo", "name str, meta-type str, ..." },
+
+    /* Limits. */
+    { "XThrottleClient", "peers [str], waiting int, waits int, wait-ns int" },
+    { "XThrottleInfo", "id str, *group str, members [str], limits XThrottleLimits, "
+      "client-limits XThrottleLimits, waits int, wait-ns int, clients [XThrottleClient]" },
+    { "XThrottleLimits", THROTTLE_SETTINGS },
+    { "XThrottleScope", "export | client" },
 };
 const size_t n_qmp_types = sizeof(qmp_types) / sizeof(qmp_types[0]);
