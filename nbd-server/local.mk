@@ -85,6 +85,7 @@ nbd_core_sources = \
 	nbd-server/qmp/cmd-export-control.c \
 	nbd-server/qmp/cmd-exports.c \
 	nbd-server/qmp/cmd-server.c \
+	nbd-server/qmp/cmd-throttle.c \
 	nbd-server/qmp/commands.c \
 	nbd-server/qmp/commands.h \
 	nbd-server/qmp/events.c \

@@ -48,5 +48,17 @@ const QmpCommand qmp_commands[] = {
       cmd_x_client_kick, "ends connections" },
     { "x-query-clients", "*export str", "[XClientInfo]", cmd_x_query_clients,
       "all connections, and what they have done" },
+
+    /* Limits. */
+    { "block_set_io_throttle",
+      "*device str, *id str, bps int, bps_rd int, bps_wr int, iops int, iops_rd int, iops_wr int, "
+      "*bps_max int, *bps_rd_max int, *bps_wr_max int, *iops_max int, *iops_rd_max int, "
+      "*iops_wr_max int, *bps_max_length int, *bps_rd_max_length int, *bps_wr_max_length int, "
+      "*iops_max_length int, *iops_rd_max_length int, *iops_wr_max_length int, *iops_size int, "
+      "*group str", "", cmd_block_set_io_throttle, "sets all limits of an export" },
+    { "x-query-throttle", "id str", "XThrottleInfo", cmd_x_query_throttle,
+      "the limits of an export and of its clients, and who waits" },
+    { "x-set-throttle", "id str, *scope XThrottleScope, *group str, " THROTTLE_SETTINGS,
+      "XThrottleInfo", cmd_x_set_throttle, "changes limits of an export, or of each client" },
 };
 const size_t n_qmp_commands = sizeof(qmp_commands) / sizeof(qmp_commands[0]);

@@ -26,5 +26,15 @@ QmpHandler cmd_x_export_drain, cmd_x_export_pause, cmd_x_export_resume, cmd_x_ex
 /* ---- cmd-clients.c ---- */
 
 QmpHandler cmd_x_client_kick, cmd_x_query_clients;
+/* ---- cmd-throttle.c ---- */
+
+QmpHandler cmd_block_set_io_throttle, cmd_x_query_throttle, cmd_x_set_throttle;
+
+/* Limits under the names that they have as settings. */
+#define THROTTLE_MEMBERS(name) "*" name " size, *" name "-max size, *" name "-max-length size, "
+#define THROTTLE_SETTINGS \
+    THROTTLE_MEMBERS("bps-total") THROTTLE_MEMBERS("bps-read") THROTTLE_MEMBERS("bps-write") \
+    THROTTLE_MEMBERS("iops-total") THROTTLE_MEMBERS("iops-read") THROTTLE_MEMBERS("iops-write") \
+    "*iops-size size"
 
 #endif

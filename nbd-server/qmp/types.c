@@ -2,7 +2,7 @@
 /*
  * The types of arguments, results and events, by name (qmp.h says how they are written).
  */
-#include "qmp.h"
+#include "commands.h"
 
 const QmpType qmp_types[] = {
     /* The server. */
@@ -44,5 +44,12 @@ const QmpType qmp_types[] = {
       "*export str, *uid int, *pid int, *tls-name str" },
     { "XClientKickResult", "kicked int" },
     { "XClientState", "handshake | transmission | ending" },
+
+    /* Limits. */
+    { "XThrottleClient", "peers [str], waiting int, waits int, wait-ns int" },
+    { "XThrottleInfo", "id str, *group str, members [str], limits XThrottleLimits, "
+      "client-limits XThrottleLimits, waits int, wait-ns int, clients [XThrottleClient]" },
+    { "XThrottleLimits", THROTTLE_SETTINGS },
+    { "XThrottleScope", "export | client" },
 };
 const size_t n_qmp_types = sizeof(qmp_types) / sizeof(qmp_types[0]);
