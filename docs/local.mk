@@ -21,20 +21,24 @@ dist_man3_MANS = \
 	docs/blk_throttle.3 \
 	docs/libblkbackend.3
 dist_man5_MANS = docs/nbd-export.conf.5
+dist_man7_MANS = docs/nbd-export-qmp.7
 EXTRA_DIST += docs/blkdebug.md docs/compared.md docs/contract.md docs/mounting.md docs/nbd.md \
 	docs/qcow2.md \
-	$(dist_man1_MANS:.1=.pod) $(dist_man3_MANS:.3=.pod) $(dist_man5_MANS:.5=.pod)
+	$(dist_man1_MANS:.1=.pod) $(dist_man3_MANS:.3=.pod) $(dist_man5_MANS:.5=.pod) \
+	$(dist_man7_MANS:.7=.pod)
 
 make_page = $(MKDIR_P) $(@D) && page=$$(basename $@) && \
 	$(POD2MAN) --utf8 --errors=die --name="$${page%.*}" --section="$${page\#\#*.}" \
 	    --center='blkbackend' --release='$(PACKAGE_STRING)' $< $@.new && \
 	mv $@.new $@
 
-SUFFIXES = .pod .1 .3 .5
+SUFFIXES = .pod .1 .3 .5 .7
 .pod.1:
 	$(AM_V_GEN)$(make_page)
 .pod.3:
 	$(AM_V_GEN)$(make_page)
 .pod.5:
 	$(AM_V_GEN)$(make_page)
-MAINTAINERCLEANFILES = $(dist_man1_MANS) $(dist_man3_MANS) $(dist_man5_MANS)
+.pod.7:
+	$(AM_V_GEN)$(make_page)
+MAINTAINERCLEANFILES = $(dist_man1_MANS) $(dist_man3_MANS) $(dist_man5_MANS) $(dist_man7_MANS)

@@ -40,6 +40,25 @@ void iothreads_abort_export(Server *s, Export *export)
     (void)export;
 }
 
+void iothreads_release_export(Server *s, Export *export)
+{
+    (void)s;
+    (void)export;
+}
+
+void iothreads_visit(Server *s, void (*func)(Conn *conn, void *opaque), void *opaque)
+{
+    (void)s;
+    (void)func;
+    (void)opaque;
+}
+
+void server_end(Server *s, const char *why)
+{
+    (void)s;
+    (void)why;
+}
+
 void server_memory_short(void *s)
 {
     (void)s;

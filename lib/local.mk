@@ -140,6 +140,7 @@ libblkbackend_la_SOURCES = \
 	lib/backend/aio.c \
 	lib/backend/aio.h \
 	lib/backend/backend.h \
+	lib/backend/blk-throttle.c \
 	lib/backend/block-backend.c \
 	lib/backend/commit-job.c \
 	lib/backend/context.c \

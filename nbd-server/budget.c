@@ -8,8 +8,6 @@
 #include "budget.h"
 #include "server.h"
 
-/* Each client's, not counted in the server's sum: a request of 1 MiB and two receive buffers. */
-#define OWN_BYTES ((size_t)3 << 19)
 #define STEP ((size_t)1 << 20)        /* taken from the server at a time */
 
 struct BudgetWaiter {
@@ -120,7 +118,7 @@ void budget_destroy(Budget *b)
 /* What the server must have granted for `used` bytes. */
 static size_t grant_for(size_t used)
 {
-    return used <= OWN_BYTES ? 0 : (used - OWN_BYTES + STEP - 1) / STEP * STEP;
+    return used <= BUDGET_OWN_BYTES ? 0 : (used - BUDGET_OWN_BYTES + STEP - 1) / STEP * STEP;
 }
 
 static bool budget_take_now(Budget *b, size_t bytes)

@@ -21,6 +21,9 @@
 
 #include <blkbackend/aio.h>
 
+/* Each client's, not counted in the server's sum: a request of 1 MiB and two receive buffers. */
+#define BUDGET_OWN_BYTES ((size_t)3 << 19)
+
 typedef struct Server Server;
 typedef struct BudgetWaiter BudgetWaiter;
 

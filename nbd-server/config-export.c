@@ -7,12 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/cleanup.h"
 #include "common/xalloc.h"
 #include "view.h"
 
 void config_export_clear(ExportConfig *export)
 {
     free(export->name);
+    free(export->id);
     free(export->description);
     free(export->image);
     free(export->format);
@@ -36,20 +38,32 @@ void export_config_unref(ExportConfig *cfg)
     }
 }
 
-ExportConfig *config_new_export(const Config *config)
+ExportConfig *export_config_copy(const ExportConfig *from)
 {
     ExportConfig *export = xcalloc(1, sizeof(*export));
 
-    *export = config->defaults;
+    *export = *from;
     atomic_init(&export->refs, 1);
-    export->name = NULL;
-    export->description = NULL;
-    export->image = NULL;
-    export->format = xstrdup(config->defaults.format);
-    export->throttle_group = xstrdup(config->defaults.throttle_group);
-    export->load_snapshot = xstrdup(config->defaults.load_snapshot);
-    name_list_copy(&export->bitmaps, &config->defaults.bitmaps);
-    access_rules_inherit(&export->access, &config->defaults.access);
+    export->name = xstrdup(from->name);
+    export->description = xstrdup(from->description);
+    export->image = xstrdup(from->image);
+    export->format = xstrdup(from->format);
+    export->throttle_group = xstrdup(from->throttle_group);
+    export->load_snapshot = xstrdup(from->load_snapshot);
+    name_list_copy(&export->bitmaps, &from->bitmaps);
+    access_rules_inherit(&export->access, &from->access);
+    export->access.inherited = from->access.inherited;
+    return export;
+}
+
+ExportConfig *config_new_export(const Config *config)
+{
+    ExportConfig *export = export_config_copy(&config->defaults);
+
+    free(take_ptr(export->name));
+    free(take_ptr(export->description));
+    free(take_ptr(export->image));
+    export->access.inherited = true;
     return export;
 }
 
@@ -75,7 +89,7 @@ static int open_flags(const Config *config, const ExportConfig *export)
     return flags;
 }
 
-static bool same_limits(const ThrottleConfig *a, const ThrottleConfig *b)
+bool config_same_limits(const ThrottleConfig *a, const ThrottleConfig *b)
 {
     for (int i = 0; i < BUCKETS_COUNT; i++) {
         const LeakyBucket *x = &a->buckets[i], *y = &b->buckets[i];
@@ -96,7 +110,7 @@ static bool check_group(Config *config, ExportConfig *export, Error **errp)
         if (other != export && export->throttle_group && other->throttle_group &&
             strcmp(other->throttle_group, export->throttle_group) == 0 &&
             throttle_enabled(&other->limits) && throttle_enabled(&export->limits) &&
-            !same_limits(&other->limits, &export->limits)) {
+            !config_same_limits(&other->limits, &export->limits)) {
             error_setg(errp, "exports \"%s\" and \"%s\" have different limits for throttle group "
                        "\"%s\"", other->name, export->name, export->throttle_group);
             error_append_hint(errp, "Give the limits of a group once, or alike everywhere.\n");
@@ -121,6 +135,10 @@ bool config_complete_export(const Config *config, ExportConfig *export, Error **
     }
     if (!throttle_is_valid(&export->limits, errp)) {
         error_prepend(errp, "--throttle: ");
+        return false;
+    }
+    if (!throttle_is_valid(&export->client_limits, errp)) {
+        error_prepend(errp, "--throttle-client: ");
         return false;
     }
     export->read_only |= export->load_snapshot != NULL;

@@ -6,39 +6,17 @@
 
 #include <string.h>
 
-#define LIMIT_PREFIX "throttle."
+#include "common/edit-distance.h"
 
-/* How many letters to insert, delete or replace to make b of a (Levenshtein). */
-static size_t edit_distance(const char *a, const char *b)
-{
-    size_t row[64];
-    size_t len = strlen(b);
-
-    if (len >= 64) {
-        return SIZE_MAX;
-    }
-    for (size_t j = 0; j <= len; j++) {
-        row[j] = j;
-    }
-    for (size_t i = 1; *a; a++, i++) {
-        size_t diagonal = row[0];
-
-        row[0] = i;
-        for (size_t j = 1; j <= len; j++) {
-            size_t best = diagonal + (*a != b[j - 1]);
-
-            diagonal = row[j];
-            if (row[j - 1] + 1 < best) {
-                best = row[j - 1] + 1;
-            }
-            if (row[j] + 1 < best) {
-                best = row[j] + 1;
-            }
-            row[j] = best;
-        }
-    }
-    return row[len];
-}
+/* Keys that have a list of their own, and what they are called outside of it. */
+static const struct {
+    enum key_scope scope;
+    const char *prefix;
+} prefixes[] = {
+    { KEY_LIMIT, "throttle." },
+    { KEY_CLIENT_LIMIT, "throttle-client." },
+};
+#define N_PREFIXES (sizeof(prefixes) / sizeof(prefixes[0]))
 
 const ConfigKey *config_key_find(const char *name, unsigned scopes, const char *prefix,
                                  Error **errp)
@@ -73,11 +51,24 @@ const ConfigKey *config_key_find(const char *name, unsigned scopes, const char *
 
 const ConfigKey *config_export_key_find(const char *name, unsigned scopes, Error **errp)
 {
-    size_t len = strlen(LIMIT_PREFIX);
+    for (size_t i = 0; i < N_PREFIXES; i++) {
+        const char *prefix = prefixes[i].prefix;
 
-    return strncmp(name, LIMIT_PREFIX, len) == 0
-           ? config_key_find(name + len, KEY_LIMIT, LIMIT_PREFIX, errp)
-           : config_key_find(name, scopes, "", errp);
+        if (strncmp(name, prefix, strlen(prefix)) == 0) {
+            return config_key_find(name + strlen(prefix), prefixes[i].scope, prefix, errp);
+        }
+    }
+    return config_key_find(name, scopes, "", errp);
+}
+
+const char *config_key_prefix(const ConfigKey *key)
+{
+    for (size_t i = 0; i < N_PREFIXES; i++) {
+        if (key->scope & prefixes[i].scope) {
+            return prefixes[i].prefix;
+        }
+    }
+    return "";
 }
 
 const ConfigKey *config_key_find_short(char short_name)

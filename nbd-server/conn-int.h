@@ -16,6 +16,7 @@
 #include "budget.h"
 #include "rx-buffer.h"
 #include "server.h"
+#include "stats.h"
 
 typedef struct Client Client;
 typedef struct Heir Heir;
@@ -59,13 +60,15 @@ struct Request {
     size_t data_size;               /* bytes, counted in the client's budget */
     void *pieces;                   /* headers and vector of a reply in many chunks */
     BlockMapping map;
+    unsigned medium;                /* that `map` is of: the export's count */
     struct iovec in[2];             /* payload of a write */
     QEMUIOVector qiov;
     BlockAcctCookie acct;
     int64_t traced_ns;              /* when it began, if requests are traced; or 0 */
 
-    STAILQ_ENTRY(Request) link;     /* reply queue */
+    STAILQ_ENTRY(Request) link;     /* reply queue; held */
     TAILQ_ENTRY(Request) writes_link;
+    TAILQ_ENTRY(Request) throttled_link;
     Request *next_free;
     struct iovec *out;              /* what is left to send of the reply */
     unsigned n_out;
@@ -95,15 +98,26 @@ struct Client {
     RxBuffer rx;
     Budget budget;
     unsigned in_flight;             /* requests that are not freed yet */
+    unsigned running;               /* of them, those that the image is asked for */
+    bool draining;                  /* counted in the export's `draining` */
     TAILQ_HEAD(, Request) writes;   /* that run now or are held, in the order they came */
     atomic_uint busy;               /* [atomic] such writes; and it takes requests out of rx */
     atomic_uint visitors;           /* [atomic] heirs that are about to look at it */
     LIST_HEAD(, Elder) elders;      /* heirs that look at it */
     _Atomic int64_t newer_ns;       /* [atomic] when its client made a newer connection; or 0 */
-    bool doubted;                   /* it had been silent then: ... */
-    RequestQueue held;              /* ... writes that wait until it has proven itself */
+    bool doubted;                   /* it had been silent then: writes are held */
     QEMUTimer *probation_timer;     /* or NULL */
+    RequestQueue held;              /* hold.c: in the order they came */
+    unsigned n_held;
+    bool gated;                     /* some of them wait for more than proof */
+    bool ended;                     /* nothing is held any more: nobody waits for it */
+    uint64_t admitting;             /* bytes of payload of the request that waits for room */
     Heir *heir;                     /* itself, while it waits for elders; or NULL */
+
+    TAILQ_HEAD(, Request) throttled;    /* that wait because of limits */
+    _Atomic uint64_t throttle_waits, throttle_wait_ns;   /* [atomic] how many did, how long */
+    bool unwanted[2];               /* [is_write] such requests do not wait any more: they fail */
+    bool goodbye;                   /* NBD_CMD_DISC has come: what came before is to be done */
 
     RequestQueue replies;           /* in order of completion */
     bool tx_blocked;                /* the socket is full */
@@ -113,6 +127,7 @@ struct Client {
 
     int64_t since_ns;               /* what the client has done, for the log: since when ... */
     uint64_t n_requests, bytes_read, bytes_written;
+    Stats stats;                    /* [atomic] counted in its own thread, read by all */
 
     int64_t stalled_ns;             /* since when we wait for it to go on; 0: we don't */
     uint64_t stalled_moved;         /* the bytes it had moved by then */
@@ -166,8 +181,9 @@ void coroutine_fn client_give_way(Client *c);
 ssize_t coroutine_fn client_recv(Client *c, void *first, size_t first_len, size_t need);
 /* False: the connection ends.  Sends what is queued before it waits. */
 bool coroutine_fn client_take_memory(Client *c, size_t bytes);
-/* Waits until one more request, of `len` bytes, may start; false: the connection ends. */
-bool coroutine_fn client_admit(Client *c, uint64_t len);
+/* Waits until one more request, of `len` bytes, may start; false: the connection ends.  payload:
+ * bytes of it that have to be received. */
+bool coroutine_fn client_admit(Client *c, uint64_t len, uint64_t payload);
 /* Ends the connection: no reply is sent any more, the coroutine stops at its next wait. */
 void client_fail(Client *c, int error);
 /* Has the bottom half look what may go on. */
@@ -178,7 +194,9 @@ void client_stalls(Client *c);
 /* ---- receive.c ---- */
 
 void receive_pool_release(void);   /* frees this thread's unused Requests */
-unsigned requests_in_thread(void); /* in flight, of all its clients */
+unsigned requests_in_thread(void); /* in flight, of all its clients, without those held */
+/* More of them, or fewer. */
+void requests_in_thread_add(int n);
 void request_free(Request *req);
 /* The request holds its own data no longer (a write that is done needs no payload). */
 void request_release_data(Request *req);
@@ -191,8 +209,8 @@ uint32_t request_check(const Request *req, char *text);
 /* It names a range that does not end within the export as we know it. */
 bool request_is_past_end(const Request *req);
 bool request_writes(const Request *req);
-/* A write is in its client's list from the moment it could run until it is done; who holds it lists
- * it, otherwise request_start() does. */
+/* A write is in its client's list from the moment it could run until it is done; hold.c lists what
+ * it holds, otherwise request_start() does. */
 void request_list_write(Request *req);
 void request_unlist_write(Request *req);
 /* Runs the request in a coroutine of its own, which queues the reply. */
@@ -206,6 +224,11 @@ int coroutine_fn request_get_data(Request *req, size_t size);
 /* Lets the other coroutines and connections of this thread have a turn: in long requests, which
  * end with an error if there is nobody left to answer. */
 int coroutine_fn request_give_way(Request *req);
+
+/* ---- gate.c ---- */
+
+/* It was waited for, and nothing of it runs any more. */
+void gate_conn_drained(Client *c);
 
 /* ---- block-status.c ---- */
 

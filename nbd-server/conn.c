@@ -18,10 +18,12 @@
 #include "config.h"
 #include "conn-int.h"
 #include "data-pool.h"
+#include "hold.h"
 #include "liveness.h"
 #include "peer.h"
 #include "probation.h"
 #include "succession.h"
+#include "throttle.h"
 #include "tls.h"
 
 /* A busy connection gives way to the others of its thread after so many recvs in a row ... */
@@ -100,12 +102,14 @@ void coroutine_fn client_wait(Client *c, enum client_wait wait)
     c->wait = WAIT_NONE;
 }
 
-/* No further request may start.  Who waits has one in flight, whose end lets him look again. */
+/* No further request may start.  Who waits has one in flight, whose end lets him look again, or
+ * waits for his export's gate. */
 static bool is_full(const Client *c)
 {
     return c->in_flight >= CONN_MAX_IN_FLIGHT || budget_has_waiters(&c->budget) ||
            (c->in_flight > 0 &&
-            requests_in_thread() >= SERVER_MAX_IN_FLIGHT / c->conn.server->n_threads);
+            requests_in_thread() >= SERVER_MAX_IN_FLIGHT / c->conn.server->n_threads) ||
+           (c->admitting > 0 && hold_is_full(c, c->admitting));
 }
 
 static bool may_go_on(const Client *c)
@@ -138,6 +142,11 @@ static void client_bh(void *opaque)
     c->kicked = false;
     reply_flush(c);
     budget_grant(&c->budget);
+    if (c->error) {
+        hold_drop(c, true);
+    } else {
+        hold_release(c);
+    }
     update_handlers(c);
     if (may_go_on(c)) {
         qemu_coroutine_enter(c->co, NULL);   /* may free c */
@@ -159,6 +168,7 @@ void client_fail(Client *c, int error)
     }
     reply_discard(c);
     budget_cancel(&c->budget);
+    throttle_give_up(c, !c->goodbye);
     client_kick(c);
 }
 
@@ -188,8 +198,9 @@ void coroutine_fn client_give_way(Client *c)
     qemu_coroutine_yield();
 }
 
-bool coroutine_fn client_admit(Client *c, uint64_t len)
+bool coroutine_fn client_admit(Client *c, uint64_t len, uint64_t payload)
 {
+    c->admitting = payload;
     c->turn_work += REQUEST_WORK + (len < TURN_WORK_MAX ? len : TURN_WORK_MAX);
     if (c->turn_work > TURN_WORK_MAX) {
         client_give_way(c);
@@ -597,13 +608,20 @@ static void coroutine_fn conn_run(void *opaque)
 {
     Client *c = opaque;
     Conn *conn = &c->conn;
+    bool left = false;
 
     if (handshake_run(conn) == 0) {
         c->transmitting = true;
-        transmission_run(conn);
+        left = transmission_run(conn) == -ESHUTDOWN;
     }
     probation_end(c);
+    /* Who takes his leave is owed what he has asked for: "Terminating the transmission phase". */
+    c->ended = !left;
+    hold_drop(c, c->ended);
     reply_flush(c);
+    if (liveness_gone(conn->fd)) {
+        client_fail(c, -ECONNRESET);
+    }
     while (c->in_flight > 0) {
         client_wait(c, WAIT_QUIET);
     }
@@ -653,6 +671,7 @@ Conn *conn_new(Server *server, IoThread *thread, AioContext *ctx, int fd,
     STAILQ_INIT(&c->replies);
     TAILQ_INIT(&c->writes);
     STAILQ_INIT(&c->held);
+    TAILQ_INIT(&c->throttled);
     LIST_INIT(&c->elders);
     c->bh = aio_bh_new(ctx, client_bh, c);
     c->timer = aio_timer_new(ctx, QEMU_CLOCK_REALTIME, SCALE_NS, on_timer, c);
@@ -689,6 +708,12 @@ void conn_shutdown(Conn *conn)
 void conn_abort(Conn *conn)
 {
     client_fail(client_of(conn), -ECANCELED);
+    throttle_give_up(client_of(conn), true);
+}
+
+void conn_release(Conn *conn)
+{
+    client_kick(client_of(conn));
 }
 
 /* ---- memory that is short ---- */

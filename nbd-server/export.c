@@ -9,17 +9,20 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <blkbackend/accounting.h>
+
 #include "common/cleanup.h"
 #include "common/nbd-protocol.h"
 #include "common/xalloc.h"
 #include "config.h"
 #include "meta-context.h"
+#include "throttle.h"
 #include "view.h"
 
 /* ---- life ---- */
 
 /* A client may write what looks like another format: the next guess would be another one. */
-static void warn_if_guessed(const Export *export, const char *guessed)
+void export_warn_if_guessed(const Export *export, const char *guessed)
 {
     if (guessed) {
         log_msg(LOG_LEVEL_WARNING, export, NULL,
@@ -47,18 +50,17 @@ uint16_t export_flags(Export *export, bool read_only)
     return (uint16_t)flags;
 }
 
-/* proto.md, "Size constraints": a power of two, at least 512. */
-static uint32_t preferred_block(BlockBackend *blk)
+/* Latencies are there to be asked for from the start, until somebody sets other boundaries. */
+static void start_accounting(BlockAcctStats *stats)
 {
-    int64_t opt = blk_get_opt_transfer(blk);
-
-    if (opt > NBD_DEFAULT_PREF_BLOCK_SIZE && opt <= NBD_MAX_REQUEST && (opt & (opt - 1)) == 0) {
-        return (uint32_t)opt;
+    block_acct_init(stats, true, true);
+    for (int type = 0; type < BLOCK_MAX_IOTYPE; type++) {
+        block_latency_histogram_set(stats, (enum BlockAcctType)type, stats_bounds_ns,
+                                    STATS_BOUNDS);
     }
-    return NBD_DEFAULT_PREF_BLOCK_SIZE;
 }
 
-static bool describe(Export *export, const ExportConfig *cfg, Error **errp)
+static bool describe(Export *export, Error **errp)
 {
     BlockBackend *blk = export->blk;
     int64_t size;
@@ -75,62 +77,75 @@ static bool describe(Export *export, const ExportConfig *cfg, Error **errp)
     }
     export->size = (uint64_t)size;
     export->write_through = !blk_enable_write_cache(blk);
-    export->rotational = cfg->rotational == ROTATIONAL_ON ||
-                         (cfg->rotational == ROTATIONAL_AUTO && export_is_rotational(blk));
     export->min_block = 1;      /* the block layer serves any alignment */
-    export->pref_block = preferred_block(blk);
     export->max_block = NBD_MAX_REQUEST;
-    block_acct_init(blk_get_stats(blk), true, true);
+    export_medium_changed(export);
+    start_accounting(blk_get_stats(blk));
     return true;
 }
 
-void coroutine_fn export_refresh_size(Export *export)
+/* A drive, with the image as its medium. */
+static bool open_image(Export *export, Error **errp)
 {
-    int64_t size = blk_getlength(export->blk);
-    uint64_t old;
+    auto_free char *guessed = NULL;
+    BlockDriverState *bs = view_open(export->cfg, &guessed, errp);
 
-    if (size < 0) {
-        return;     /* requests will tell what is the matter */
+    if (!bs) {
+        return false;
     }
-    old = atomic_exchange(&export->size, (uint64_t)size);
-    if (old != (uint64_t)size) {
-        log_msg(LOG_LEVEL_INFO, export, NULL, "the image has %" PRId64 " bytes now, %" PRIu64
-                " before", size, old);
+    export->blk = blk_new(NULL);
+    blk_attach_dev_nofail(export->blk, export);
+    blk_insert_bs(export->blk, bs);
+    bdrv_unref(bs);
+    export_warn_if_guessed(export, guessed);
+    return true;
+}
+
+/* In this order: a write that has not seen the switch was done before the flush began. */
+bool export_set_write_cache(Export *export, bool on, Error **errp)
+{
+    int ret;
+
+    if (blk_get_flags(export->blk) & BDRV_O_NO_FLUSH) {
+        error_setg(errp, "Nothing of the image is ever flushed: its write cache has no switch");
+        error_append_hint(errp, "It was opened with cache=unsafe; another mode takes opening it "
+                          "anew.\n");
+        return false;
+    }
+    blk_set_enable_write_cache(export->blk, on);
+    atomic_store(&export->write_through, !on);
+    ret = on ? 0 : export_flush_medium(export);
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "The write cache is off now, but what was written before "
+                         "could not be flushed");
+        error_append_hint(errp, "It may be lost if the power fails. Have clients write it "
+                          "again.\n");
+    }
+    return ret >= 0;
+}
+
+/* The write cache as cfg has it, if that is a change. */
+static void apply_write_cache(Export *export, const ExportConfig *cfg)
+{
+    Error *err = NULL;
+
+    if (((cfg->open_flags ^ export->cfg->open_flags) & BDRV_O_CACHE_WB) &&
+        !export_set_write_cache(export, cfg->open_flags & BDRV_O_CACHE_WB, &err)) {
+        error_prepend(&err, "Export '%s': ", export->name);
+        log_error_free(err);
     }
 }
 
-void export_unthrottle(Export *export)
+int export_flush_medium(Export *export)
 {
-    if (export->throttled) {
-        blk_io_limits_disable(export->blk);
-        export->throttled = false;
-    }
-}
+    BlockDriverState *bs = blk_bs(export->blk);
 
-/* The limits of cfg instead of those that were set before, if any. */
-static void throttle(Export *export, const ExportConfig *cfg)
-{
-    ThrottleConfig limits = cfg->limits;
-    bool limited = throttle_enabled(&limits);
-
-    if (export->throttled && config_same_string(cfg->throttle_group, export->cfg->throttle_group) &&
-        (limited || cfg->throttle_group)) {
-        limited |= throttle_enabled(&export->cfg->limits);
-    } else {
-        export_unthrottle(export);
-        export->throttled = cfg->throttle_group || limited;
-        if (export->throttled) {
-            blk_io_limits_enable(export->blk, cfg->throttle_group);
-        }
-    }
-    if (limited) {
-        blk_set_io_limits(export->blk, &limits);
-    }
+    return bs && !bdrv_is_read_only(bs) ? bdrv_flush(bs) : 0;
 }
 
 bool export_flush(Export *export)
 {
-    int ret = blk_is_read_only(export->blk) ? 0 : blk_flush(export->blk);
+    int ret = export_flush_medium(export);
 
     if (ret < 0) {
         log_msg(LOG_LEVEL_ERROR, export, NULL, "flush failed, written data may be lost: %s",
@@ -142,17 +157,18 @@ bool export_flush(Export *export)
 Export *export_new(ExportConfig *cfg, Error **errp)
 {
     Export *export = xcalloc(1, sizeof(*export));
-    auto_free char *guessed = NULL;
 
     atomic_init(&export->refs, 1);
     export->file = -1;
     pthread_mutex_init(&export->lock, NULL);
     TAILQ_INIT(&export->conns);
     export->cfg = export_config_ref(cfg);
+    throttle_init_export(export);
     export->name = xstrdup(cfg->name);
+    export->id = xstrdup(cfg->id ? cfg->id : cfg->name);
     export->read_only = cfg->read_only;
-    export->blk = view_open(cfg, &guessed, errp);
-    if (!export->blk || !describe(export, cfg, errp) || !meta_contexts_init(export, cfg, errp)) {
+    if (!open_image(export, errp) || !describe(export, errp) ||
+        !meta_contexts_init(export, cfg, errp)) {
         error_prepend(errp, "Export '%s': image '%s': ", export->name, cfg->image);
         if (cfg->format) {
             error_append_hint(errp, "It was opened with --format=%s.\n", cfg->format);
@@ -160,7 +176,6 @@ Export *export_new(ExportConfig *cfg, Error **errp)
         export_free(export);
         return NULL;
     }
-    warn_if_guessed(export, guessed);
     return export;
 }
 
@@ -168,14 +183,19 @@ void export_free(Export *export)
 {
     if (export) {
         meta_contexts_free(export);
+        throttle_free_export(export);
         timer_free(export->deadline);
-        blk_unref(export->blk);
+        if (export->blk) {
+            blk_detach_dev(export->blk, export);
+            blk_unref(export->blk);
+        }
         if (export->file >= 0) {
             close(export->file);
         }
         export_config_unref(export->cfg);
         pthread_mutex_destroy(&export->lock);
         free(export->name);
+        free(export->id);
         free(export);
     }
 }
@@ -184,19 +204,22 @@ void export_apply(Export *export, ExportConfig *cfg)
 {
     ExportConfig *old = export->cfg;
 
-    throttle(export, cfg);
-    export->read_only = cfg->read_only;
+    throttle_apply(export, cfg);
+    apply_write_cache(export, cfg);
     pthread_mutex_lock(&export->lock);
     export->cfg = export_config_ref(cfg);
     pthread_mutex_unlock(&export->lock);
     export_config_unref(old);
+    export_medium_changed(export);
 }
 
 bool export_can_take(const Export *export, const ExportConfig *cfg)
 {
     auto_free char *not_live = config_export_changes(export->cfg, cfg, CHANGES_REOPEN);
 
-    return !not_live && (cfg->read_only || !blk_is_read_only(export->blk));
+    /* A medium that was put in since may be read-only as it likes. */
+    return !not_live && (cfg->read_only || !export->cfg->read_only ||
+                         !blk_is_read_only(export->blk));
 }
 
 ExportConfig *export_settings(Export *export)

@@ -147,6 +147,26 @@ Export *exports_find_any(Server *server, const char *name)
     return found && try_ref(found) ? found : NULL;
 }
 
+Export *exports_find_id(Server *server, const char *id)
+{
+    Export *export, *found = NULL;
+
+    exports_close_unused(server);
+    TAILQ_FOREACH(export, &server->exports, link) {
+        if (export->removed) {
+            continue;
+        }
+        if (strcmp(export->id, id) == 0) {
+            found = export;
+            break;
+        }
+        if (strcmp(export->name, id) == 0) {
+            found = export;
+        }
+    }
+    return found && try_ref(found) ? found : NULL;
+}
+
 void exports_revive(Export *export)
 {
     timer_free(export->deadline);

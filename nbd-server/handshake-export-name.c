@@ -19,6 +19,10 @@ static int coroutine_fn enter(Handshake *hs, Export *export)
     int ret;
 
     export_refresh_size(export);
+    if (!export_has_medium(export)) {
+        return handshake_violation(hs, "export \"%s\": there is no medium in it now",
+                                   export->name);
+    }
     if (!handshake_enter(hs, export, &reason)) {
         return handshake_violation(hs, "export \"%s\": %s", export->name, reason);
     }

@@ -104,6 +104,9 @@ static int coroutine_fn tell_or_enter(Handshake *hs, Export *export, const InfoR
     int ret;
 
     export_refresh_size(export);
+    if (!export_has_medium(export)) {
+        return handshake_error(hs, NBD_REP_ERR_UNKNOWN, "there is no medium in the export now");
+    }
     if (go && !handshake_enter(hs, export, &reason)) {
         return handshake_error(hs, NBD_REP_ERR_POLICY, "%s", reason);
     }

@@ -56,6 +56,8 @@ int coroutine_fn handshake_starttls(Handshake *hs)
     }
     if (ret == 0) {
         ret = conn_start_tls(hs->conn, hs->tls);
+        atomic_fetch_add(ret < 0 ? &hs->server->tls_handshakes.failed
+                                 : &hs->server->tls_handshakes.ok, 1);
     }
     if (ret == 0) {
         forget_negotiated(hs);

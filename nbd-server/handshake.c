@@ -138,6 +138,7 @@ static void refused(Handshake *hs, Export *export)
 {
     ExportConfig *cfg = export_settings(export);
 
+    atomic_fetch_add(&export->handshakes.failed, 1);
     log_msg(LOG_LEVEL_WARNING, export, hs->conn, "refused: %s",
             handshake_lacks_tls(hs, cfg) ? "it needs TLS here" : "no rule allows this client");
     export_config_unref(cfg);
@@ -163,13 +164,16 @@ Export *coroutine_fn handshake_find_export(Handshake *hs, const void *name, size
 
 uint16_t handshake_flags(Handshake *hs, Export *export)
 {
-    const Conn *conn = hs->conn;
+    Conn *conn = hs->conn;
     bool contexts = hs->option == NBD_OPT_INFO || conn->contexts;
     bool entered = conn->export == export;
     bool read_only = entered ? conn->read_only
                              : handshake_access(hs, export) != ACCESS_FULL;
+    uint16_t flags = export_flags(export, read_only);
 
-    return export_flags(export, read_only) | (conn->structured ? NBD_FLAG_SEND_DF : 0) |
+    /* Who cannot flush relies on that for good. */
+    conn->stable = entered && !(flags & NBD_FLAG_SEND_FLUSH);
+    return flags | (conn->structured ? NBD_FLAG_SEND_DF : 0) |
            (conn->extended && contexts ? NBD_FLAG_BLOCK_STATUS_PAYLOAD : 0);
 }
 
@@ -180,10 +184,8 @@ static bool coroutine_fn take_place(Conn *conn, Export *export)
            (!export->removed && succession_settle(conn, export, true) && export_enter(export));
 }
 
-bool coroutine_fn handshake_enter(Handshake *hs, Export *export, const char **reason)
+static bool coroutine_fn enter(Conn *conn, Export *export, const char **reason)
 {
-    Conn *conn = hs->conn;
-
     if (!take_place(conn, export)) {
         *reason = "the export has as many clients as it may have";
         return false;
@@ -195,6 +197,17 @@ bool coroutine_fn handshake_enter(Handshake *hs, Export *export, const char **re
         export_unref(conn->export);
         conn->export = NULL;
         *reason = "writes of this client's older connections are still under way: try again";
+        return false;
+    }
+    return true;
+}
+
+bool coroutine_fn handshake_enter(Handshake *hs, Export *export, const char **reason)
+{
+    Conn *conn = hs->conn;
+
+    if (!enter(conn, export, reason)) {
+        atomic_fetch_add(&export->handshakes.failed, 1);
         return false;
     }
     conn->read_only = handshake_access(hs, export) != ACCESS_FULL;
@@ -478,6 +491,12 @@ static void log_end(Handshake *hs, int error)
     }
 }
 
+static void count_end(HandshakeStats *stats, int ret)
+{
+    atomic_fetch_add(ret >= 0 ? &stats->ok
+                     : ret == -ESHUTDOWN || ret == -ECANCELED ? &stats->left : &stats->failed, 1);
+}
+
 int coroutine_fn handshake_run(Conn *conn)
 {
     Handshake hs = { .conn = conn, .server = conn->server, .tls = tls_creds_get(conn->server) };
@@ -494,10 +513,12 @@ int coroutine_fn handshake_run(Conn *conn)
     free(hs.data);
     free(hs.out);
     export_unref(hs.meta_export);
+    count_end(&conn->server->handshakes, ret);
     if (ret < 0) {
         log_end(&hs, ret);
         return ret;
     }
+    count_end(&conn->export->handshakes, ret);
     atomic_store(&conn->server->served, true);
     log_msg(LOG_LEVEL_NOTICE, conn->export, conn, "connected%s%s%s%s", conn->tls ? ", TLS" : "",
             conn->tls_name ? " as " : "", conn->tls_name ? conn->tls_name : "",

@@ -264,6 +264,40 @@ void iothreads_abort_conns(Server *server)
     call_in_threads(server, abort_conns);
 }
 
+/* A call for each connection of a thread, while the main thread waits. */
+typedef struct {
+    IoThread *thread;
+    void (*func)(Conn *conn, void *opaque);
+    void *opaque;
+    atomic_bool done;
+} Visit;
+
+static void run_visit(void *opaque)
+{
+    Visit *visit = opaque;
+    Conn *conn, *next;
+
+    for (conn = TAILQ_FIRST(&visit->thread->conns); conn; conn = next) {
+        next = TAILQ_NEXT(conn, link);
+        visit->func(conn, visit->opaque);
+    }
+    atomic_store(&visit->done, true);
+    aio_notify(qemu_get_aio_context());     /* visit may be gone by now */
+}
+
+/* One after the other: so func needs no lock for what opaque is. */
+void iothreads_visit(Server *server, void (*func)(Conn *conn, void *opaque), void *opaque)
+{
+    for (unsigned i = 0; i < server->n_threads; i++) {
+        Visit visit = { .thread = server->threads[i], .func = func, .opaque = opaque };
+
+        aio_bh_schedule_oneshot(visit.thread->ctx, run_visit, &visit);
+        while (!atomic_load(&visit.done)) {
+            main_loop_wait(false);
+        }
+    }
+}
+
 /* ---- connections of one export ---- */
 
 /* A call for each connection of an export, on its way to a thread. */
@@ -306,4 +340,9 @@ void iothreads_shutdown_export(Server *server, Export *export)
 void iothreads_abort_export(Server *server, Export *export)
 {
     call_for_export(server, export, conn_abort);
+}
+
+void iothreads_release_export(Server *server, Export *export)
+{
+    call_for_export(server, export, conn_release);
 }

@@ -10,17 +10,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -29,16 +24,14 @@
 #include "common/xalloc.h"
 #include "peer.h"
 #include "systemd.h"
+#include "unix-socket.h"
 
 #define ACCEPT_BATCH 64                        /* clients a turn of the loop */
 #define ACCEPT_PAUSE_NS INT64_C(1000000000)
 
 struct Listener {
     Server *server;
-    int fd;
-    char *path;              /* unix socket, removed at the end; NULL: TCP */
-    dev_t dev;               /* path's identity: it may be another server's by then */
-    ino_t ino;
+    UnixSocket socket;       /* of TCP: without a path */
     STAILQ_ENTRY(Listener) link;
 };
 
@@ -51,7 +44,7 @@ static void watch_all(Server *server, IOHandler *handler)
     Listener *l;
 
     STAILQ_FOREACH(l, &server->listeners, link) {
-        aio_set_fd_handler(qemu_get_aio_context(), l->fd, true, handler, NULL, l);
+        aio_set_fd_handler(qemu_get_aio_context(), l->socket.fd, true, handler, NULL, l);
     }
 }
 
@@ -99,7 +92,7 @@ static bool accept_one(Listener *l)
         pause_accepting(l->server, EUSERS);
         return false;
     }
-    fd = accept4(l->fd, (struct sockaddr *)&addr, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    fd = accept4(l->socket.fd, (struct sockaddr *)&addr, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
         switch (errno) {
         case EAGAIN:
@@ -137,132 +130,23 @@ static void accept_ready(void *opaque)
 
 /* ---- opening ---- */
 
-static Listener *add_listener(Server *server, int fd)
+static void add_listener(Server *server, UnixSocket opened)
 {
     Listener *l = xcalloc(1, sizeof(*l));
 
     l->server = server;
-    l->fd = fd;
+    l->socket = opened;
     STAILQ_INSERT_TAIL(&server->listeners, l, link);
-    return l;
-}
-
-/* Two servers that find the same stale socket must not both replace it: the one who holds the
- * lock on the folder looks, removes, binds and listens in peace.  -1 if the folder cannot be
- * locked, which leaves only that race: whoever may read the folder could keep it locked. */
-static int lock_folder(const char *path)
-{
-    static const struct timespec pause = { .tv_nsec = 10000000 };
-    auto_free char *copy = xstrdup(path);
-    auto_close int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    for (int tries = 0; fd >= 0 && tries < 100; tries++) {
-        if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
-            return take_fd(&fd);
-        }
-        nanosleep(&pause, NULL);
-    }
-    return -1;
-}
-
-/*
- * Somebody accepted the connection; is it a living process?  The kernel may take
- * a moment to close the socket of a killed one.  Sets errno to 0 if it is dead.
- */
-static bool listener_lives(int fd)
-{
-    struct ucred peer;
-    socklen_t len = sizeof(peer);
-
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 || peer.pid <= 0 ||
-        kill(peer.pid, 0) == 0 || errno != ESRCH) {
-        return true;
-    }
-    errno = 0;
-    return false;
-}
-
-/* Makes way for a new socket at addr's path, where there may be nothing or what a dead server
- * left. */
-static bool remove_stale_socket(const struct sockaddr_un *addr, Error **errp)
-{
-    const char *path = addr->sun_path;
-    auto_close int fd = -1;
-    struct stat st;
-
-    if (lstat(path, &st) < 0) {
-        if (errno == ENOENT) {
-            return true;
-        }
-        error_setg_errno(errp, errno, "unix socket \"%s\"", path);
-        return false;
-    }
-    if (!S_ISSOCK(st.st_mode)) {
-        error_setg(errp, "unix socket \"%s\": there is something else of that name", path);
-        error_append_hint(errp, "Choose another path, or remove what is there.\n");
-        return false;
-    }
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-        error_setg_errno(errp, errno, "unix socket \"%s\"", path);
-        return false;
-    }
-    if (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0 ? listener_lives(fd)
-                                                                       : errno == EAGAIN) {
-        error_setg(errp, "unix socket \"%s\" is in use by a running server", path);
-        error_append_hint(errp, "Stop that server, or choose another path.\n");
-        return false;
-    }
-    if (errno != 0 && errno != ECONNREFUSED && errno != ENOENT) {
-        error_setg_errno(errp, errno, "unix socket \"%s\": cannot tell whether it is in use", path);
-        return false;
-    }
-    if (unlink(path) < 0 && errno != ENOENT) {
-        error_setg_errno(errp, errno, "unix socket \"%s\": cannot replace what a dead server left",
-                         path);
-        return false;
-    }
-    return true;
 }
 
 static bool listen_unix(Server *server, const char *path, Error **errp)
 {
-    struct sockaddr_un addr = { .sun_family = AF_UNIX };
-    auto_close int lock = -1;
-    Listener *l;
-    struct stat st;
-    int fd;
+    UnixSocket opened;
 
-    if (strlen(path) >= sizeof(addr.sun_path)) {
-        error_setg(errp, "unix socket \"%s\": the path is longer than %zu bytes", path,
-                   sizeof(addr.sun_path) - 1);
-        error_append_hint(errp, "Change into its folder and give a relative path.\n");
+    if (!unix_socket_open(&opened, path, 0, errp)) {
         return false;
     }
-    strcpy(addr.sun_path, path);
-
-    lock = lock_folder(path);
-    if (!remove_stale_socket(&addr, errp)) {
-        return false;
-    }
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
-        error_setg_errno(errp, errno, "unix socket \"%s\"", path);
-        if (fd >= 0) {
-            close(fd);
-        }
-        return false;
-    }
-    l = add_listener(server, fd);
-    l->path = xstrdup(path);
-    if (lstat(path, &st) == 0) {
-        l->dev = st.st_dev;
-        l->ino = st.st_ino;
-    }
-    if (listen(fd, SOMAXCONN) < 0) {
-        error_setg_errno(errp, errno, "unix socket \"%s\"", path);
-        return false;
-    }
+    add_listener(server, opened);
     log_msg(LOG_LEVEL_INFO, NULL, NULL, "listening on unix socket %s", path);
     return true;
 }
@@ -326,7 +210,7 @@ static int open_tcp_patiently(const struct addrinfo *ai)
 }
 
 /* Tells where fd listens (the kernel may have picked the port); the port. */
-static unsigned report_tcp(int fd)
+static unsigned report_tcp(int fd, const char *what)
 {
     struct sockaddr_storage addr;
     socklen_t len = sizeof(addr);
@@ -336,7 +220,7 @@ static unsigned report_tcp(int fd)
         return 0;
     }
     peer_format_address(&addr, len, text, sizeof(text));
-    log_msg(LOG_LEVEL_INFO, NULL, NULL, "listening on %s", text);
+    log_msg(LOG_LEVEL_INFO, NULL, NULL, "%s %s", what, text);
     return get_port((struct sockaddr *)&addr);
 }
 
@@ -363,7 +247,7 @@ static struct addrinfo *resolve(const ListenAddress *address, const char *text, 
     if (ret != 0) {
         error_setg(errp, "cannot listen on %s: %s", text,
                    ret == EAI_SYSTEM ? strerror(errno) : gai_strerror(ret));
-        error_append_hint(errp, "--bind takes an address or a host name of this machine.\n");
+        error_append_hint(errp, "Give an address or a host name of this machine.\n");
         return NULL;
     }
     return list;
@@ -395,8 +279,8 @@ static bool listen_tcp(Server *server, const ListenAddress *address, bool *expos
             continue;
         }
         opened++;
-        add_listener(server, fd);
-        port = report_tcp(fd);
+        add_listener(server, (UnixSocket){ .fd = fd });
+        port = report_tcp(fd, "listening on");
         *exposed |= !is_loopback(ai->ai_addr);
     }
     freeaddrinfo(list);
@@ -408,6 +292,26 @@ static bool listen_tcp(Server *server, const ListenAddress *address, bool *expos
         return false;
     }
     return true;
+}
+
+int listen_open_tcp(const ListenAddress *address, const char *what, bool *exposed, Error **errp)
+{
+    auto_free char *text = xalloc_check(tcp_text(address));
+    struct addrinfo *list = resolve(address, text, errp);
+    int fd = -1;
+
+    for (struct addrinfo *ai = list; ai && fd < 0; ai = ai->ai_next) {
+        fd = open_tcp_patiently(ai);
+        *exposed = !is_loopback(ai->ai_addr);
+    }
+    freeaddrinfo(list);
+    if (fd >= 0) {
+        report_tcp(fd, what);
+    } else if (list) {
+        error_setg_errno(errp, -fd, "cannot listen on %s", text);
+        error_append_hint(errp, "Choose an address of this machine, and a free port.\n");
+    }
+    return fd;
 }
 
 /* ---- passed by systemd ---- */
@@ -427,11 +331,11 @@ static bool adopt_socket(Server *server, int fd, bool *exposed, Error **errp)
         return false;
     }
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-    add_listener(server, fd);
+    add_listener(server, (UnixSocket){ .fd = fd });
     if (addr.ss_family == AF_UNIX) {
         log_msg(LOG_LEVEL_INFO, NULL, NULL, "listening on descriptor %d, a unix socket", fd);
     } else {
-        report_tcp(fd);
+        report_tcp(fd, "listening on");
         *exposed |= !is_loopback((struct sockaddr *)&addr);
     }
     return true;
@@ -499,20 +403,10 @@ bool listen_next(Server *server, Listener **l, struct sockaddr_storage *addr, so
     *l = *l ? STAILQ_NEXT(*l, link) : STAILQ_FIRST(&server->listeners);
     *len = sizeof(*addr);
     memset(addr, 0, sizeof(*addr));
-    return *l && getsockname((*l)->fd, (struct sockaddr *)addr, len) == 0;
+    return *l && getsockname((*l)->socket.fd, (struct sockaddr *)addr, len) == 0;
 }
 
 /* ---- closing ---- */
-
-/* Only if it is still the one we made. */
-static void remove_socket(const Listener *l)
-{
-    struct stat st;
-
-    if (lstat(l->path, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino) {
-        unlink(l->path);
-    }
-}
 
 void listen_stop(Server *server)
 {
@@ -521,11 +415,7 @@ void listen_stop(Server *server)
     watch_all(server, NULL);
     while ((l = STAILQ_FIRST(&server->listeners))) {
         STAILQ_REMOVE_HEAD(&server->listeners, link);
-        if (l->path) {
-            remove_socket(l);
-        }
-        close(l->fd);
-        free(l->path);
+        unix_socket_close(&l->socket);
         free(l);
     }
     timer_free(server->accept_timer);

@@ -7,8 +7,12 @@ bin_PROGRAMS += nbd-server/nbd-export
 nbd_core_sources = \
 	common/byte-order.h \
 	common/cleanup.h \
+	common/edit-distance.c \
+	common/edit-distance.h \
 	common/human-size.c \
 	common/human-size.h \
+	common/image-info.c \
+	common/image-info.h \
 	common/nbd-protocol.h \
 	common/option-list.c \
 	common/option-list.h \
@@ -45,6 +49,7 @@ nbd_core_sources = \
 	nbd-server/export-dir.h \
 	nbd-server/export.c \
 	nbd-server/exports.c \
+	nbd-server/gate.c \
 	nbd-server/handshake-export-name.c \
 	nbd-server/handshake-go.c \
 	nbd-server/handshake-list.c \
@@ -52,6 +57,8 @@ nbd_core_sources = \
 	nbd-server/handshake.c \
 	nbd-server/handshake-tls.c \
 	nbd-server/handshake.h \
+	nbd-server/hold.c \
+	nbd-server/hold.h \
 	nbd-server/jobs.c \
 	nbd-server/jobs.h \
 	nbd-server/liveness.c \
@@ -62,10 +69,33 @@ nbd_core_sources = \
 	nbd-server/partition.c \
 	nbd-server/peer.c \
 	nbd-server/peer.h \
+	nbd-server/medium.c \
 	nbd-server/meta-context.c \
 	nbd-server/meta-context.h \
 	nbd-server/probation.c \
 	nbd-server/probation.h \
+	nbd-server/qmp/args.c \
+	nbd-server/qmp/audit.c \
+	nbd-server/qmp/check.c \
+	nbd-server/qmp/cmd-server.c \
+	nbd-server/qmp/commands.c \
+	nbd-server/qmp/commands.h \
+	nbd-server/qmp/events.c \
+	nbd-server/qmp/find.c \
+	nbd-server/qmp/introspect.c \
+	nbd-server/qmp/json-scan.c \
+	nbd-server/qmp/json-scan.h \
+	nbd-server/qmp/output.c \
+	nbd-server/qmp/output.h \
+	nbd-server/qmp/qmp-int.h \
+	nbd-server/qmp/qmp.h \
+	nbd-server/qmp/request.c \
+	nbd-server/qmp/schema.c \
+	nbd-server/qmp/schema.h \
+	nbd-server/qmp/server.c \
+	nbd-server/qmp/session.c \
+	nbd-server/qmp/text.c \
+	nbd-server/qmp/types.c \
 	nbd-server/receive.c \
 	nbd-server/reload.h \
 	nbd-server/reply.c \
@@ -74,9 +104,15 @@ nbd_core_sources = \
 	nbd-server/rx-buffer.c \
 	nbd-server/rx-buffer.h \
 	nbd-server/server.h \
+	nbd-server/stats.c \
+	nbd-server/stats.h \
 	nbd-server/succession.c \
 	nbd-server/succession.h \
+	nbd-server/throttle.c \
+	nbd-server/throttle.h \
 	nbd-server/tls.h \
+	nbd-server/unix-socket.c \
+	nbd-server/unix-socket.h \
 	nbd-server/uri.c \
 	nbd-server/uri.h \
 	nbd-server/view.c \
@@ -95,6 +131,17 @@ else
 nbd_core_sources += nbd-server/tls-none.c
 endif
 
+nbd_metrics_sources = \
+	nbd-server/metrics.h
+if HAVE_MICROHTTPD
+nbd_metrics_sources += \
+	nbd-server/metrics-http.c \
+	nbd-server/metrics-text.c \
+	nbd-server/metrics.c
+else
+nbd_metrics_sources += nbd-server/metrics-none.c
+endif
+
 nbd_server_nbd_export_SOURCES = $(nbd_core_sources) \
 	nbd-server/announce.c \
 	nbd-server/daemon.c \
@@ -103,12 +150,15 @@ nbd_server_nbd_export_SOURCES = $(nbd_core_sources) \
 	nbd-server/iothread.c \
 	nbd-server/listen.c \
 	nbd-server/main.c \
+	nbd-server/nodes.c \
+	nbd-server/nodes.h \
 	nbd-server/reload.c \
 	nbd-server/run.c \
 	nbd-server/systemd.c \
 	nbd-server/systemd.h \
-	nbd-server/user.c
-nbd_server_nbd_export_LDADD = libblkbackend.la $(nbd_core_libs)
+	nbd-server/user.c \
+	$(nbd_metrics_sources)
+nbd_server_nbd_export_LDADD = libblkbackend.la $(nbd_core_libs) $(MICROHTTPD_LIBS)
 
 # The same program to run from the build folder: a plain executable that finds the library there,
 # where libtool puts a shell script in front of the one that is to be installed.

@@ -21,6 +21,9 @@
 #include "common/cleanup.h"
 #include "daemon.h"
 #include "export-dir.h"
+#include "metrics.h"
+#include "nbd-server/qmp/qmp.h"
+#include "nodes.h"
 #include "reload.h"
 #include "systemd.h"
 #include "tls.h"
@@ -43,6 +46,7 @@ static int signal_fd = -1;    /* watched to the very end: a second signal must a
 static void end_at_once(const char *why)
 {
     log_msg(LOG_LEVEL_ERROR, NULL, NULL, "%s: ends without flushing the exports", why);
+    qmp_stop(&server);
     listen_stop(&server);
     daemon_remove_pid_file(server.config);
     run_remove_folder(&server);
@@ -54,6 +58,12 @@ static void stop(const char *why)
     if (!atomic_exchange(&server.stopping, true)) {
         log_msg(LOG_LEVEL_INFO, NULL, NULL, "ending: %s", why);
     }
+}
+
+void server_end(Server *s, const char *why)
+{
+    (void)s;
+    stop(why);
 }
 
 static void end_signal(int signum)
@@ -178,6 +188,8 @@ static bool wait_for_clients(int64_t timeout_ns)
 static void drain_clients(void)
 {
     systemd_notify_stopping();
+    exports_ungate(&server);
+    qmp_stop(&server);
     /* In this order: who finds nobody listening any more gets ESHUTDOWN where he is connected. */
     iothreads_shutdown_conns(&server);
     while (!iothreads_winding_down(&server)) {
@@ -229,13 +241,17 @@ static bool start(const Config *config, Error **errp)
     server.press_timer = aio_timer_new(qemu_get_aio_context(), QEMU_CLOCK_REALTIME, SCALE_NS,
                                        press, NULL);
     if (!tls_reload(&server, errp) || !export_dir_open(&server, errp) ||
-        !open_exports(config, errp) || !iothreads_start(&server, errp)) {
+        !open_exports(config, errp) || !iothreads_start(&server, errp) ||
+        !metrics_start(&server, errp)) {
         return false;
     }
     if (config->inetd) {
         return daemon_ready(config, errp) && inetd_start(&server, errp);
     }
     if ((config->run && !run_prepare(&server, errp)) || !listen_start(&server, errp)) {
+        return false;
+    }
+    if (!qmp_start(&server, errp)) {
         return false;
     }
     announce(&server);
@@ -277,8 +293,10 @@ static int serve(const Config *config, int argc, char **argv)
     bool ok;
 
     server.config = config;
+    server.started_ns = qemu_clock_get_ns(QEMU_CLOCK_HOST);
     server.max_memory = config->max_memory;
     exports_init(&server);
+    TAILQ_INIT(&server.nodes);
     server.export_dir = -1;
     STAILQ_INIT(&server.listeners);
 
@@ -289,11 +307,15 @@ static int serve(const Config *config, int argc, char **argv)
         inetd_end();
     } else {
         log_error_free(err);
+        qmp_stop(&server);
         listen_stop(&server);
     }
+    metrics_stop();
     ok &= exports_close(&server);
+    nodes_close(&server);
     export_dir_close(&server);
     iothreads_stop(&server);
+    qmp_free(&server);
     timer_free(server.press_timer);
     server.press_timer = NULL;
     tls_adopt(&server, NULL);

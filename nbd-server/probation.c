@@ -4,7 +4,7 @@
  * that connection and made a new one; and when the network is whole again it arrives: old writes,
  * after newer ones.  From here it looks like a connection that was silent and goes on.
  *
- * So if a connection was silent when a newer one of its client came, its next writes are kept
+ * So if a connection was silent when a newer one of its client came, its next writes are held
  * until no more comes for a moment.  What a dead process left behind is followed at once by the end
  * of the stream, and then the writes are dropped: nobody waits for them.  A client that lives loses
  * that moment, once.
@@ -13,7 +13,7 @@
 
 #include <errno.h>
 
-#include "conn-int.h"
+#include "hold.h"
 #include "liveness.h"
 
 /* Connections that were made together, to be used together, are silent at first. */
@@ -51,17 +51,6 @@ static int64_t quiet_from(const Client *c)
     return c->heard_ns + (trips > QUIET_NS ? trips : QUIET_NS);
 }
 
-static void release(Client *c)
-{
-    Request *req;
-
-    c->doubted = false;
-    while ((req = STAILQ_FIRST(&c->held))) {
-        STAILQ_REMOVE_HEAD(&c->held, link);
-        request_start(req);
-    }
-}
-
 static void on_timer(void *opaque)
 {
     Client *c = opaque;
@@ -70,47 +59,35 @@ static void on_timer(void *opaque)
     if (c->error || closed) {
         return;                 /* what the stream's end does with them */
     }
-    if (c->wait == WAIT_ROOM || c->wait == WAIT_MEMORY) {
+    if (export_is_gated(c->conn.export)) {
+        timer_mod_ns(c->probation_timer, qemu_clock_get_ns(QEMU_CLOCK_REALTIME) + QUIET_NS);
+    } else if (c->wait == WAIT_ROOM || c->wait == WAIT_MEMORY) {
         log_msg(LOG_LEVEL_WARNING, c->conn.export, &c->conn, "cut off: after the client has "
                 "connected anew, too much at once has come over this connection");
         client_fail(c, -ECONNABORTED);
     } else if (unread || qemu_clock_get_ns(QEMU_CLOCK_REALTIME) < quiet_from(c)) {
         timer_mod_ns(c->probation_timer, quiet_from(c));
     } else {
-        release(c);
+        c->doubted = false;
+        hold_release(c);
     }
 }
 
-bool probation_holds(Request *req)
+void probation_watch(Client *c)
 {
-    Client *c = req->client;
-
-    if (!c->doubted || !request_writes(req)) {
-        return false;
-    }
     if (!c->probation_timer) {
         c->probation_timer = aio_timer_new(c->conn.ctx, QEMU_CLOCK_REALTIME, SCALE_NS, on_timer, c);
     }
-    if (STAILQ_EMPTY(&c->held)) {
+    if (!timer_pending(c->probation_timer)) {
         timer_mod_ns(c->probation_timer, quiet_from(c));
     }
-    STAILQ_INSERT_TAIL(&c->held, req, link);
-    request_list_write(req);
-    return true;
 }
 
 void probation_end(Client *c)
 {
-    Request *req;
-
-    if (!STAILQ_EMPTY(&c->held)) {
+    if (c->doubted && c->n_held > 0) {
         log_msg(LOG_LEVEL_WARNING, c->conn.export, &c->conn, "the client closed this connection "
                 "and made another one: old writes that came late over this one are dropped");
-    }
-    while ((req = STAILQ_FIRST(&c->held))) {
-        STAILQ_REMOVE_HEAD(&c->held, link);
-        request_unlist_write(req);
-        request_free(req);
     }
     timer_free(c->probation_timer);
     c->probation_timer = NULL;

@@ -9,7 +9,6 @@
 #include <stdint.h>
 
 typedef struct Client Client;
-typedef struct Request Request;
 
 /* [any thread, while c is in its export's list] The client has made a newer connection. */
 void probation_announce(Client *c);
@@ -17,9 +16,9 @@ void probation_announce(Client *c);
 void probation_begin(Client *c);
 /* It has shown that it lives, and that it did so after since_ns. */
 void probation_lift(Client *c, int64_t since_ns);
-/* True: the request is kept until that is proven, and then started; or never. */
-bool probation_holds(Request *req);
-/* The connection ends: forgets what is kept. */
+/* A write is held (hold.c) until that is proven. */
+void probation_watch(Client *c);
+/* The connection ends, and what is held is about to be dropped. */
 void probation_end(Client *c);
 
 #endif

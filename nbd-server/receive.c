@@ -15,7 +15,7 @@
 #include "common/nbd-protocol.h"
 #include "conn-int.h"
 #include "data-pool.h"
-#include "probation.h"
+#include "hold.h"
 #include "meta-context.h"
 
 /* Payloads up to this size wait in the buffer until they are complete; of larger ones the
@@ -39,6 +39,11 @@ static _Thread_local unsigned n_in_flight;
 unsigned requests_in_thread(void)
 {
     return n_in_flight;
+}
+
+void requests_in_thread_add(int n)
+{
+    n_in_flight += (unsigned)n;
 }
 
 static Request *request_new(Client *c)
@@ -98,7 +103,7 @@ void request_free(Request *req)
     }
     c->in_flight--;
     n_in_flight--;
-    if (c->wait == WAIT_ROOM || (c->in_flight == 0 && (c->wait == WAIT_QUIET || c->stopping))) {
+    if (c->wait == WAIT_ROOM || c->n_held > 0 || (c->in_flight == 0 && (c->wait == WAIT_QUIET || c->stopping))) {
         client_kick(c);
     }
 }
@@ -350,7 +355,7 @@ static int coroutine_fn take_request(Client *c, const Header *h)
     }
     if (error != NBD_SUCCESS) {
         request_reject(req, error, text);
-    } else if (!probation_holds(req)) {
+    } else if (!hold_looks(c) || !hold_take(req)) {
         request_start(req);
     }
     return 0;
@@ -371,6 +376,7 @@ static int coroutine_fn take_requests(Client *c, size_t *need)
             return garbage(c, "not a request, magic", h.magic);
         }
         if (h.type == NBD_CMD_DISC) {
+            c->goodbye = true;
             return -ESHUTDOWN;
         }
         if (h.payload <= INLINE_PAYLOAD_MAX) {
@@ -379,7 +385,7 @@ static int coroutine_fn take_requests(Client *c, size_t *need)
                 return 0;
             }
         }
-        if (!client_admit(c, h.len)) {
+        if (!client_admit(c, h.len, h.payload)) {
             return c->error;
         }
         ret = take_request(c, &h);
@@ -395,7 +401,7 @@ static bool is_deaf(const Client *c)
     return c->told_ns > 0 && qemu_clock_get_ns(QEMU_CLOCK_REALTIME) - c->told_ns > REFUSE_NS;
 }
 
-void coroutine_fn transmission_run(Conn *conn)
+int coroutine_fn transmission_run(Conn *conn)
 {
     Client *c = client_of(conn);
     ssize_t ret;
@@ -417,4 +423,5 @@ void coroutine_fn transmission_run(Conn *conn)
     if (ret < 0 && ret != -ESHUTDOWN && ret != -ECANCELED && ret != -EPROTO) {
         log_msg(LOG_LEVEL_INFO, conn->export, conn, "connection lost: %s", strerror((int)-ret));
     }
+    return ret > 0 ? 0 : (int)ret;
 }

@@ -297,7 +297,8 @@ static bool in_mapping(const Request *req, const struct iovec *iov, size_t *offs
 /* Reads what is left to send into memory of our own. */
 static int coroutine_fn replace_mapping(Request *req)
 {
-    int ret = 0;
+    const Export *export = req->client->conn.export;
+    int ret = req->medium == export->medium ? 0 : -ENOMEDIUM;    /* another one has other data */
 
     budget_overdraw(&req->client->budget, req->len);
     req->data_size = req->len;
@@ -315,7 +316,7 @@ static int coroutine_fn replace_mapping(Request *req)
 
             iov->iov_base = (uint8_t *)req->data + offset;
             qemu_iovec_init_external(&qiov, iov, 1);
-            ret = blk_co_preadv(req->client->conn.export->blk, (int64_t)(req->offset + offset),
+            ret = blk_co_preadv(export->blk, (int64_t)(req->offset + offset),
                                 (int64_t)iov->iov_len, &qiov, 0);
         }
     }

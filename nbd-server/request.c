@@ -13,6 +13,7 @@
 #include "common/nbd-protocol.h"
 #include "conn-int.h"
 #include "data-pool.h"
+#include "throttle.h"
 
 /* Zero writes and trims are passed on in pieces that end at multiples of this. */
 #define PIECE ((uint64_t)1 << 30)
@@ -32,8 +33,10 @@ struct Command {
     bool ranged;                /* offset and length name a part of the export */
     bool writes;
     bool payload;               /* length counts bytes on the wire: bounded */
+    bool limited;               /* waits because of --throttle */
     uint32_t past_end;          /* error for a range past the end */
     int acct;                   /* enum BlockAcctType or NO_ACCT */
+    enum stats_command stat;    /* what it is counted as */
     /* 0 or -errno; fills the reply if there is more to say than "done". */
     int coroutine_fn (*run)(Request *req);
 };
@@ -77,7 +80,10 @@ int coroutine_fn request_get_data(Request *req, size_t size)
 /* 0, or -ENOTSUP, -errno.  Encrypting touches the memory, which unstable one does not bear. */
 static int coroutine_fn map_data(Request *req)
 {
-    int ret = blk_co_map_read(blk_of(req), (int64_t)req->offset, (int64_t)req->len, &req->map);
+    int ret;
+
+    req->medium = atomic_load_explicit(&req->client->conn.export->medium, memory_order_relaxed);
+    ret = blk_co_map_read(blk_of(req), (int64_t)req->offset, (int64_t)req->len, &req->map);
 
     if (ret == 0 && req->client->conn.tls && !req->map.stable) {
         blk_unmap(&req->map);
@@ -219,13 +225,19 @@ static int coroutine_fn run_read(Request *req)
 
 /* ---- WRITE, FLUSH, TRIM, WRITE_ZEROES ---- */
 
+/* It asks for that, or was told that it need not. */
+static bool must_be_stable(const Request *req)
+{
+    return (req->flags & NBD_CMD_FLAG_FUA) || req->client->conn.stable;
+}
+
 static int coroutine_fn run_write(Request *req)
 {
     int ret = 0;
 
     if (req->len > 0) {
         ret = blk_co_pwritev(blk_of(req), (int64_t)req->offset, (int64_t)req->len, &req->qiov,
-                             req->flags & NBD_CMD_FLAG_FUA ? BDRV_REQ_FUA : 0);
+                             must_be_stable(req) ? BDRV_REQ_FUA : 0);
     }
     request_release_data(req);
     return ret;
@@ -245,7 +257,7 @@ static uint32_t next_piece(uint64_t offset, uint64_t end)
 /* The block layer makes writes stable where there is no write cache, but not trims. */
 static bool trim_must_be_stable(const Request *req)
 {
-    return (req->flags & NBD_CMD_FLAG_FUA) || req->client->conn.export->write_through;
+    return must_be_stable(req) || req->client->conn.export->write_through;
 }
 
 static int coroutine_fn run_trim(Request *req)
@@ -272,7 +284,7 @@ static int coroutine_fn run_write_zeroes(Request *req)
 {
     uint64_t offset = req->offset, end = req->offset + req->len;
     bool single = next_piece(offset, end) == req->len;
-    bool fua = req->flags & NBD_CMD_FLAG_FUA;
+    bool fua = must_be_stable(req);
     int flags = (req->flags & NBD_CMD_FLAG_NO_HOLE ? 0 : BDRV_REQ_MAY_UNMAP) |
                 (req->flags & NBD_CMD_FLAG_FAST_ZERO ? BDRV_REQ_NO_FALLBACK : 0) |
                 (fua && single ? BDRV_REQ_FUA : 0);
@@ -317,37 +329,40 @@ static int coroutine_fn run_cache(Request *req)
 static const Command commands[] = {
     [NBD_CMD_READ] = {
         .name = "read", .flags = NBD_CMD_FLAG_DF, .ranged = true, .payload = true,
-        .past_end = NBD_EINVAL, .acct = BLOCK_ACCT_READ, .run = run_read,
+        .limited = true,
+        .past_end = NBD_EINVAL, .acct = BLOCK_ACCT_READ, .stat = STATS_READ, .run = run_read,
     },
     [NBD_CMD_WRITE] = {
         .name = "write", .flags = NBD_CMD_FLAG_PAYLOAD_LEN, .ranged = true, .writes = true,
-        .payload = true,
-        .past_end = NBD_ENOSPC, .acct = BLOCK_ACCT_WRITE, .run = run_write,
+        .payload = true, .limited = true,
+        .past_end = NBD_ENOSPC, .acct = BLOCK_ACCT_WRITE, .stat = STATS_WRITE, .run = run_write,
     },
     [NBD_CMD_FLUSH] = {
-        .name = "flush", .acct = BLOCK_ACCT_FLUSH, .run = run_flush,
+        .name = "flush", .acct = BLOCK_ACCT_FLUSH, .stat = STATS_FLUSH, .run = run_flush,
     },
     [NBD_CMD_TRIM] = {
         .name = "trim", .ranged = true, .writes = true,
-        .past_end = NBD_EINVAL, .acct = NO_ACCT, .run = run_trim,
+        .past_end = NBD_EINVAL, .acct = NO_ACCT, .stat = STATS_TRIM, .run = run_trim,
     },
     [NBD_CMD_CACHE] = {
-        .name = "cache", .ranged = true,
-        .past_end = NBD_EINVAL, .acct = NO_ACCT, .run = run_cache,
+        .name = "cache", .ranged = true, .limited = true,
+        .past_end = NBD_EINVAL, .acct = NO_ACCT, .stat = STATS_CACHE, .run = run_cache,
     },
     [NBD_CMD_WRITE_ZEROES] = {
         .name = "write zeroes", .flags = NBD_CMD_FLAG_NO_HOLE | NBD_CMD_FLAG_FAST_ZERO,
-        .ranged = true, .writes = true,
-        .past_end = NBD_ENOSPC, .acct = BLOCK_ACCT_WRITE, .run = run_write_zeroes,
+        .ranged = true, .writes = true, .limited = true,
+        .past_end = NBD_ENOSPC, .acct = BLOCK_ACCT_WRITE, .stat = STATS_WRITE_ZEROES,
+        .run = run_write_zeroes,
     },
     [NBD_CMD_BLOCK_STATUS] = {
         .name = "block status", .flags = NBD_CMD_FLAG_REQ_ONE | NBD_CMD_FLAG_PAYLOAD_LEN,
         .ranged = true,
-        .past_end = NBD_EINVAL, .acct = NO_ACCT, .run = request_run_block_status,
+        .past_end = NBD_EINVAL, .acct = NO_ACCT, .stat = STATS_BLOCK_STATUS,
+        .run = request_run_block_status,
     },
 };
 
-static const Command unknown_command = { .acct = NO_ACCT };
+static const Command unknown_command = { .acct = NO_ACCT, .stat = STATS_UNKNOWN };
 
 const Command *command_find(unsigned type)
 {
@@ -470,7 +485,8 @@ void request_fill_error(Request *req, int ret)
 
     snprintf(text, sizeof(text), "%s failed: offset %" PRIu64 " length %" PRIu64 ": %s",
              req->cmd->name, req->offset, req->len, strerror_r(-ret, reason, sizeof(reason)));
-    log_msg(ret == -ENOTSUP || ret == -ESHUTDOWN ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING,
+    log_msg(ret == -ENOTSUP || ret == -ESHUTDOWN ? LOG_LEVEL_DEBUG
+            : ret == -ENOMEDIUM ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
             conn->export, conn, "%s", text);
     reply_error(req, nbd_errno(ret, req), text);
 }
@@ -479,6 +495,7 @@ void request_reject(Request *req, uint32_t nbd_error, const char *text)
 {
     const Conn *conn = &req->client->conn;
 
+    stats_refused(&req->client->stats, req->cmd->stat);
     if (req->cmd->acct != NO_ACCT) {
         block_acct_invalid(blk_get_stats(blk_of(req)), (enum BlockAcctType)req->cmd->acct);
     }
@@ -487,8 +504,8 @@ void request_reject(Request *req, uint32_t nbd_error, const char *text)
     reply_queue(req);
 }
 
-/* The one place that counts (rule R13: the library does not). */
-static int coroutine_fn run_counted(Request *req)
+/* For query-blockstats (rule R13: the library does not count). */
+static int coroutine_fn run_accounted(Request *req)
 {
     BlockAcctStats *stats;
     int ret;
@@ -504,6 +521,17 @@ static int coroutine_fn run_counted(Request *req)
     } else {
         block_acct_done(stats, &req->acct);
     }
+    return ret;
+}
+
+/* The one place that counts. */
+static int coroutine_fn run_counted(Request *req)
+{
+    Stats *stats = &req->client->stats;
+    int64_t begun_ns = stats_begin(stats);
+    int ret = run_accounted(req);
+
+    stats_end(stats, req->cmd->stat, begun_ns, req->len, ret >= 0);
     return ret;
 }
 
@@ -572,11 +600,42 @@ void request_unlist_write(Request *req)
     }
 }
 
+/* Who drains the export waits for what runs. */
+static int coroutine_fn run(Request *req)
+{
+    Client *c = req->client;
+    int ret;
+
+    c->running++;
+    ret = run_counted(req);
+    c->running--;
+    if (c->draining && c->running == 0) {
+        gate_conn_drained(c);
+    }
+    return ret;
+}
+
+/* 0, or -ESHUTDOWN: while it waited for that, the client has gone. */
+static int coroutine_fn take_turn(Request *req)
+{
+    const Command *cmd = req->cmd;
+
+    if (!atomic_load_explicit(&req->client->conn.export->throttled, memory_order_relaxed) ||
+        !cmd->limited || req->len == 0) {
+        return 0;
+    }
+    return throttle_wait(req, cmd->run == run_cache ? min_u32(req->len, CACHE_MAX) : req->len,
+                         cmd->writes);
+}
+
 static void coroutine_fn request_co(void *opaque)
 {
     Request *req = opaque;
-    int ret = run_counted(req);
+    int ret = take_turn(req);
 
+    if (ret == 0) {
+        ret = run(req);
+    }
     request_unlist_write(req);
     if (req->traced_ns) {
         trace_end(req, ret);

@@ -25,6 +25,7 @@
 
 #include "access.h"
 #include "jobs.h"
+#include "stats.h"
 
 typedef struct Server Server;
 typedef struct Export Export;
@@ -33,10 +34,12 @@ typedef struct IoThread IoThread;
 typedef struct Listener Listener;
 typedef struct Request Request;
 typedef struct MetaContext MetaContext;
+typedef struct ThrottleClient ThrottleClient;
 typedef struct Config Config;
 typedef struct ExportConfig ExportConfig;
 typedef struct TlsCreds TlsCreds;
 typedef struct TlsSession TlsSession;
+typedef struct QmpServer QmpServer;
 
 /* ---- log.c: the only place that prints ---- */
 
@@ -104,6 +107,7 @@ typedef struct NameList {
 struct ExportConfig {
     atomic_uint refs;         /* [atomic] */
     char *name;               /* "" is the default export */
+    char *id;                 /* for the control socket; NULL: the name */
     char *description;        /* NULL: none */
     char *image;              /* file name, or option string with image_opts */
     char *format;             /* NULL: probe */
@@ -118,6 +122,7 @@ struct ExportConfig {
     int open_flags;           /* BDRV_O_* from cache, aio, discard, read-only */
     ThrottleConfig limits;    /* --throttle */
     char *throttle_group;     /* NULL: shares its limits with none */
+    ThrottleConfig client_limits;   /* --throttle-client */
     bool snapshot;            /* what is written goes to a temporary overlay */
     char *load_snapshot;      /* as given; NULL: the image as it is now */
     int64_t offset, size;     /* bytes: the part of the image to show; size -1: to its end */
@@ -131,6 +136,8 @@ struct ExportConfig {
 
 ExportConfig *export_config_ref(ExportConfig *cfg);      /* any thread */
 void export_config_unref(ExportConfig *cfg);
+/* Another one, with one reference, which is its maker's to change before others see it. */
+ExportConfig *export_config_copy(const ExportConfig *cfg);
 
 /* ---- export.c: one export ---- */
 
@@ -139,22 +146,33 @@ struct Export {
     atomic_uint refs;               /* [atomic] the server's list until it is removed; each user */
     atomic_bool removed;            /* [atomic] nobody enters it any more */
     char *name;                     /* [const] */
+    char *id;                       /* [const] what the control socket calls it: mostly the name */
     pthread_mutex_t lock;
     ExportConfig *cfg;              /* [lock] its settings: export_settings() */
     BlockBackend *blk;              /* [const] one reference */
     _Atomic uint64_t size;          /* [atomic] bytes, when it was last looked at */
-    uint32_t min_block, pref_block, max_block;  /* [const] bytes: INFO_BLOCK_SIZE */
+    uint32_t min_block, max_block;  /* [const] bytes: INFO_BLOCK_SIZE, as the next one */
+    _Atomic uint32_t pref_block;    /* [atomic] */
     atomic_bool read_only;          /* [atomic] */
-    bool write_through;             /* [const] what is answered is stable */
+    atomic_uint gate;               /* [atomic] GATE_*: why its requests wait; gate.c */
+    atomic_uint draining;           /* [atomic] connections whose requests a drain waits for */
+    atomic_bool tray_open;          /* [atomic] the medium is out of reach, or was taken out */
+    atomic_uint medium;             /* [atomic] counts the media: another one is in if it differs */
+    atomic_bool write_through;      /* [atomic] what is answered is stable */
     bool transient;                 /* [const] of --export-dir: closed with its last user */
     int file;                       /* [main] the image is opened through it; or -1 */
-    bool rotational;                /* [const] on disks that turn */
-    bool throttled;                 /* [main] has I/O limits */
+    atomic_bool rotational;         /* [atomic] on disks that turn */
+    atomic_bool throttled;          /* [atomic] it, its group or its clients may have limits */
+    ThrottleState *limits;          /* [lock] those that its clients share */
+    LIST_HEAD(, ThrottleClient) throttle_clients;   /* [lock] */
+    _Atomic uint64_t throttle_waits, throttle_wait_ns;   /* [atomic] who waited, how long */
     MetaContext *contexts;          /* [const] what it can tell about its parts */
     unsigned n_contexts;            /* [const] */
     QEMUTimer *deadline;            /* [main] cuts off who stays after a hard removal; or NULL */
     atomic_uint clients;            /* [atomic] */
     TAILQ_HEAD(, Conn) conns;       /* [lock] in the order they came */
+    Stats gone;                     /* [lock] of connections that are no longer in `conns` */
+    HandshakeStats handshakes;      /* [atomic] of clients that asked for this export */
     TAILQ_ENTRY(Export) link;       /* [exports_lock] until it is closed */
 };
 
@@ -170,10 +188,19 @@ void export_apply(Export *export, ExportConfig *cfg);
 bool export_can_take(const Export *export, const ExportConfig *cfg);
 /* A reference to what is set now.  [any thread] */
 ExportConfig *export_settings(Export *export);
+/*
+ * Switches the write cache: off means that each write is stable before it is answered, and what was
+ * answered before is flushed once.  False: it has no such switch, or that flush failed; then it is
+ * off all the same, and what was written before may not be stable.  [main]
+ */
+bool export_set_write_cache(Export *export, bool on, Error **errp);
+/* 0 or -errno: what clients wrote is stable; a medium that is out was flushed when it went.
+ * [main] */
+int export_flush_medium(Export *export);
 /* False, and logged, if data that clients wrote may not have reached the disk.  [main] */
 bool export_flush(Export *export);
-/* Looks at the image's size anew: others may have changed it.  [any thread] */
-void coroutine_fn export_refresh_size(Export *export);
+/* The format of an image was guessed (not NULL): says that this is not safe. */
+void export_warn_if_guessed(const Export *export, const char *guessed);
 /* Lets the requests go that wait because of --throttle, and those to come.  [main] */
 void export_unthrottle(Export *export);
 /* Transmission flags, without those that a connection negotiates. */
@@ -181,6 +208,63 @@ uint16_t export_flags(Export *export, bool read_only);
 /* Takes a client's place in the export; false if it is full, or removed.  [any thread] */
 bool export_enter(Export *export);
 void export_leave(Export *export);
+
+/* ---- gate.c: an export whose requests wait ---- */
+
+/* Why they wait: any of these. */
+#define GATE_PAUSED    1u   /* x-export-pause */
+#define GATE_NO_MEDIUM 2u   /* the medium is out, and they are to wait for the next one */
+#define GATE_IO_ERROR  4u   /* a request failed, and the error policy is to stop */
+#define GATE_DRAIN     8u   /* export_drain() is at work */
+
+/* Requests that come are not started: they wait in their connection.  For the hot path.  [any] */
+static inline bool export_is_gated(const Export *export)
+{
+    return atomic_load_explicit(&export->gate, memory_order_relaxed) != 0;
+}
+
+/* Those that run go on.  Nothing while the server stops.  [any thread] */
+void export_gate(Export *export, unsigned reason);
+/* Takes reasons back: without one they start, in the order they came.  [main] */
+void export_ungate(Export *export, unsigned reasons);
+void exports_ungate(Server *server);                     /* [main] for ever: the server stops */
+/*
+ * Waits until what runs is done; others wait meanwhile.  What waits for the gate or for its turn by
+ * --throttle does not run.  False: the server stops, or --drain-timeout is over.  [main]
+ */
+bool export_drain(Export *export);
+
+/* ---- medium.c: the image of an export, and its exchange ---- */
+
+/* Looks at the image's size anew: others may have changed it.  [any thread] */
+void coroutine_fn export_refresh_size(Export *export);
+/* Takes over what the medium that is in now is like: its size and all that new clients are told.
+ * [main] */
+void export_medium_changed(Export *export);
+/* Clients can read and write: there is a medium, and the tray is closed.  [any thread] */
+bool export_has_medium(Export *export);
+
+/*
+ * All of these, [main], let the requests in flight end first; those that come meanwhile wait.
+ * While the tray is open or empty, requests fail, and who knocks is refused.
+ *
+ * What was written is flushed before the tray opens; if that fails it stays closed, unless `force`.
+ * Nothing happens where it is open already.
+ */
+bool export_open_tray(Export *export, bool force, Error **errp);
+bool export_close_tray(Export *export, Error **errp);
+/* Takes the image out, through the open tray. */
+bool export_remove_medium(Export *export, Error **errp);
+/* Opens the tray and takes the image out. */
+bool export_eject(Export *export, bool force, Error **errp);
+/* Puts a node in, which is nobody else's, through the open tray; a reference of its own. */
+bool export_insert_medium(Export *export, BlockDriverState *bs, Error **errp);
+/* Exchanges the image for this one, seen and opened by the settings of the export; format NULL:
+ * guessed.  If it cannot be opened the old one stays. */
+bool export_change_medium(Export *export, const char *filename, const char *format,
+                          BlockdevChangeReadOnlyMode mode, bool force, Error **errp);
+/* Resizes the image; to make it smaller while clients are connected takes force. */
+bool export_resize(Export *export, int64_t size, bool force, Error **errp);
 
 /* ---- exports.c: all exports of a server ---- */
 
@@ -192,6 +276,8 @@ void exports_add(Server *server, Export *export);
 void exports_remove(Export *export, bool hard);
 /* A reference, by name; one that is removed too if it is still in use.  [main] */
 Export *exports_find_any(Server *server, const char *name);
+/* A reference to one that is not removed, by its id or else its name; or NULL.  [main] */
+Export *exports_find_id(Server *server, const char *id);
 /* Closes now what nobody refers to any more, and would be closed soon.  [main] */
 void exports_close_unused(Server *server);
 /* Takes back a removal.  [main] */
@@ -242,7 +328,9 @@ struct Conn {
     bool extended;                  /* [conn] extended headers negotiated */
     bool no_zeroes;                 /* [conn] */
     bool read_only;                 /* [conn] this client may only read `export` */
+    bool stable;                    /* [conn] was told to flush nothing: each write is stable */
     uint32_t contexts;              /* [conn] meta contexts selected for `export`: a set */
+    ThrottleClient *throttle;       /* [export's lock] its client's limits; [conn] reads it */
     TAILQ_ENTRY(Conn) link;         /* [conn's thread's list] */
     TAILQ_ENTRY(Conn) export_link;  /* [export's lock] */
     /* the rest (receive buffer, reply queue, counters) is conn.c's: conn-int.h */
@@ -283,6 +371,8 @@ void conn_start(Conn *conn);
 void conn_shutdown(Conn *conn);
 /* Ends the connection without waiting for anything but its own requests to the images. */
 void conn_abort(Conn *conn);
+/* The export's gate is open: looks at what waits. */
+void conn_release(Conn *conn);
 /* For as long as others wait for memory: conn_watch() once, then conn_press() again and again,
  * which ends the connection if its client keeps memory and does not move. */
 void conn_watch(Conn *conn);
@@ -296,8 +386,9 @@ int coroutine_fn handshake_run(Conn *conn);
 
 /* ---- receive.c: transmission ---- */
 
-/* Serves requests until the client leaves, misbehaves or the server stops. */
-void coroutine_fn transmission_run(Conn *conn);
+/* Serves requests until the client leaves, misbehaves or the server stops.  0: its stream has
+ * ended; -ESHUTDOWN: it takes its leave; or -errno. */
+int coroutine_fn transmission_run(Conn *conn);
 
 /* ---- iothread.c ---- */
 
@@ -318,6 +409,10 @@ void iothreads_press_conns(Server *server);             /* [main] conn_press() f
 /* conn_shutdown(), conn_abort() for each connection of that export.  [main] */
 void iothreads_shutdown_export(Server *server, Export *export);
 void iothreads_abort_export(Server *server, Export *export);
+/* The gate of an export is open.  [main] */
+void iothreads_release_export(Server *server, Export *export);
+/* Calls func for each connection, in its thread, and waits for that.  [main] */
+void iothreads_visit(Server *server, void (*func)(Conn *conn, void *opaque), void *opaque);
 void iothreads_stop(Server *server);                    /* [main] once no connection is left */
 
 /* ---- listen.c: addresses, accept ---- */
@@ -337,6 +432,7 @@ struct Server {
     pthread_mutex_t exports_lock;
     TAILQ_HEAD(, Export) exports;         /* [exports_lock] changed by [main] only */
     char *default_export;                 /* [exports_lock] what "" means; NULL: the only one */
+    TAILQ_HEAD(OwnNodeList, OwnNode) nodes; /* [main] that the control socket has added: nodes.c */
     Jobs jobs;                            /* [main] work on images */
     Job close_job;                        /* [main] closes those that nobody uses */
     int export_dir;                       /* [main] its descriptor; -1: none */
@@ -349,12 +445,19 @@ struct Server {
     QEMUTimer *accept_timer;              /* [main] pending: out of descriptors, not accepting */
     atomic_bool served;                   /* [atomic] somebody has entered an export */
     atomic_bool stopping;                 /* [atomic] SIGTERM was seen: requests get ESHUTDOWN */
+    int64_t started_ns;                   /* [const] QEMU_CLOCK_HOST */
+    HandshakeStats handshakes;            /* [atomic] */
+    HandshakeStats tls_handshakes;        /* [atomic] */
     _Atomic int64_t memory;               /* [atomic] bytes held for all clients */
     int64_t max_memory;                   /* [const] */
     TlsCreds *tls;                        /* [any] by tls_creds_get(); NULL: no TLS */
+    QmpServer *qmp;                       /* [const] the control socket; NULL: none */
+    atomic_uint qmp_listeners;            /* [atomic] its clients that take events */
     QEMUTimer *press_timer;               /* [main] pending: clients wait for memory; or NULL */
 };
 
+/* Ends the server in good order, as a signal does.  [main] */
+void server_end(Server *server, const char *why);
 /* A client is gone.  [main] */
 void server_client_left(Server *server);
 /* A client must wait for memory that others hold.  [main] */

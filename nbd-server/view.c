@@ -22,7 +22,7 @@
 
 #define WINDOW_UNIT 512    /* what a raw node can be cut at */
 
-static bool has_window(const ExportConfig *cfg)
+bool view_is_window(const ExportConfig *cfg)
 {
     return cfg->offset > 0 || cfg->size >= 0 || cfg->partition > 0;
 }
@@ -48,7 +48,7 @@ bool view_check(const ExportConfig *cfg, Error **errp)
         error_append_hint(errp, "What --load-snapshot shows can only be read.\n");
         return false;
     }
-    if (has_window(cfg) && (cfg->bitmaps.n > 0 || cfg->allocation_depth)) {
+    if (view_is_window(cfg) && (cfg->bitmaps.n > 0 || cfg->allocation_depth)) {
         error_setg(errp, "--bitmap and --allocation-depth go without --offset, --size and "
                    "--partition");
         error_append_hint(errp, "They speak of the whole image.\n");
@@ -148,9 +148,10 @@ static bool load_snapshot(BlockDriverState *bs, const char *text, Error **errp)
 
 /* ---- a window ---- */
 
-static BlockBackend *open_window(BlockDriverState *bs, const ExportConfig *cfg, Error **errp)
+static BlockDriverState *open_window(BlockDriverState *bs, const ExportConfig *cfg, Error **errp)
 {
     int64_t offset = cfg->offset, size = cfg->size;
+    BlockDriverState *window = NULL;
     QDict *options;
 
     if (cfg->partition > 0 && !partition_find(bs, cfg->partition, &offset, &size, errp)) {
@@ -163,36 +164,31 @@ static BlockBackend *open_window(BlockDriverState *bs, const ExportConfig *cfg, 
     if (size >= 0) {
         qdict_put(options, "size", qint_from_int(size));
     }
-    return blk_new_open(NULL, NULL, options, cfg->open_flags, errp);
+    bdrv_open(&window, NULL, NULL, options, cfg->open_flags, errp);
+    return window;
 }
 
-static BlockBackend *use_whole(BlockDriverState *bs)
+BlockDriverState *view_open(const ExportConfig *cfg, char **guessed, Error **errp)
 {
-    BlockBackend *blk = blk_new(NULL);
-
-    blk_insert_bs(blk, bs);
-    return blk;
-}
-
-BlockBackend *view_open(const ExportConfig *cfg, char **guessed, Error **errp)
-{
-    bool window = has_window(cfg);
+    bool window = view_is_window(cfg);
     /* Below a window, the window's cache mode decides. */
     int flags = cfg->open_flags | (cfg->snapshot ? BDRV_O_SNAPSHOT : 0) |
                 (window ? BDRV_O_CACHE_WB : 0);
     BlockDriverState *bs = open_image(cfg, flags, errp);
-    BlockBackend *blk = NULL;
+    BlockDriverState *view = NULL;
 
     *guessed = NULL;
     if (!bs) {
         return NULL;
     }
     if (!cfg->load_snapshot || load_snapshot(bs, cfg->load_snapshot, errp)) {
-        blk = window ? open_window(bs, cfg, errp) : use_whole(bs);
+        view = window ? open_window(bs, cfg, errp) : bs;
     }
-    if (blk) {
+    if (view) {
         *guessed = guessed_format(cfg, bs);
     }
-    bdrv_unref(bs);
-    return blk;
+    if (view != bs) {
+        bdrv_unref(bs);
+    }
+    return view;
 }

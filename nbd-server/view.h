@@ -9,9 +9,11 @@
 
 /* Whether the settings that choose the view go together. */
 bool view_check(const ExportConfig *cfg, Error **errp);
-/* Opens the image as cfg asks.  *guessed: the format if it was guessed (the caller frees it), or
- * NULL. */
-BlockBackend *view_open(const ExportConfig *cfg, char **guessed, Error **errp);
+/* It shows a part of the image. */
+bool view_is_window(const ExportConfig *cfg);
+/* Opens the image as cfg asks; a reference.  *guessed: the format if it was guessed (the caller
+ * frees it), or NULL. */
+BlockDriverState *view_open(const ExportConfig *cfg, char **guessed, Error **errp);
 
 /* ---- partition.c ---- */
 

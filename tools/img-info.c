@@ -10,115 +10,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/cleanup.h"
-#include "common/xalloc.h"
+#include "common/image-info.h"
 
 /* ---- gathering ---- */
-
-static QDict *describe_snapshot(const QEMUSnapshotInfo *sn)
-{
-    QDict *dict = qdict_new();
-
-    qdict_put(dict, "id", qstring_from_str(sn->id_str));
-    qdict_put(dict, "name", qstring_from_str(sn->name));
-    qdict_put(dict, "vm-state-size", qint_from_int((int64_t)sn->vm_state_size));
-    qdict_put(dict, "date-sec", qint_from_int(sn->date_sec));
-    qdict_put(dict, "date-nsec", qint_from_int(sn->date_nsec));
-    qdict_put(dict, "vm-clock-sec", qint_from_int((int64_t)(sn->vm_clock_nsec / 1000000000)));
-    qdict_put(dict, "vm-clock-nsec", qint_from_int((int64_t)(sn->vm_clock_nsec % 1000000000)));
-    if (sn->icount != UINT64_MAX) {
-        qdict_put(dict, "icount", qint_from_int((int64_t)sn->icount));
-    }
-    return dict;
-}
-
-/* A format without snapshots has none. */
-static int add_snapshots(QDict *info, BlockDriverState *bs, Error **errp)
-{
-    QEMUSnapshotInfo *list;
-    int n = bdrv_snapshot_list(bs, &list);
-    json_t *array;
-
-    if (n == -ENOTSUP || n == -ENOMEDIUM) {
-        return 0;
-    }
-    if (n < 0) {
-        error_setg_errno(errp, -n, "Can't list snapshots of device ''");
-        return n;
-    }
-    if (n > 0) {
-        array = json_array();
-        for (int i = 0; i < n; i++) {
-            json_array_append_new(array, describe_snapshot(&list[i]));
-        }
-        qdict_put(info, "snapshots", array);
-    }
-    free(list);
-    return 0;
-}
-
-static void add_backing_file(QDict *info, BlockDriverState *bs)
-{
-    const char *name = bdrv_get_backing_filename(bs), *format = bdrv_get_backing_format(bs);
-    auto_free char *full = NULL;
-
-    if (!name) {
-        return;
-    }
-    full = bdrv_get_full_backing_filename(bs);
-    qdict_put(info, "backing-filename", qstring_from_str(name));
-    qdict_put(info, "full-backing-filename", qstring_from_str(full));
-    qdict_put(info, "backing-filename-format", qstring_from_str(format));
-}
-
-static int add_details(QDict *info, BlockDriverState *bs, Error **errp)
-{
-    int64_t allocated = bdrv_get_allocated_file_size(bs);
-    BlockDriverInfo bdi;
-    Error *err = NULL;
-    QDict *specific;
-
-    if (allocated >= 0) {
-        qdict_put(info, "actual-size", qint_from_int(allocated));
-    }
-    if (bdrv_get_info(bs, &bdi) >= 0) {
-        if (bdi.cluster_size) {
-            qdict_put(info, "cluster-size", qint_from_int(bdi.cluster_size));
-        }
-        qdict_put(info, "dirty-flag", qbool_from_bool(bdi.is_dirty));
-    }
-    specific = bdrv_get_specific_info(bs, &err);
-    if (err) {
-        error_propagate(errp, err);
-        return -EINVAL;
-    }
-    qdict_put(info, "format-specific", specific);
-    add_backing_file(info, bs);
-    return add_snapshots(info, bs, errp);
-}
 
 /* NULL: reported. */
 static QDict *describe(BlockBackend *blk)
 {
-    BlockDriverState *bs = blk_bs(blk);
-    int64_t size = bdrv_getlength(bs);
-    QDict *info = qdict_new();
     Error *err = NULL;
-    int ret = 0;
+    QDict *info = image_info(blk_bs(blk), &err);
 
-    if (size < 0) {
-        ret = (int)size;
-        error_setg_errno(&err, -ret, "Can't get image size '%s'", bdrv_filename(bs));
-    } else {
-        qdict_put(info, "filename", qstring_from_str(img_filename(bs)));
-        qdict_put(info, "format", qstring_from_str(bdrv_get_format_name(bs)));
-        qdict_put(info, "virtual-size", qint_from_int(size));
-        ret = add_details(info, bs, &err);
-    }
-    if (ret < 0) {
+    if (!info) {
         error_reportf_err(err, "%s", "");
-        QDECREF(info);
-        return NULL;
     }
     return info;
 }
@@ -177,13 +80,13 @@ static void print_info(const QDict *info)
     json_t *cluster_size = json_object_get(info, "cluster-size");
     json_t *specific = json_object_get(info, "format-specific");
     json_t *snapshots = json_object_get(info, "snapshots");
-    char text[IMG_SIZE_LEN];
+    char text[SIZE_STR_LEN];
 
     printf("image: %s\nfile format: %s\n", qdict_get_try_str(info, "filename"),
            qdict_get_try_str(info, "format"));
-    printf("virtual size: %s (%" PRId64 " bytes)\n", img_size_str((uint64_t)size, text), size);
+    printf("virtual size: %s (%" PRId64 " bytes)\n", size_str((uint64_t)size, text), size);
     printf("disk size: %s\n",
-           allocated ? img_size_str((uint64_t)json_integer_value(allocated), text)
+           allocated ? size_str((uint64_t)json_integer_value(allocated), text)
                      : "unavailable");
     if (cluster_size) {
         printf("cluster_size: %" PRId64 "\n", (int64_t)json_integer_value(cluster_size));

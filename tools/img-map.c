@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/image-info.h"
+
 typedef struct MapEntry {
     int64_t start, length;             /* bytes; length 0: there is none yet */
     int depth;
@@ -39,7 +41,7 @@ static int look_up(BlockDriverState *bs, int64_t offset, int64_t bytes, MapEntry
     entry->status = ret & (BDRV_BLOCK_DATA | BDRV_BLOCK_ZERO | BDRV_BLOCK_OFFSET_VALID |
                            BDRV_BLOCK_ALLOCATED);
     if (file && (ret & BDRV_BLOCK_OFFSET_VALID)) {
-        entry->filename = img_filename(file);
+        entry->filename = image_filename(file);
     }
     return 0;
 }

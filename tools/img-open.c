@@ -88,19 +88,6 @@ BlockBackend *img_open(const ImgSource *source, const char *filename, int flags)
     return open_options(filename, flags, source->force_share);
 }
 
-const char *img_filename(BlockDriverState *bs)
-{
-    static const char *const prefixes[] = { "file:", "host_device:" };
-    const char *name = bdrv_filename(bs);
-
-    for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
-        if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0) {
-            return name + strlen(prefixes[i]);
-        }
-    }
-    return name;
-}
-
 /* ---- help on options of images ---- */
 
 static int compare_names(const void *a, const void *b)

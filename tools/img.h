@@ -102,8 +102,6 @@ BlockBackend *img_open(const ImgSource *source, const char *filename, int flags)
 /* The same for a file with options of its own (NULL: none; taken over). */
 BlockBackend *img_open_file(const char *filename, QDict *options, const char *format, int flags,
                             bool force_share);
-/* The name to print: of a file, its path without "file:".  Lent. */
-const char *img_filename(BlockDriverState *bs);
 /* "[file=]NAME,KEY=VALUE..." as options; NULL: reported. */
 QDict *img_parse_image_opts(const char *text);
 
@@ -134,9 +132,6 @@ bool img_load_snapshot(BlockDriverState *bs, const char *param);
 
 /* ---- output (img-json.c, img-progress.c, img-table.c) ---- */
 
-/* Three digits and a unit, "1.5 MiB". */
-#define IMG_SIZE_LEN 32
-const char *img_size_str(uint64_t bytes, char buf[IMG_SIZE_LEN]);
 /* A line of the table of snapshots; NULL: its head. */
 void img_print_snapshot(const QEMUSnapshotInfo *sn);
 

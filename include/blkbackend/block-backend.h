@@ -438,6 +438,7 @@ void qemu_aio_ref(void *acb);
 void qemu_aio_unref(void *acb);
 
 /* Operation blockers of a node (G), as those of a backend; `reason` stays the caller's. */
+bool bdrv_op_is_blocked(BlockDriverState *bs, BlockOpType op, Error **errp);
 void bdrv_op_block(BlockDriverState *bs, BlockOpType op, Error *reason);
 void bdrv_op_unblock(BlockDriverState *bs, BlockOpType op, Error *reason);
 
@@ -614,6 +615,8 @@ void blkbackend_set_stop_fn(BlkStopFunc *fn, void *opaque);
  * deallocate (on a medium opened without BDRV_O_UNMAP: as ON).  Set on the root; empty: in the
  * root state, for the next medium. */
 void blk_set_detect_zeroes(BlockBackend *blk, BlockdevDetectZeroesOptions mode);
+/* What is set for a node. */
+BlockdevDetectZeroesOptions bdrv_get_detect_zeroes(BlockDriverState *bs);
 
 /* ---- breakpoints (any thread), for tests: with the filter "blkdebug" in the medium's chain ----
  * event: what a request is ("read", "write", "flush", ...; docs/blkdebug.md lists them).  -ENOTSUP

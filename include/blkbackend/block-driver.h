@@ -247,11 +247,15 @@ const BlockDriver *bdrv_next_driver(const BlockDriver *drv);
 void *bdrv_state(BlockDriverState *bs);               /* instance_size bytes */
 BlockDriverState *bdrv_file(BlockDriverState *bs);    /* file child or NULL */
 BlockDriverState *bdrv_backing(BlockDriverState *bs); /* backing child or NULL */
+/* All children, from 0 on, those beside file and backing too; NULL: no more. */
+BlockDriverState *bdrv_child(BlockDriverState *bs, unsigned i);
 const char *bdrv_get_node_name(const BlockDriverState *bs);
 const char *bdrv_get_format_name(BlockDriverState *bs);  /* NULL: driverless */
 const char *bdrv_filename(BlockDriverState *bs);      /* as given, else its file's, else "" */
 int bdrv_get_flags(BlockDriverState *bs);             /* open flags now */
 bool bdrv_is_read_only(BlockDriverState *bs);
+/* Where the writes that there were since it was opened have ended at most: bytes. */
+uint64_t bdrv_get_wr_highest_offset(BlockDriverState *bs);
 const BlockLimits *bdrv_limits(BlockDriverState *bs);
 size_t bdrv_opt_mem_align(BlockDriverState *bs);      /* bytes: buffers so aligned suit best */
 /* Marks the node as a SCSI-generic device (open time only). */

@@ -46,7 +46,7 @@ struct BlockBackend {
     pthread_mutex_t parked_lock;
     TAILQ_HEAD(, BlkAio) parked;        /* AIO requests that wait at the gate */
     atomic_int plug;                    /* blk_io_plug() depth */
-    ThrottleMember throttle;            /* own locks, see throttle.h */
+    ThrottleGroupMember throttle;            /* own locks, see throttle.h */
     atomic_int plug_suspended;          /* > 0: somebody waits for requests */
     pthread_mutex_t plug_lock;          /* recursive; guards root_plugged */
     bool root_plugged;                  /* the root's driver was told of it */

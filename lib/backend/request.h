@@ -39,7 +39,7 @@ static inline int coroutine_fn blk_throttle(BlkRequest *r, bool is_write)
 
     if (__builtin_expect(atomic_load_explicit(&blk->throttle.group, memory_order_relaxed) != NULL,
                          false) && !r->unthrottled) {
-        return blk_throttle_wait(blk, (uint64_t)r->bytes, is_write);
+        return throttle_group_co_io_limits_intercept(&blk->throttle, (uint64_t)r->bytes, is_write);
     }
     return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Throttle groups (§3.1.3): backends that share limits, and whose turn it is.
+ * Throttle groups (§3.1.3): members that share limits, and whose turn it is.
  *
  * Each member has a queue of waiting requests for each direction.  As long as
  * anybody waits in a direction, a timer is armed for exactly one request of
@@ -12,14 +12,17 @@
  *     nobody waits        no timer; a request looks at the buckets
  *     somebody waits      one timer; a request queues up
  *
- * Requests of one backend wait in many threads.  The armed timer belongs to the
+ * A request in parts stays at the head of its queue until its last part has
+ * had its turn.
+ *
+ * Requests of one member wait in many threads.  The armed timer belongs to the
  * waiting request and lives in its AioContext, which is surely being polled;
  * the request frees it there after it has been woken, so a timer that has just
  * fired never meets freed memory.
  *
- * Locks: the member's guards which group it is in, the group's all the rest.
- * Neither is held while a coroutine runs: who lets requests go collects them
- * and wakes them at the end.
+ * Locks: the registry's guards the list of groups and their references, the
+ * member's which group it is in, the group's all the rest.  None is held while
+ * a coroutine runs: who lets requests go collects them and wakes them at the end.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -28,59 +31,50 @@
 #include "backend/backend.h"
 
 struct ThrottleState {
-    /* Main thread only. */
-    char *name;                         /* "" is nobody else's */
-    unsigned refs;                      /* members and root states */
+    char *name;                         /* never changes; "" is nobody else's */
+    /* Under registry_lock. */
+    unsigned refs;
     LIST_ENTRY(ThrottleState) registry_link;
 
     pthread_mutex_t lock;
     /* Under the lock; [is_write] where there are two. */
     ThrottleBuckets buckets;
-    TAILQ_HEAD(ThrottleMemberList, ThrottleMember) members;
-    ThrottleMember *token[2];           /* who had the last turn; NULL: the next is the first's */
+    TAILQ_HEAD(ThrottleMemberList, ThrottleGroupMember) members;
+    ThrottleGroupMember *token[2];      /* who had the last turn; NULL: the next is the first's */
     ThrottleWaiter *armed[2];           /* whose timer runs */
 };
 
 /* A waiting request, on its coroutine's stack. */
 struct ThrottleWaiter {
-    BlockBackend *blk;
+    ThrottleGroupMember *member;
     Coroutine *co;
-    uint64_t bytes;
-    bool is_write;
+    ThrottleLoad load;
+    bool in_parts;
     bool cancelled;
     QEMUTimer *timer;                   /* NULL until its turn is near */
     int64_t due;                        /* when that goes off */
     TAILQ_ENTRY(ThrottleWaiter) link;   /* of the member's queue, then of those let go */
 };
 
-static LIST_HEAD(, ThrottleState) groups = LIST_HEAD_INITIALIZER(groups);   /* main thread */
+static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
+static LIST_HEAD(, ThrottleState) groups = LIST_HEAD_INITIALIZER(groups);
 
 static int64_t now_ns(void)
 {
     return qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
 }
 
-/* ---- groups and references (main thread) ---- */
+/* ---- groups and references ---- */
 
-static char *copy_string(const char *s)
-{
-    char *copy = strdup(s);
-
-    if (!copy) {
-        abort();
-    }
-    return copy;
-}
-
+/* (registry locked) No reference yet. */
 static ThrottleState *group_new(const char *name)
 {
     ThrottleState *group = calloc(1, sizeof(*group));
     ThrottleConfig unlimited;
 
-    if (!group) {
+    if (!group || !(group->name = strdup(name))) {
         abort();
     }
-    group->name = copy_string(name);
     pthread_mutex_init(&group->lock, NULL);
     TAILQ_INIT(&group->members);
     throttle_config_init(&unlimited);
@@ -89,69 +83,97 @@ static ThrottleState *group_new(const char *name)
     return group;
 }
 
-static ThrottleState *group_ref(ThrottleState *group)
+ThrottleState *throttle_group_incref(const char *name)
 {
+    ThrottleState *group = NULL;
+
+    pthread_mutex_lock(&registry_lock);
+    if (name && *name) {
+        LIST_FOREACH(group, &groups, registry_link) {
+            if (strcmp(group->name, name) == 0) {
+                break;
+            }
+        }
+    }
+    if (!group) {
+        group = group_new(name ? name : "");
+    }
     group->refs++;
+    pthread_mutex_unlock(&registry_lock);
     return group;
 }
 
-static void group_unref(ThrottleState *group)
+ThrottleState *throttle_group_ref(ThrottleState *group)
 {
-    if (group && --group->refs == 0) {
-        LIST_REMOVE(group, registry_link);
+    pthread_mutex_lock(&registry_lock);
+    group->refs++;
+    pthread_mutex_unlock(&registry_lock);
+    return group;
+}
+
+void throttle_group_unref(ThrottleState *group)
+{
+    bool last = false;
+
+    if (group) {
+        pthread_mutex_lock(&registry_lock);
+        last = --group->refs == 0;
+        if (last) {
+            LIST_REMOVE(group, registry_link);
+        }
+        pthread_mutex_unlock(&registry_lock);
+    }
+    if (last) {
         pthread_mutex_destroy(&group->lock);
         free(group->name);
         free(group);
     }
 }
 
-/* By name; made if there is none.  An empty name is always a new group's. */
-static ThrottleState *group_get(const char *name)
+const char *throttle_state_get_name(const ThrottleState *group)
 {
-    ThrottleState *group;
-
-    LIST_FOREACH(group, &groups, registry_link) {
-        if (*name && strcmp(group->name, name) == 0) {
-            return group_ref(group);
-        }
-    }
-    return group_ref(group_new(name));
+    return group->name;
 }
 
 /* ---- locking ---- */
 
 /* The group of a member, locked; NULL if it is in none. */
-static ThrottleState *lock_group(ThrottleMember *member)
+static ThrottleState *lock_group(ThrottleGroupMember *tgm)
 {
     ThrottleState *group;
 
-    pthread_mutex_lock(&member->lock);
-    group = atomic_load(&member->group);
+    pthread_mutex_lock(&tgm->lock);
+    group = atomic_load(&tgm->group);
     if (group) {
         pthread_mutex_lock(&group->lock);
     }
-    pthread_mutex_unlock(&member->lock);
+    pthread_mutex_unlock(&tgm->lock);
     return group;
 }
 
-/* Unlocks, and wakes whom we let go. */
-static void unlock_group(ThrottleState *group, ThrottleWaiterList *released)
+/* Whom we let go: with no lock held. */
+static void wake(ThrottleWaiterList *released)
 {
     ThrottleWaiter *w, *next;
 
-    pthread_mutex_unlock(&group->lock);
     for (w = TAILQ_FIRST(released); w; w = next) {
         next = TAILQ_NEXT(w, link);
         aio_co_wake(w->co);     /* and w may be gone */
     }
 }
 
+static void unlock_group(ThrottleState *group, ThrottleWaiterList *released)
+{
+    pthread_mutex_unlock(&group->lock);
+    wake(released);
+}
+
 /* ---- turns (group locked) ---- */
 
 /* Who has somebody waiting: the members after the last one served, and that one last of all. */
-static ThrottleMember *next_in_turn(ThrottleState *group, bool is_write)
+static ThrottleGroupMember *next_in_turn(ThrottleState *group, bool is_write)
 {
-    ThrottleMember *start = group->token[is_write], *member = start;
+    ThrottleGroupMember *start = group->token[is_write], *member = start;
 
     do {
         member = member ? TAILQ_NEXT(member, link) : TAILQ_FIRST(&group->members);
@@ -162,25 +184,45 @@ static ThrottleMember *next_in_turn(ThrottleState *group, bool is_write)
     return NULL;
 }
 
-static void leave_queue(ThrottleState *group, ThrottleWaiter *w, ThrottleWaiterList *released)
+/* What may go of the request at once, goes.  True: and that was all that was left of it. */
+static bool pour(ThrottleState *group, ThrottleWaiter *w)
 {
-    TAILQ_REMOVE(&w->blk->throttle.waiting[w->is_write], w, link);
-    TAILQ_INSERT_TAIL(released, w, link);
-    if (group->armed[w->is_write] == w) {
-        group->armed[w->is_write] = NULL;
+    int64_t now = now_ns();
+    uint64_t part = w->in_parts ? throttle_part(&group->buckets, &w->load, now) : w->load.left;
+
+    throttle_account(&group->buckets, &w->load, part, now);
+    return w->load.left == 0;
+}
+
+static void disarm(ThrottleState *group, bool is_write)
+{
+    if (group->armed[is_write]) {
+        timer_del(group->armed[is_write]->timer);
+        group->armed[is_write] = NULL;
     }
 }
 
-static void let_go(ThrottleState *group, ThrottleWaiter *w, ThrottleWaiterList *released)
+static void leave_queue(ThrottleState *group, ThrottleWaiter *w, ThrottleWaiterList *released)
 {
-    leave_queue(group, w, released);
-    throttle_account(&group->buckets, w->is_write, w->bytes, now_ns());
+    bool is_write = w->load.is_write;
+
+    TAILQ_REMOVE(&w->member->waiting[is_write], w, link);
+    TAILQ_INSERT_TAIL(released, w, link);
+    if (group->armed[is_write] == w) {
+        group->armed[is_write] = NULL;
+    }
 }
 
 static void take_turn(ThrottleState *group, ThrottleWaiter *w, ThrottleWaiterList *released)
 {
-    group->token[w->is_write] = &w->blk->throttle;
-    let_go(group, w, released);
+    bool is_write = w->load.is_write;
+
+    group->token[is_write] = w->member;
+    if (pour(group, w)) {
+        leave_queue(group, w, released);
+    } else if (group->armed[is_write] == w) {
+        group->armed[is_write] = NULL;      /* its timer has gone off */
+    }
 }
 
 static void timer_cb(void *opaque);
@@ -192,14 +234,14 @@ static void arm(ThrottleState *group, ThrottleWaiter *w, int64_t due)
                                  SCALE_NS, timer_cb, w);
     }
     w->due = due;
-    group->armed[w->is_write] = w;
+    group->armed[w->load.is_write] = w;
     timer_mod_ns(w->timer, due);
 }
 
 /* Leaves the direction in one of its two states. */
 static void schedule(ThrottleState *group, bool is_write, ThrottleWaiterList *released)
 {
-    ThrottleMember *member;
+    ThrottleGroupMember *member;
 
     while (!group->armed[is_write] && (member = next_in_turn(group, is_write))) {
         ThrottleWaiter *w = TAILQ_FIRST(&member->waiting[is_write]);
@@ -218,12 +260,12 @@ static void schedule(ThrottleState *group, bool is_write, ThrottleWaiterList *re
 static void timer_cb(void *opaque)
 {
     ThrottleWaiter *w = opaque;
-    bool is_write = w->is_write;
+    bool is_write = w->load.is_write;
     ThrottleWaiterList released = TAILQ_HEAD_INITIALIZER(released);
-    ThrottleState *group = lock_group(&w->blk->throttle);
+    ThrottleState *group = lock_group(w->member);
 
     if (!group) {
-        return;             /* let go meanwhile, and its backend has left the group */
+        return;             /* let go meanwhile, and its member has left the group */
     }
     if (group->armed[is_write] == w) {
         if (now_ns() < w->due) {
@@ -236,63 +278,94 @@ static void timer_cb(void *opaque)
     unlock_group(group, &released);
 }
 
-/* ---- requests ---- */
-
-/* (group locked) When a new request may go: not later than now, or at a time to come. */
-static int64_t due_time(ThrottleState *group, const ThrottleWaiter *w, int64_t now)
-{
-    if (atomic_load(&w->blk->throttle.off) > 0) {
-        return now;
-    }
-    if (group->armed[w->is_write]) {
-        return INT64_MAX;       /* it will learn that when its turn comes */
-    }
-    return now + throttle_wait_ns(&group->buckets, w->is_write, now);
-}
-
-/* (group locked) Counts w, if it may go; or else puts it into its queue. */
-static bool must_wait(ThrottleState *group, ThrottleWaiter *w)
-{
-    int64_t now = now_ns(), due = due_time(group, w, now);
-
-    if (due <= now) {
-        throttle_account(&group->buckets, w->is_write, w->bytes, now);
-        return false;
-    }
-    TAILQ_INSERT_TAIL(&w->blk->throttle.waiting[w->is_write], w, link);
-    if (!group->armed[w->is_write]) {
-        arm(group, w, due);
-    }
-    return true;
-}
-
-int coroutine_fn blk_throttle_wait(BlockBackend *blk, uint64_t bytes, bool is_write)
-{
-    ThrottleWaiter w = {
-        .blk = blk, .co = qemu_coroutine_self(), .bytes = bytes, .is_write = is_write,
-    };
-    ThrottleState *group = lock_group(&blk->throttle);
-    bool wait;
-
-    if (!group) {
-        return 0;
-    }
-    wait = must_wait(group, &w);
-    pthread_mutex_unlock(&group->lock);
-    if (wait) {
-        qemu_coroutine_yield();
-        timer_free(w.timer);
-    }
-    return w.cancelled ? -ECANCELED : 0;
-}
-
-/* (group locked) */
-static ThrottleWaiter *find_waiter(BlockBackend *blk, const Coroutine *co)
+/* Everybody of this member goes; then it is the others' turn. */
+static void let_all_go(ThrottleState *group, ThrottleGroupMember *tgm,
+                       ThrottleWaiterList *released)
 {
     for (int is_write = 0; is_write < 2; is_write++) {
         ThrottleWaiter *w;
 
-        TAILQ_FOREACH(w, &blk->throttle.waiting[is_write], link) {
+        while ((w = TAILQ_FIRST(&tgm->waiting[is_write]))) {
+            throttle_account(&group->buckets, &w->load, w->load.left, now_ns());
+            leave_queue(group, w, released);
+        }
+        schedule(group, is_write, released);
+    }
+}
+
+/* ---- requests ---- */
+
+/* (group locked) Counts w, if it may go; or else puts it into its queue. */
+static bool must_wait(ThrottleState *group, ThrottleWaiter *w)
+{
+    bool is_write = w->load.is_write;
+    int64_t now = now_ns(), wait = 0;
+
+    if (atomic_load(&w->member->off) > 0) {
+        throttle_account(&group->buckets, &w->load, w->load.left, now);
+        return false;
+    }
+    if (!group->armed[is_write]) {      /* else it learns when its turn comes */
+        while ((wait = throttle_wait_ns(&group->buckets, is_write, now)) == 0) {
+            if (pour(group, w)) {
+                return false;
+            }
+        }
+        arm(group, w, now + wait);
+    }
+    TAILQ_INSERT_TAIL(&w->member->waiting[is_write], w, link);
+    return true;
+}
+
+static int coroutine_fn take_turns(ThrottleWaiter *w, int64_t *waited_ns)
+{
+    ThrottleState *group = lock_group(w->member);
+    int64_t start;
+
+    if (!group) {
+        return 0;
+    }
+    if (!must_wait(group, w)) {
+        pthread_mutex_unlock(&group->lock);
+        return 0;
+    }
+    start = now_ns();
+    pthread_mutex_unlock(&group->lock);
+    qemu_coroutine_yield();
+    timer_free(w->timer);
+    *waited_ns = now_ns() - start;
+    return w->cancelled ? -ECANCELED : 0;
+}
+
+int coroutine_fn throttle_group_co_io_limits_intercept(ThrottleGroupMember *tgm, uint64_t bytes,
+                                                       bool is_write)
+{
+    int64_t waited_ns;
+
+    return take_turns(&(ThrottleWaiter){
+        .member = tgm, .co = qemu_coroutine_self(),
+        .load = { .is_write = is_write, .bytes = bytes, .left = bytes },
+    }, &waited_ns);
+}
+
+int coroutine_fn throttle_group_co_io_limits_intercept_parts(ThrottleGroupMember *tgm,
+                                                             uint64_t bytes, bool is_write,
+                                                             int64_t *waited_ns)
+{
+    *waited_ns = 0;
+    return take_turns(&(ThrottleWaiter){
+        .member = tgm, .co = qemu_coroutine_self(), .in_parts = true,
+        .load = { .is_write = is_write, .bytes = bytes, .left = bytes },
+    }, waited_ns);
+}
+
+/* (group locked) */
+static ThrottleWaiter *find_waiter(ThrottleGroupMember *tgm, const Coroutine *co)
+{
+    for (int is_write = 0; is_write < 2; is_write++) {
+        ThrottleWaiter *w;
+
+        TAILQ_FOREACH(w, &tgm->waiting[is_write], link) {
             if (w->co == co) {
                 return w;
             }
@@ -301,167 +374,116 @@ static ThrottleWaiter *find_waiter(BlockBackend *blk, const Coroutine *co)
     return NULL;
 }
 
-bool blk_throttle_cancel(BlockBackend *blk, const Coroutine *co)
+bool throttle_group_cancel_tgm(ThrottleGroupMember *tgm, const Coroutine *co)
 {
     ThrottleWaiterList released = TAILQ_HEAD_INITIALIZER(released);
-    ThrottleState *group = lock_group(&blk->throttle);
+    ThrottleState *group = lock_group(tgm);
     ThrottleWaiter *w;
 
     if (!group) {
         return false;
     }
-    w = find_waiter(blk, co);
+    w = find_waiter(tgm, co);
     if (w) {
         w->cancelled = true;
         leave_queue(group, w, &released);
-        schedule(group, w->is_write, &released);
+        schedule(group, w->load.is_write, &released);
     }
     unlock_group(group, &released);
     return w != NULL;
 }
 
-/* ---- draining ---- */
-
-/* (group locked) Everybody of this member goes; then it is the others' turn. */
-static void let_all_go(ThrottleState *group, ThrottleMember *member, ThrottleWaiterList *released)
-{
-    for (int is_write = 0; is_write < 2; is_write++) {
-        ThrottleWaiter *w;
-
-        while ((w = TAILQ_FIRST(&member->waiting[is_write]))) {
-            let_go(group, w, released);
-        }
-        schedule(group, is_write, released);
-    }
-}
-
-void blk_throttle_drain_begin(BlockBackend *blk)
+void throttle_group_restart_tgm(ThrottleGroupMember *tgm)
 {
     ThrottleWaiterList released = TAILQ_HEAD_INITIALIZER(released);
-    ThrottleState *group;
+    ThrottleState *group = lock_group(tgm);
 
-    atomic_fetch_add(&blk->throttle.off, 1);
-    group = lock_group(&blk->throttle);
     if (group) {
-        let_all_go(group, &blk->throttle, &released);
+        let_all_go(group, tgm, &released);
         unlock_group(group, &released);
     }
 }
 
-void blk_throttle_drain_end(BlockBackend *blk)
+/* ---- membership ---- */
+
+/* (member locked) Its queues stay as they are; whom the others let go is not woken yet. */
+static void join(ThrottleGroupMember *tgm, ThrottleState *group, ThrottleWaiterList *released)
 {
-    atomic_fetch_sub(&blk->throttle.off, 1);
-}
-
-/* ---- membership (main thread) ---- */
-
-static ThrottleState *group_of(BlockBackend *blk)
-{
-    return atomic_load(&blk->throttle.group);
-}
-
-bool blk_is_throttled(BlockBackend *blk)
-{
-    return group_of(blk) != NULL;
-}
-
-static ThrottleState *group_of_member(BlockBackend *blk, const char *func)
-{
-    ThrottleState *group = group_of(blk);
-
-    if (!group) {
-        blk_programming_error(func, "the backend is in no throttle group");
-    }
-    return group;
-}
-
-/* Takes over the caller's reference. */
-static void join(BlockBackend *blk, ThrottleState *group)
-{
-    ThrottleMember *member = &blk->throttle;
-
-    pthread_mutex_lock(&member->lock);
+    throttle_group_ref(group);
     pthread_mutex_lock(&group->lock);
-    TAILQ_INSERT_TAIL(&group->members, member, link);
-    atomic_store(&member->group, group);
+    TAILQ_INSERT_TAIL(&group->members, tgm, link);
+    atomic_store(&tgm->group, group);
+    schedule(group, false, released);
+    schedule(group, true, released);
     pthread_mutex_unlock(&group->lock);
-    pthread_mutex_unlock(&member->lock);
 }
 
-static void leave(BlockBackend *blk)
+/* (member locked, and in a group) The same. */
+static void leave(ThrottleGroupMember *tgm, bool let_go, ThrottleWaiterList *released)
 {
-    ThrottleWaiterList released = TAILQ_HEAD_INITIALIZER(released);
-    ThrottleMember *member = &blk->throttle;
-    ThrottleState *group = group_of(blk);
+    ThrottleState *group = atomic_load(&tgm->group);
 
-    pthread_mutex_lock(&member->lock);
     pthread_mutex_lock(&group->lock);
-    let_all_go(group, member, &released);
+    if (let_go) {
+        let_all_go(group, tgm, released);
+    }
     for (int is_write = 0; is_write < 2; is_write++) {
-        if (group->token[is_write] == member) {
-            group->token[is_write] = TAILQ_PREV(member, ThrottleMemberList, link);
+        if (group->token[is_write] == tgm) {
+            group->token[is_write] = TAILQ_PREV(tgm, ThrottleMemberList, link);
+        }
+        if (group->armed[is_write] && group->armed[is_write]->member == tgm) {
+            disarm(group, is_write);
         }
     }
-    TAILQ_REMOVE(&group->members, member, link);
-    atomic_store(&member->group, NULL);
-    pthread_mutex_unlock(&member->lock);
-    unlock_group(group, &released);
-    group_unref(group);
-}
-
-/* A backend without a medium remembers the limits that it will have with the next one. */
-static void membership_changed(BlockBackend *blk)
-{
-    if (!blk_root(blk)) {
-        blk_throttle_remember(blk);
+    TAILQ_REMOVE(&group->members, tgm, link);
+    atomic_store(&tgm->group, NULL);
+    for (int is_write = 0; is_write < 2; is_write++) {
+        schedule(group, is_write, released);
     }
+    pthread_mutex_unlock(&group->lock);
+    throttle_group_unref(group);
 }
 
-void blk_io_limits_enable(BlockBackend *blk, const char *group)
-{
-    BLK_PRECONDITION(!group_of(blk), "the backend is in a throttle group already");
-    join(blk, group_get(group ? group : blk_name(blk)));
-    membership_changed(blk);
-}
-
-void blk_io_limits_disable(BlockBackend *blk)
-{
-    group_of_member(blk, __func__);
-    leave(blk);
-    membership_changed(blk);
-}
-
-void blk_io_limits_update_group(BlockBackend *blk, const char *group)
-{
-    const char *name = group ? group : blk_name(blk);
-
-    if (!group_of(blk) || strcmp(group_of(blk)->name, name) == 0) {
-        return;
-    }
-    leave(blk);
-    join(blk, group_get(name));
-    membership_changed(blk);
-}
-
-/* ---- limits (main thread) ---- */
-
-void blk_set_io_limits(BlockBackend *blk, ThrottleConfig *cfg)
+void throttle_group_register_tgm(ThrottleGroupMember *tgm, ThrottleState *group)
 {
     ThrottleWaiterList released = TAILQ_HEAD_INITIALIZER(released);
-    ThrottleState *group = group_of_member(blk, __func__);
 
-    BLK_PRECONDITION(throttle_is_valid(cfg, NULL), "the limits contradict each other");
+    pthread_mutex_lock(&tgm->lock);
+    if (atomic_load(&tgm->group) != group) {
+        if (atomic_load(&tgm->group)) {
+            leave(tgm, false, &released);
+        }
+        join(tgm, group, &released);
+    }
+    pthread_mutex_unlock(&tgm->lock);
+    wake(&released);
+}
+
+void throttle_group_unregister_tgm(ThrottleGroupMember *tgm)
+{
+    ThrottleWaiterList released = TAILQ_HEAD_INITIALIZER(released);
+
+    pthread_mutex_lock(&tgm->lock);
+    if (atomic_load(&tgm->group)) {
+        leave(tgm, true, &released);
+    }
+    pthread_mutex_unlock(&tgm->lock);
+    wake(&released);
+}
+
+/* ---- limits ---- */
+
+void throttle_group_config_for(ThrottleState *group, ThrottleGroupMember *first,
+                               const ThrottleConfig *cfg)
+{
+    ThrottleWaiterList released = TAILQ_HEAD_INITIALIZER(released);
+
     pthread_mutex_lock(&group->lock);
     throttle_start(&group->buckets, cfg, now_ns());
     for (int is_write = 0; is_write < 2; is_write++) {
-        ThrottleWaiter *first = TAILQ_FIRST(&blk->throttle.waiting[is_write]);
-
-        if (group->armed[is_write]) {
-            timer_del(group->armed[is_write]->timer);
-            group->armed[is_write] = NULL;
-        }
-        if (first) {
-            take_turn(group, first, &released);
+        disarm(group, is_write);
+        if (first && !TAILQ_EMPTY(&first->waiting[is_write])) {
+            take_turn(group, TAILQ_FIRST(&first->waiting[is_write]), &released);
         }
     }
     for (int is_write = 0; is_write < 2; is_write++) {
@@ -470,9 +492,14 @@ void blk_set_io_limits(BlockBackend *blk, ThrottleConfig *cfg)
     unlock_group(group, &released);
 }
 
-void throttle_group_get_config(BlockBackend *blk, ThrottleConfig *cfg)
+void throttle_group_config(ThrottleState *group, ThrottleConfig *cfg)
 {
-    ThrottleState *group = group_of_member(blk, __func__);
+    BLK_PRECONDITION(throttle_is_valid(cfg, NULL), "the limits contradict each other");
+    throttle_group_config_for(group, NULL, cfg);
+}
+
+void throttle_state_get_config(ThrottleState *group, ThrottleConfig *cfg)
+{
     ThrottleBuckets empty;
 
     pthread_mutex_lock(&group->lock);
@@ -481,55 +508,37 @@ void throttle_group_get_config(BlockBackend *blk, ThrottleConfig *cfg)
     *cfg = empty.cfg;
 }
 
-const char *throttle_group_get_name(BlockBackend *blk)
-{
-    return group_of_member(blk, __func__)->name;
-}
-
-/* ---- the root state (main thread) ---- */
-
-static void set_remembered(BlockBackendRootState *state, ThrottleState *group)
-{
-    ThrottleState *old = state->throttle_state;
-
-    free(state->throttle_group);
-    state->throttle_group = group ? copy_string(group->name) : NULL;
-    state->throttle_state = group ? group_ref(group) : NULL;
-    group_unref(old);
-}
-
-void blk_throttle_remember(BlockBackend *blk)
-{
-    set_remembered(&blk->root_state, group_of(blk));
-}
-
-void blk_throttle_restore(BlockBackend *blk)
-{
-    ThrottleState *group = blk->root_state.throttle_state;
-
-    if (!group || group == group_of(blk)) {
-        return;
-    }
-    if (group_of(blk)) {
-        leave(blk);
-    }
-    join(blk, group_ref(group));
-}
-
 /* ---- life ---- */
 
-void blk_throttle_init(BlockBackend *blk)
+void throttle_group_init_tgm(ThrottleGroupMember *tgm)
 {
-    pthread_mutex_init(&blk->throttle.lock, NULL);
-    TAILQ_INIT(&blk->throttle.waiting[0]);
-    TAILQ_INIT(&blk->throttle.waiting[1]);
+    *tgm = (ThrottleGroupMember){ .off = 0 };
+    pthread_mutex_init(&tgm->lock, NULL);
+    TAILQ_INIT(&tgm->waiting[0]);
+    TAILQ_INIT(&tgm->waiting[1]);
 }
 
-void blk_throttle_cleanup(BlockBackend *blk)
+void throttle_group_destroy_tgm(ThrottleGroupMember *tgm)
 {
-    if (group_of(blk)) {
-        leave(blk);
+    pthread_mutex_destroy(&tgm->lock);
+}
+
+ThrottleGroupMember *throttle_group_member_new(void)
+{
+    ThrottleGroupMember *tgm = malloc(sizeof(*tgm));
+
+    if (!tgm) {
+        abort();
     }
-    set_remembered(&blk->root_state, NULL);
-    pthread_mutex_destroy(&blk->throttle.lock);
+    throttle_group_init_tgm(tgm);
+    return tgm;
+}
+
+void throttle_group_member_free(ThrottleGroupMember *tgm)
+{
+    if (tgm) {
+        throttle_group_unregister_tgm(tgm);
+        throttle_group_destroy_tgm(tgm);
+        free(tgm);
+    }
 }

@@ -52,21 +52,36 @@ static int64_t time_to_leak(double extra, double per_second)
     return (int64_t)((ns < WAIT_MAX_NS ? ns : WAIT_MAX_NS) + 0.5);
 }
 
+static double capacity(const LeakyBucket *bkt)
+{
+    return bkt->max > 0 ? bkt->max * bkt->burst_length : bkt->avg / SLACK_DIVISOR;
+}
+
 int64_t throttle_compute_wait(const LeakyBucket *bkt)
 {
-    double capacity = bkt->max > 0 ? bkt->max * bkt->burst_length : bkt->avg / SLACK_DIVISOR;
     double burst_capacity = bkt->max / SLACK_DIVISOR;
 
     if (!(bkt->avg > 0)) {
         return 0;
     }
-    if (bkt->level > capacity) {
-        return time_to_leak(bkt->level - capacity, bkt->avg);
+    if (bkt->level > capacity(bkt)) {
+        return time_to_leak(bkt->level - capacity(bkt), bkt->avg);
     }
     if (bkt->burst_length > 1 && bkt->burst_level > burst_capacity) {
         return time_to_leak(bkt->burst_level - burst_capacity, bkt->max);
     }
     return 0;
+}
+
+/* What one part of a request may pour, if it may go now: up to the capacity, or else as much as
+ * leaks out in 100 ms. */
+static double part_of_bucket(const LeakyBucket *bkt)
+{
+    double least = bkt->avg / SLACK_DIVISOR, room = capacity(bkt) - bkt->level;
+    double part = room > least ? room : least;
+    double burst = bkt->max / SLACK_DIVISOR;
+
+    return bkt->burst_length > 1 && part > burst ? burst : part;
 }
 
 static void pour(LeakyBucket *bkt, double units)
@@ -123,19 +138,44 @@ int64_t throttle_wait_ns(ThrottleBuckets *tb, bool is_write, int64_t now)
     return longest;
 }
 
-void throttle_account(ThrottleBuckets *tb, bool is_write, uint64_t bytes, int64_t now)
+static bool is_many_operations(const ThrottleBuckets *tb, const ThrottleLoad *load)
 {
-    double size = (double)bytes, ops = 1;
+    return tb->cfg.op_size && load->bytes > tb->cfg.op_size;
+}
 
-    if (tb->cfg.op_size && bytes > tb->cfg.op_size) {
+uint64_t throttle_part(ThrottleBuckets *tb, const ThrottleLoad *load, int64_t now)
+{
+    double part = (double)load->left;
+    double op_size = is_many_operations(tb, load) ? (double)tb->cfg.op_size : 0;
+
+    leak(tb, now);
+    for (int i = 0; i < 4; i++) {
+        BucketType type = buckets_of[load->is_write][i];
+        const LeakyBucket *bkt = &tb->cfg.buckets[type];
+        double units = part_of_bucket(bkt);
+        double bytes = counts_bytes(type) ? units : op_size * (units < 1 ? 1 : units);
+
+        if (bkt->avg > 0 && bytes > 0 && bytes < part) {
+            part = bytes;
+        }
+    }
+    return part >= (double)load->left ? load->left : part < 1 ? 1 : (uint64_t)part;
+}
+
+void throttle_account(ThrottleBuckets *tb, ThrottleLoad *load, uint64_t part, int64_t now)
+{
+    double size = (double)part, ops = load->left == load->bytes ? 1 : 0;
+
+    if (is_many_operations(tb, load)) {
         ops = size / (double)tb->cfg.op_size;
     }
     leak(tb, now);
     for (int i = 0; i < 4; i++) {
-        BucketType type = buckets_of[is_write][i];
+        BucketType type = buckets_of[load->is_write][i];
 
         pour(&tb->cfg.buckets[type], counts_bytes(type) ? size : ops);
     }
+    load->left -= part;
 }
 
 /* ---- configurations ---- */

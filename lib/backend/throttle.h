@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * I/O limits (§3.1): the arithmetic of the buckets, and a backend's place in
- * its group.
+ * I/O limits (§3.1): the arithmetic of the buckets, who shares them, and a backend's place among
+ * those.
  */
 #ifndef BLKBACKEND_BACKEND_THROTTLE_H
 #define BLKBACKEND_BACKEND_THROTTLE_H
@@ -19,38 +19,55 @@ typedef struct ThrottleBuckets {
     int64_t leaked_at;
 } ThrottleBuckets;
 
+/* What a request is to the buckets. */
+typedef struct ThrottleLoad {
+    bool is_write;
+    uint64_t bytes;          /* of all of it ... */
+    uint64_t left;           /* ... and what has not gone yet */
+} ThrottleLoad;
+
 /* Empty buckets under the given limits. */
 void throttle_start(ThrottleBuckets *tb, const ThrottleConfig *cfg, int64_t now);
 /* How long the next request must wait from now on; 0: it may go. */
 int64_t throttle_wait_ns(ThrottleBuckets *tb, bool is_write, int64_t now);
-/* A request goes, now: it is added to its buckets. */
-void throttle_account(ThrottleBuckets *tb, bool is_write, uint64_t bytes, int64_t now);
+/* How much of what is left may go now, if not all is to go at once, provided that one may go. */
+uint64_t throttle_part(ThrottleBuckets *tb, const ThrottleLoad *load, int64_t now);
+/* A part goes, now: it is added to the buckets.  A request that is one operation is counted as one
+ * with its first part. */
+void throttle_account(ThrottleBuckets *tb, ThrottleLoad *load, uint64_t part, int64_t now);
 
 void throttle_leak_bucket(LeakyBucket *bkt, int64_t delta_ns);
 int64_t throttle_compute_wait(const LeakyBucket *bkt);
 
-/* ---- throttle-group.c ---- */
+/* ---- throttle-group.c: <blkbackend/throttle.h>, and ---- */
 
 typedef struct ThrottleWaiter ThrottleWaiter;
 typedef TAILQ_HEAD(ThrottleWaiterList, ThrottleWaiter) ThrottleWaiterList;
 
-/* A part of every BlockBackend.  [is_write] where there are two. */
-typedef struct ThrottleMember {
-    pthread_mutex_t lock;               /* guards `group` for others than the main thread;
-                                         * taken before the group's lock */
-    _Atomic(ThrottleState *) group;     /* NULL: no limits.  Changed in the main thread */
-    atomic_int off;                     /* > 0: being drained, nobody waits */
-    /* Under the group's lock: */
+/* [is_write] where there are two. */
+struct ThrottleGroupMember {
+    pthread_mutex_t lock;               /* for `group`; taken before the group's lock */
+    _Atomic(ThrottleState *) group;     /* a reference, changed under both; NULL: no limits */
+    atomic_int off;                     /* > 0: nobody waits */
+    /* Under the group's lock; without a group both are empty: */
     ThrottleWaiterList waiting[2];      /* in order of arrival */
-    TAILQ_ENTRY(ThrottleMember) link;
-} ThrottleMember;
+    TAILQ_ENTRY(ThrottleGroupMember) link;
+};
+
+void throttle_group_init_tgm(ThrottleGroupMember *tgm);
+/* It is in no group, and nobody waits. */
+void throttle_group_destroy_tgm(ThrottleGroupMember *tgm);
+ThrottleState *throttle_group_ref(ThrottleState *group);
+/* throttle_group_config(); of the requests that wait on `first` (NULL: nobody's) the first one of
+ * each direction goes, whatever the limits. */
+void throttle_group_config_for(ThrottleState *group, ThrottleGroupMember *first,
+                               const ThrottleConfig *cfg);
+
+/* ---- blk-throttle.c: a backend is a member, its blk->throttle ---- */
 
 void blk_throttle_init(BlockBackend *blk);
 /* [main] Leaves the group and forgets the remembered one; no requests are in flight. */
 void blk_throttle_cleanup(BlockBackend *blk);
-
-/* Counts a request and waits for its turn.  0, or -ECANCELED.  For blk_throttle(). */
-int coroutine_fn blk_throttle_wait(BlockBackend *blk, uint64_t bytes, bool is_write);
 
 /* [any thread] Releases all waiting requests of blk; until the matching end others do not wait
  * either.  They all count. */

@@ -260,6 +260,10 @@ int bdrv_open_backing(BlockDriverState *bs, QDict *options, int flags, Error **e
     if (!bs->drv->supports_backing || (flags & BDRV_O_NO_BACKING)) {
         return 0;
     }
+    if (json_is_null(json_object_get(options, "backing"))) {
+        qdict_del(options, "backing");     /* whatever the image says: none */
+        return 0;
+    }
     own = bdrv_options_extract(options, "backing");
     ret = bdrv_options_take_str(options, "backing", &reference, errp);
     if (ret == 0) {

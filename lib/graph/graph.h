@@ -202,7 +202,6 @@ int coroutine_fn bdrv_co_block_status_where(BlockDriverState *bs, BlockDriverSta
                                             int64_t *map, BlockDriverState **file, int *depth);
 
 /* blockers.c; the error names the backend above, else the node */
-bool bdrv_op_is_blocked(BlockDriverState *bs, BlockOpType op, Error **errp);
 void bdrv_op_block_all(BlockDriverState *bs, Error *reason);
 void bdrv_op_unblock_all(BlockDriverState *bs, Error *reason);
 /* All but those of the nodes above it, for which it is the backing file. */

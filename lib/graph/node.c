@@ -232,6 +232,24 @@ BlockDriverState *bdrv_backing(BlockDriverState *bs)
     return bs->backing;
 }
 
+BlockDriverState *bdrv_child(BlockDriverState *bs, unsigned i)
+{
+    BdrvChild *child;
+
+    if (bs->file && i-- == 0) {
+        return bs->file;
+    }
+    if (bs->backing && i-- == 0) {
+        return bs->backing;
+    }
+    LIST_FOREACH(child, &bs->children, link) {
+        if (i-- == 0) {
+            return child->bs;
+        }
+    }
+    return NULL;
+}
+
 /* ---- names ---- */
 
 bool bdrv_id_wellformed(const char *id)
@@ -339,6 +357,16 @@ int bdrv_get_flags(BlockDriverState *bs)
 bool bdrv_is_read_only(BlockDriverState *bs)
 {
     return bs->read_only;
+}
+
+uint64_t bdrv_get_wr_highest_offset(BlockDriverState *bs)
+{
+    return atomic_load_explicit(&bs->wr_highest_offset, memory_order_relaxed);
+}
+
+BlockdevDetectZeroesOptions bdrv_get_detect_zeroes(BlockDriverState *bs)
+{
+    return (BlockdevDetectZeroesOptions)atomic_load(&bs->detect_zeroes);
 }
 
 void bdrv_set_read_only(BlockDriverState *bs)

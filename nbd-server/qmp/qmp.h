@@ -4,7 +4,7 @@
  *
  *   server.c    listens; who may connect
  *   session.c   one client: bytes to commands, replies and events to bytes
- *   schema.c    what a text like "*device str, size int" means: checks, introspection
+ *   schema.c    what a text like "*device str, size int" means; check.c, introspect.c use that
  *   commands.c  the table of commands;  types.c, events.c: those of types and events
  *   cmd-*.c     the commands
  *
@@ -16,9 +16,8 @@
 
 #include <jansson.h>
 
-#include "../server.h"
+#include "nbd-server/server.h"
 
-typedef struct QmpServer QmpServer;
 typedef struct QmpSession QmpSession;
 
 /*
@@ -69,6 +68,7 @@ extern const size_t n_qmp_events;
 
 bool qmp_start(Server *server, Error **errp);        /* [main] listens, if --qmp was given */
 void qmp_stop(Server *server);                       /* [main] ends all sessions */
+void qmp_free(Server *server);                       /* [main] once no other thread is left */
 /*
  * Tells all sessions that have negotiated; takes over the reference to data (NULL: {}).  Any
  * thread; nothing if nobody listens.  A session that does not read loses events, not the server.

@@ -18,6 +18,7 @@ import termios
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
 import nbdtest  # noqa: E402
+import qmptest  # noqa: E402, F401
 from nbdtest import skip  # noqa: E402, F401
 
 K, M, G = 1 << 10, 1 << 20, 1 << 30

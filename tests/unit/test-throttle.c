@@ -109,6 +109,13 @@ static void the_burst_level_leaks_at_max(void **state)
     assert_near(bkt.burst_level, 3.5);
 }
 
+static void account(ThrottleBuckets *tb, bool is_write, uint64_t bytes, int64_t now)
+{
+    ThrottleLoad load = { .is_write = is_write, .bytes = bytes, .left = bytes };
+
+    throttle_account(tb, &load, bytes, now);
+}
+
 /* ---- a stream of requests, each submitted the moment the one before is admitted ---- */
 
 typedef struct Stream {
@@ -128,7 +135,7 @@ static Stream stream_start(ThrottleConfig cfg)
 static int64_t admit(Stream *s, bool is_write, uint64_t bytes)
 {
     s->now += throttle_wait_ns(&s->tb, is_write, s->now);
-    throttle_account(&s->tb, is_write, bytes, s->now);
+    account(&s->tb, is_write, bytes, s->now);
     return s->now;
 }
 
@@ -252,12 +259,12 @@ static void directions_share_only_the_totals(void **state)
                                    { THROTTLE_OPS_TOTAL, 10, 0, 1 }));
 
     (void)state;
-    throttle_account(&s.tb, true, 1000000, 0);
+    account(&s.tb, true, 1000000, 0);
     assert_int_equal(throttle_wait_ns(&s.tb, false, 0), 0);
-    throttle_account(&s.tb, true, 1000000, 0);
+    account(&s.tb, true, 1000000, 0);
     assert_int_equal(throttle_wait_ns(&s.tb, false, 0), 100 * MS);
     assert_int_equal(throttle_wait_ns(&s.tb, true, 0), 100 * MS);
-    throttle_account(&s.tb, false, 1100, 0);
+    account(&s.tb, false, 1100, 0);
     assert_int_equal(throttle_wait_ns(&s.tb, false, 0), 1000 * MS);
     assert_int_equal(throttle_wait_ns(&s.tb, true, 0), 200 * MS);
 }
@@ -278,7 +285,7 @@ static void late_timers_lose_nothing(void **state)
 
             random = random * 1103515245 + 12345;
             s.now += wait ? wait + (random >> 16) % (5 * MS) : 0;
-            throttle_account(&s.tb, true, 0, s.now);
+            account(&s.tb, true, 0, s.now);
             n++;
         }
         assert_in_range(n, (int64_t)(100 * rates[i]), (int64_t)(100.2 * rates[i] + 2));

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The gate of an export: while it is closed, for one reason or several, no request is started.
+ * What comes waits in its connection (hold.c), what runs goes on.
+ *
+ * Closing it is a store; a thread that has not seen it yet starts requests for a moment.  So whoever
+ * wants to know that nothing runs any more asks each thread, after that: from then on it sees the
+ * gate, and it counts what it has started before.
+ */
+#include "config.h"
+#include "conn-int.h"
+
+void export_gate(Export *export, unsigned reason)
+{
+    atomic_fetch_or(&export->gate, reason);
+    if (export->server->stopping) {
+        atomic_store(&export->gate, 0);     /* exports_ungate() may have been before us */
+    }
+}
+
+void export_ungate(Export *export, unsigned reasons)
+{
+    unsigned old = atomic_fetch_and(&export->gate, ~reasons);
+
+    if (old && !(old & ~reasons)) {
+        iothreads_release_export(export->server, export);
+    }
+}
+
+void exports_ungate(Server *server)
+{
+    Export *export;
+
+    TAILQ_FOREACH(export, &server->exports, link) {
+        export_ungate(export, ~0u);
+    }
+}
+
+/* ---- draining ---- */
+
+static void count_running(Conn *conn, void *opaque)
+{
+    Client *c = client_of(conn);
+
+    if (conn->export == opaque && c->running > 0 && !c->draining) {
+        c->draining = true;
+        atomic_fetch_add(&conn->export->draining, 1);
+    }
+}
+
+void gate_conn_drained(Client *c)
+{
+    c->draining = false;
+    if (atomic_fetch_sub(&c->conn.export->draining, 1) == 1) {
+        aio_notify(qemu_get_aio_context());
+    }
+}
+
+static void set_flag(void *opaque)
+{
+    *(bool *)opaque = true;
+}
+
+bool export_drain(Export *export)
+{
+    Server *server = export->server;
+    int64_t timeout_ns = (int64_t)server->config->drain_timeout * 1000000000;
+    bool expired = false;
+    QEMUTimer *timer = aio_timer_new(qemu_get_aio_context(), QEMU_CLOCK_REALTIME, SCALE_NS,
+                                     set_flag, &expired);
+
+    timer_mod_ns(timer, qemu_clock_get_ns(QEMU_CLOCK_REALTIME) + timeout_ns);
+    export_gate(export, GATE_DRAIN);
+    iothreads_visit(server, count_running, export);
+    while (export->draining > 0 && !expired && !server->stopping) {
+        main_loop_wait(false);
+    }
+    timer_free(timer);
+    export_ungate(export, GATE_DRAIN);
+    return export->draining == 0;
+}

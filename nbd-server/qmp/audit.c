@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The log of who has asked for what.
+ */
+#include "qmp-int.h"
+
+#include <string.h>
+
+#include "common/cleanup.h"
+
+/* The rest of the arguments is not worth the room. */
+#define MAX_ARGS 1024
+
+static bool ends_in(const char *text, const char *end)
+{
+    size_t len = strlen(text), end_len = strlen(end);
+
+    return len >= end_len && strcmp(text + len - end_len, end) == 0;
+}
+
+/* By its name, which is all there is to go by. */
+static bool is_secret(const char *name)
+{
+    return strstr(name, "pass") || strstr(name, "psk") || strstr(name, "secret") ||
+           ends_in(name, "key");
+}
+
+/* A new reference to value, but for its secrets. */
+static json_t *without_secrets(const json_t *value)
+{
+    json_t *copy, *each;
+    const char *key;
+    size_t i;
+
+    if (json_is_object(value)) {
+        copy = json_object();
+        json_object_foreach((json_t *)value, key, each) {
+            json_object_set_new(copy, key, is_secret(key) ? json_string("***")
+                                                          : without_secrets(each));
+        }
+        return copy;
+    }
+    if (json_is_array(value)) {
+        copy = json_array();
+        json_array_foreach(value, i, each) {
+            json_array_append_new(copy, without_secrets(each));
+        }
+        return copy;
+    }
+    return json_incref((json_t *)value);
+}
+
+/* What only looks is told with --verbose. */
+static enum log_level level_of(const QmpCommand *command)
+{
+    return strncmp(command->name, "query-", 6) == 0 || strncmp(command->name, "x-query-", 8) == 0 ||
+           strcmp(command->name, "qmp_capabilities") == 0 ? LOG_LEVEL_INFO : LOG_LEVEL_NOTICE;
+}
+
+void qmp_audit(const struct ucred *peer, const QmpCommand *command, const json_t *args,
+               const Error *err)
+{
+    const LogField fields[] = {
+        { "pid", peer->pid }, { "uid", peer->uid }, { "gid", peer->gid }, { "failed", err != NULL },
+    };
+    const enum log_level level = level_of(command);
+    auto_free char *text = NULL;
+    json_t *shown;
+
+    if (!log_enabled(level)) {
+        return;
+    }
+    shown = without_secrets(args);
+    text = json_dumps(shown, 0);
+    json_decref(shown);
+    log_fields(level, NULL, NULL, fields, sizeof(fields) / sizeof(fields[0]),
+               "control: pid %d uid %u gid %u: %s %.*s%s: %s", (int)peer->pid,
+               (unsigned)peer->uid, (unsigned)peer->gid, command->name, MAX_ARGS,
+               text ? text : "?", text && strlen(text) > MAX_ARGS ? "..." : "",
+               err ? error_get_pretty(err) : "ok");
+}

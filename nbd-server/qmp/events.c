@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The table of events.
+ */
+#include "qmp.h"
+
+const QmpEventType qmp_events[] = {
+    { "x-EVENTS_LOST", "count int", "a client has not read that many events before this one" },
+};
+const size_t n_qmp_events = sizeof(qmp_events) / sizeof(qmp_events[0]);
