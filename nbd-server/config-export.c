@@ -89,6 +89,18 @@ static int open_flags(const Config *config, const ExportConfig *export)
     return flags;
 }
 
+void config_set_write_cache(ExportConfig *export, bool on)
+{
+    bool direct = export->open_flags & BDRV_O_NOCACHE;
+
+    export->cache = direct ? (on ? CACHE_NONE : CACHE_DIRECTSYNC)
+                           : (on ? CACHE_WRITEBACK : CACHE_WRITETHROUGH);
+    export->flush |= on;
+    export->sync &= !on;
+    export->open_flags = on ? export->open_flags | BDRV_O_CACHE_WB
+                            : export->open_flags & ~BDRV_O_CACHE_WB;
+}
+
 static bool same_limits(const ThrottleConfig *a, const ThrottleConfig *b)
 {
     for (int i = 0; i < BUCKETS_COUNT; i++) {

@@ -66,6 +66,8 @@ nbd_core_sources = \
 	nbd-server/log-int.h \
 	nbd-server/log-output.c \
 	nbd-server/log.c \
+	nbd-server/nodes.c \
+	nbd-server/nodes.h \
 	nbd-server/partition.c \
 	nbd-server/peer.c \
 	nbd-server/peer.h \
@@ -77,6 +79,11 @@ nbd_core_sources = \
 	nbd-server/qmp/args.c \
 	nbd-server/qmp/audit.c \
 	nbd-server/qmp/check.c \
+	nbd-server/qmp/cmd-bitmap.c \
+	nbd-server/qmp/cmd-blockstats.c \
+	nbd-server/qmp/cmd-media.c \
+	nbd-server/qmp/cmd-nodes.c \
+	nbd-server/qmp/cmd-query-block.c \
 	nbd-server/qmp/cmd-server.c \
 	nbd-server/qmp/commands.c \
 	nbd-server/qmp/commands.h \
@@ -137,8 +144,6 @@ nbd_server_nbd_export_SOURCES = $(nbd_core_sources) \
 	nbd-server/iothread.c \
 	nbd-server/listen.c \
 	nbd-server/main.c \
-	nbd-server/nodes.c \
-	nbd-server/nodes.h \
 	nbd-server/reload.c \
 	nbd-server/run.c \
 	nbd-server/systemd.c \
