@@ -35,6 +35,7 @@ struct RuleKind {
     const char *name, *argument;
     bool (*parse)(AccessRule *rule, const char *value, Error **errp);
     bool (*match)(const AccessRule *rule, const Conn *conn);
+    bool local;            /* it names users of this machine */
 };
 
 /* ---- net:ADDRESS/BITS ---- */
@@ -189,14 +190,14 @@ static bool match_any(const AccessRule *rule, const Conn *conn)
 /* ---- the table ---- */
 
 static const RuleKind kinds[] = {
-    { "net", "ADDRESS[/BITS]", parse_net, match_net },
-    { "uid", "NUMBER", parse_id, match_user },
-    { "user", "NAME", parse_user, match_user },
-    { "gid", "NUMBER", parse_id, match_group },
-    { "group", "NAME", parse_group, match_group },
-    { "tls", "NAME", parse_name, match_certificate },
-    { "psk", "NAME", parse_name, match_psk },
-    { "any", NULL, NULL, match_any },
+    { "net", "ADDRESS[/BITS]", parse_net, match_net, false },
+    { "uid", "NUMBER", parse_id, match_user, true },
+    { "user", "NAME", parse_user, match_user, true },
+    { "gid", "NUMBER", parse_id, match_group, true },
+    { "group", "NAME", parse_group, match_group, true },
+    { "tls", "NAME", parse_name, match_certificate, false },
+    { "psk", "NAME", parse_name, match_psk, false },
+    { "any", NULL, NULL, match_any, false },
 };
 
 static const RuleKind *find_kind(const char *text, size_t len)
@@ -209,27 +210,34 @@ static const RuleKind *find_kind(const char *text, size_t len)
     return NULL;
 }
 
-static void hint_kinds(Error **errp)
+static void hint_kinds(bool local, Error **errp)
 {
+    const char *comma = "";
+
     error_append_hint(errp, "A rule is one of:");
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         const RuleKind *kind = &kinds[i];
 
-        error_append_hint(errp, "%s %s%s%s", i ? "," : "", kind->name, kind->argument ? ":" : "",
+        if (local && !kind->local) {
+            continue;
+        }
+        error_append_hint(errp, "%s %s%s%s", comma, kind->name, kind->argument ? ":" : "",
                           kind->argument ? kind->argument : "");
+        comma = ",";
     }
     error_append_hint(errp, ".\n");
 }
 
-static bool parse_rule(AccessRule *rule, const char *text, Error **errp)
+static bool parse_rule(AccessRule *rule, const char *text, bool local, Error **errp)
 {
     size_t len = strcspn(text, ":");
     const char *value = text[len] ? text + len + 1 : NULL;
 
     rule->kind = find_kind(text, len);
-    if (!rule->kind) {
-        error_setg(errp, "\"%s\" is no access rule", text);
-        hint_kinds(errp);
+    if (!rule->kind || (local && !rule->kind->local)) {
+        error_setg(errp, "\"%s\" is no %s", text,
+                   rule->kind ? "rule about users of this machine" : "access rule");
+        hint_kinds(local, errp);
         return false;
     }
     if (rule->kind->argument ? !value || !*value : value != NULL) {
@@ -243,11 +251,12 @@ static bool parse_rule(AccessRule *rule, const char *text, Error **errp)
 
 /* ---- lists of rules ---- */
 
-bool access_rules_add(AccessRules *rules, const char *text, bool read_only, Error **errp)
+static bool add_rule(AccessRules *rules, const char *text, bool read_only, bool local,
+                     Error **errp)
 {
     AccessRule rule = { .read_only = read_only };
 
-    if (!parse_rule(&rule, text, errp)) {
+    if (!parse_rule(&rule, text, local, errp)) {
         return false;
     }
     if (rules->inherited) {
@@ -256,6 +265,16 @@ bool access_rules_add(AccessRules *rules, const char *text, bool read_only, Erro
     rules->rules = xalloc_check(realloc(rules->rules, (rules->n + 1) * sizeof(rule)));
     rules->rules[rules->n++] = rule;
     return true;
+}
+
+bool access_rules_add(AccessRules *rules, const char *text, bool read_only, Error **errp)
+{
+    return add_rule(rules, text, read_only, false, errp);
+}
+
+bool access_rules_add_local(AccessRules *rules, const char *text, Error **errp)
+{
+    return add_rule(rules, text, false, true, errp);
 }
 
 void access_rules_inherit(AccessRules *to, const AccessRules *from)

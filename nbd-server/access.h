@@ -26,6 +26,8 @@ enum access { ACCESS_NONE, ACCESS_READ_ONLY, ACCESS_FULL };
 
 /* Adds the rule that `text` stands for; false with errp set if it is none. */
 bool access_rules_add(AccessRules *rules, const char *text, bool read_only, Error **errp);
+/* The same, for rules that name users of this machine: no others. */
+bool access_rules_add_local(AccessRules *rules, const char *text, Error **errp);
 /* `to` gets a copy, as inherited ones; what it had is lost. */
 void access_rules_inherit(AccessRules *to, const AccessRules *from);
 void access_rules_clear(AccessRules *rules);

@@ -52,15 +52,22 @@ void config_resolve_addresses(Config *config)
     }
 }
 
+void config_free_address(ListenAddress *address)
+{
+    if (address) {
+        free(address->path);
+        free(address->host);
+        free(address);
+    }
+}
+
 static void free_list(ListenAddressList *list)
 {
     ListenAddress *address;
 
     while ((address = STAILQ_FIRST(list))) {
         STAILQ_REMOVE_HEAD(list, link);
-        free(address->path);
-        free(address->host);
-        free(address);
+        config_free_address(address);
     }
 }
 

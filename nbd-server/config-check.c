@@ -79,6 +79,14 @@ bool config_check_process(const Config *config, Error **errp)
                    config->run ? "--run" : "--socket, --bind and --port");
         return false;
     }
+    if (config->inetd && config->qmp) {
+        error_setg(errp, "--inetd serves one client and listens nowhere: it goes without --qmp");
+        return false;
+    }
+    if (config->qmp_allow.n && !config->qmp) {
+        error_setg(errp, "--qmp-allow says who may use the control socket: it goes with --qmp");
+        return false;
+    }
     if (config->run && (config->user || config->group)) {
         error_setg(errp, "--run goes without --user and --group");
         error_append_hint(errp, "Start nbd-export as the user who is to run the command.\n");

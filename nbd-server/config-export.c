@@ -45,6 +45,7 @@ ExportConfig *export_config_copy(const ExportConfig *from)
     *export = *from;
     atomic_init(&export->refs, 1);
     export->name = xstrdup(from->name);
+    export->id = xstrdup(from->id);
     export->description = xstrdup(from->description);
     export->image = xstrdup(from->image);
     export->format = xstrdup(from->format);
@@ -61,6 +62,7 @@ ExportConfig *config_new_export(const Config *config)
     ExportConfig *export = export_config_copy(&config->defaults);
 
     free(take_ptr(export->name));
+    free(take_ptr(export->id));
     free(take_ptr(export->description));
     free(take_ptr(export->image));
     export->access.inherited = true;
@@ -101,7 +103,7 @@ void config_set_write_cache(ExportConfig *export, bool on)
                             : export->open_flags & ~BDRV_O_CACHE_WB;
 }
 
-static bool same_limits(const ThrottleConfig *a, const ThrottleConfig *b)
+bool config_same_limits(const ThrottleConfig *a, const ThrottleConfig *b)
 {
     for (int i = 0; i < BUCKETS_COUNT; i++) {
         const LeakyBucket *x = &a->buckets[i], *y = &b->buckets[i];
@@ -122,7 +124,7 @@ static bool check_group(Config *config, ExportConfig *export, Error **errp)
         if (other != export && export->throttle_group && other->throttle_group &&
             strcmp(other->throttle_group, export->throttle_group) == 0 &&
             throttle_enabled(&other->limits) && throttle_enabled(&export->limits) &&
-            !same_limits(&other->limits, &export->limits)) {
+            !config_same_limits(&other->limits, &export->limits)) {
             error_setg(errp, "exports \"%s\" and \"%s\" have different limits for throttle group "
                        "\"%s\"", other->name, export->name, export->throttle_group);
             error_append_hint(errp, "Give the limits of a group once, or alike everywhere.\n");
@@ -147,6 +149,10 @@ bool config_complete_export(const Config *config, ExportConfig *export, Error **
     }
     if (!throttle_is_valid(&export->limits, errp)) {
         error_prepend(errp, "--throttle: ");
+        return false;
+    }
+    if (!throttle_is_valid(&export->client_limits, errp)) {
+        error_prepend(errp, "--throttle-client: ");
         return false;
     }
     export->read_only |= export->load_snapshot != NULL;

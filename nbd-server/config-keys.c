@@ -49,13 +49,12 @@ static bool set_port(Config *config, const char *value, Error **errp)
 }
 
 /* ADDR, ADDR:PORT, [ADDR] or [ADDR]:PORT; an IPv6 address with a port needs the brackets. */
-static bool set_bind(Config *config, const char *value, Error **errp)
+static bool parse_address(const char *value, ListenAddress *address, Error **errp)
 {
     const char *host = value, *port = NULL;
     const char *colon = strchr(value, ':');
     size_t len = strlen(value);
     int64_t number = 0;
-    ListenAddress *address;
 
     if (*value == '[') {
         const char *end = strchr(value, ']');
@@ -76,10 +75,33 @@ static bool set_bind(Config *config, const char *value, Error **errp)
                    value, port);
         return false;
     }
-    address = add_address(&config->binds);
     address->host = len ? xstrndup(host, len) : NULL;
     address->has_port = port != NULL;
     address->port = (unsigned)number;
+    return true;
+}
+
+static bool set_bind(Config *config, const char *value, Error **errp)
+{
+    return parse_address(value, add_address(&config->binds), errp);
+}
+
+static bool set_metrics(Config *config, const char *value, Error **errp)
+{
+    ListenAddress *address = xcalloc(1, sizeof(*address));
+    int64_t port;
+
+    config_free_address(config->metrics);
+    config->metrics = address;
+    if (config_parse_number(value, 0, 65535, &port)) {
+        address->host = xstrdup("127.0.0.1");
+        address->port = (unsigned)port;
+    } else if (!parse_address(value, address, errp)) {
+        return false;
+    } else if (!address->has_port || !address->host) {
+        error_setg(errp, "\"%s\" should be PORT, ADDRESS:PORT or [ADDRESS]:PORT", value);
+        return false;
+    }
     return true;
 }
 
@@ -239,12 +261,17 @@ static bool set_trim(ExportConfig *export, const char *value, Error **errp)
 
 /* ---- settings that a reload cannot compare by their field ---- */
 
+static bool same_address(const ListenAddress *a, const ListenAddress *b)
+{
+    return a->port == b->port && config_same_string(a->path, b->path) &&
+           config_same_string(a->host, b->host);
+}
+
 static bool same_addresses(const ListenAddressList *a, const ListenAddressList *b)
 {
     const ListenAddress *x = STAILQ_FIRST(a), *y = STAILQ_FIRST(b);
 
-    while (x && y && x->port == y->port && config_same_string(x->path, y->path) &&
-           config_same_string(x->host, y->host)) {
+    while (x && y && same_address(x, y)) {
         x = STAILQ_NEXT(x, link);
         y = STAILQ_NEXT(y, link);
     }
@@ -264,6 +291,13 @@ static bool same_binds(const void *a, const void *b)
 static bool same_ports(const void *a, const void *b)
 {
     return same_addresses(&((const Config *)a)->ports, &((const Config *)b)->ports);
+}
+
+static bool same_metrics(const void *a, const void *b)
+{
+    const ListenAddress *x = ((const Config *)a)->metrics, *y = ((const Config *)b)->metrics;
+
+    return x && y ? same_address(x, y) : x == y;
 }
 
 static bool same_trim(const void *a, const void *b)
@@ -355,24 +389,37 @@ static const struct key_choice export_tls_choices[] = {
 #define IN_LIST(field) .scope = KEY_IN_LIST, .offset = offsetof(ExportConfig, field)
 #define VIEW(field) .scope = KEY_ONE_EXPORT | KEY_IN_LIST, .offset = offsetof(ExportConfig, field)
 #define LIMIT(field) .scope = KEY_LIMIT, .offset = offsetof(ExportConfig, field)
+#define CLIENT_LIMIT(field) .scope = KEY_CLIENT_LIMIT, .offset = offsetof(ExportConfig, field)
 #define GENERIC(field) .scope = KEY_GENERIC, .offset = offsetof(Config, field)
 #define SECTION(field) .scope = KEY_SECTION, .offset = offsetof(ExportConfig, field)
 #define COMMAND(function) .scope = KEY_COMMAND, .type = KEY_SPECIAL, .set = (function)
 #define SPECIAL(function) .scope = KEY_SERVER, .type = KEY_SPECIAL, .set = (function)
 
 /* A rate, that of its bursts, and their length. */
-#define RATES(rate_type, unit, key, bucket, text)                                                \
-    { key, 0, unit, LIMIT(limits.buckets[bucket].avg), .type = (rate_type),                      \
+#define RATES(rate_type, unit, where, field, key, bucket, text)                                  \
+    { key, 0, unit, where(field.buckets[bucket].avg), .type = (rate_type),                       \
       .max = THROTTLE_VALUE_MAX, .live = true, .help = (text) },                                 \
-    { key "-max", 0, unit, LIMIT(limits.buckets[bucket].max), .type = (rate_type),               \
+    { key "-max", 0, unit, where(field.buckets[bucket].max), .type = (rate_type),                \
       .max = THROTTLE_VALUE_MAX, .live = true },                                                 \
-    { key "-max-length", 0, "SECONDS", LIMIT(limits.buckets[bucket].burst_length),               \
+    { key "-max-length", 0, "SECONDS", where(field.buckets[bucket].burst_length),                \
       .type = KEY_NUMBER, .min = 1, .max = UINT_MAX, .live = true }
+#define BYTE_RATES(...) RATES(KEY_BYTE_RATE, "SIZE", __VA_ARGS__)
+#define OPERATION_RATES(...) RATES(KEY_RATE, "NUM", __VA_ARGS__)
+#define LIMITS(...)                                                                              \
+    BYTE_RATES(__VA_ARGS__, "bps-total", THROTTLE_BPS_TOTAL,                                     \
+               "bytes of reads and writes together"),                                            \
+    BYTE_RATES(__VA_ARGS__, "bps-read", THROTTLE_BPS_READ, "bytes of reads"),                    \
+    BYTE_RATES(__VA_ARGS__, "bps-write", THROTTLE_BPS_WRITE, "bytes of writes"),                 \
+    OPERATION_RATES(__VA_ARGS__, "iops-total", THROTTLE_OPS_TOTAL, "reads and writes together"), \
+    OPERATION_RATES(__VA_ARGS__, "iops-read", THROTTLE_OPS_READ, "reads"),                       \
+    OPERATION_RATES(__VA_ARGS__, "iops-write", THROTTLE_OPS_WRITE, "writes"),                    \
+    IOPS_SIZE(__VA_ARGS__)
+#define IOPS_SIZE(where, field)                                                                  \
+    { "iops-size", 0, "SIZE", where(field.op_size), .type = KEY_SIZE, .max = THROTTLE_VALUE_MAX, \
+      .live = true, .help = "a larger read or write counts as several" }
 #define OTHERS(key, arg, how) { key, 0, arg, .scope = KEY_GENERIC | KEY_SECTION, .type = (how) }
 #define WITHOUT_EFFECT(key, arg) OTHERS(key, arg, KEY_WITHOUT_EFFECT)
 #define UNSUPPORTED(key, arg) OTHERS(key, arg, KEY_UNSUPPORTED)
-#define BYTE_RATES(...) RATES(KEY_BYTE_RATE, "SIZE", __VA_ARGS__)
-#define OPERATION_RATES(...) RATES(KEY_RATE, "NUM", __VA_ARGS__)
 
 const ConfigKey config_keys[] = {
     /* Where to listen. */
@@ -382,6 +429,8 @@ const ConfigKey config_keys[] = {
       .help = "listen on this TCP address, ADDRESS or ADDRESS:PORT (may be repeated)" },
     { "port", 'p', "PORT", SPECIAL(set_port), .repeats = true, .same = same_ports,
       .help = "TCP port; 0: any free one (may be repeated; without --socket: 10809)" },
+    { "metrics", 0, "[ADDRESS:]PORT", SPECIAL(set_metrics), .same = same_metrics,
+      .help = "tell numbers to a monitoring system over HTTP; ADDRESS is 127.0.0.1 if not given" },
 
     /* Exports. */
     { "export", 0, "LIST", COMMAND(set_export),
@@ -431,8 +480,10 @@ const ConfigKey config_keys[] = {
     { "bitmap", 'B', "NAME", EXPORT(bitmaps), .type = KEY_NAMES, .min = 1,
       .max = BDRV_BITMAP_MAX_NAME_SIZE, .repeats = true,
       .help = "tell clients what this dirty bitmap says (may be repeated)" },
-    { "throttle", 0, "LIST", EXPORT(limits), .type = KEY_LIMITS,
+    { "throttle", 0, "LIST", EXPORT(limits), .type = KEY_LIMITS, .keys = KEY_LIMIT,
       .help = "limit reads and writes: KEY=VALUE,KEY=VALUE,..." },
+    { "throttle-client", 0, "LIST", EXPORT(client_limits), .type = KEY_LIMITS,
+      .keys = KEY_CLIENT_LIMIT, .help = "limit those of each client: KEY=VALUE,KEY=VALUE,..." },
 
     { "tls", 0, "CHOICE", IN_LIST(tls), .type = KEY_CHOICE, .choices = export_tls_choices,
       .live = true,
@@ -451,16 +502,10 @@ const ConfigKey config_keys[] = {
       .help = "show a partition of the image" },
 
     /* Limits. */
-    BYTE_RATES("bps-total", THROTTLE_BPS_TOTAL, "bytes of reads and writes together"),
-    BYTE_RATES("bps-read", THROTTLE_BPS_READ, "bytes of reads"),
-    BYTE_RATES("bps-write", THROTTLE_BPS_WRITE, "bytes of writes"),
-    OPERATION_RATES("iops-total", THROTTLE_OPS_TOTAL, "reads and writes together"),
-    OPERATION_RATES("iops-read", THROTTLE_OPS_READ, "reads"),
-    OPERATION_RATES("iops-write", THROTTLE_OPS_WRITE, "writes"),
-    { "iops-size", 0, "SIZE", LIMIT(limits.op_size), .type = KEY_SIZE,
-      .max = THROTTLE_VALUE_MAX, .live = true, .help = "a larger read or write counts as several" },
+    LIMITS(LIMIT, limits),
     { "group", 0, "NAME", LIMIT(throttle_group), .type = KEY_STRING, .min = 1, .max = 255,
       .live = true, .help = "exports of one group share its limits" },
+    LIMITS(CLIENT_LIMIT, client_limits),
 
     /* Encryption. */
     { "tls", 0, "CHOICE", SERVER(tls), .type = KEY_CHOICE, .choices = tls_choices,
@@ -536,6 +581,8 @@ const ConfigKey config_keys[] = {
       .help = "write the process ID here once clients can connect" },
     { "qmp", 0, "PATH", SERVER(qmp), .type = KEY_STRING, .min = 1, .max = PATH_MAX,
       .help = "take commands on this unix socket, in the QEMU Machine Protocol" },
+    { "qmp-allow", 0, "RULE", SERVER(qmp_allow), .type = KEY_ALLOW_LOCAL, .repeats = true,
+      .help = "who may use that socket, like uid:1000 or group:disk (may be repeated)" },
     { "ready-fd", 0, "FD", COMMAND(set_ready_fd),
       .help = "write READY to this file descriptor once clients can connect" },
     { "log", 0, "TARGET", SERVER(log), .type = KEY_CHOICE, .choices = log_choices, .def = "auto",

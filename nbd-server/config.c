@@ -305,6 +305,7 @@ void config_free(Config *config)
     }
     config_text_free(&config->sections);
     config_free_addresses(config);
+    config_free_address(config->metrics);
     config_export_clear(&config->defaults);
     free(config->default_export);
     free(config->export_dir);
@@ -317,6 +318,7 @@ void config_free(Config *config)
     free(config->tls_psk);
     free(config->make_certs);
     free(config->qmp);
+    access_rules_clear(&config->qmp_allow);
     free(config->pid_file);
     free(config->run);
     free(config->user);

@@ -25,6 +25,9 @@ void daemon_remove_pid_file(const Config *config);
 /* Becomes that user and group (a name or a number; NULL: stays what it is), for good. */
 bool user_become(const char *user, const char *group, Error **errp);
 
+/* Makes a file theirs who we shall become. */
+bool user_give(const char *path, const char *user, const char *group, Error **errp);
+
 /* ---- inetd.c: --inetd ---- */
 
 /* Serves who is at the other end of standard input and output. */

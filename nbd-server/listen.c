@@ -210,7 +210,7 @@ static int open_tcp_patiently(const struct addrinfo *ai)
 }
 
 /* Tells where fd listens (the kernel may have picked the port); the port. */
-static unsigned report_tcp(int fd)
+static unsigned report_tcp(int fd, const char *what)
 {
     struct sockaddr_storage addr;
     socklen_t len = sizeof(addr);
@@ -220,7 +220,7 @@ static unsigned report_tcp(int fd)
         return 0;
     }
     peer_format_address(&addr, len, text, sizeof(text));
-    log_msg(LOG_LEVEL_INFO, NULL, NULL, "listening on %s", text);
+    log_msg(LOG_LEVEL_INFO, NULL, NULL, "%s %s", what, text);
     return get_port((struct sockaddr *)&addr);
 }
 
@@ -247,7 +247,7 @@ static struct addrinfo *resolve(const ListenAddress *address, const char *text, 
     if (ret != 0) {
         error_setg(errp, "cannot listen on %s: %s", text,
                    ret == EAI_SYSTEM ? strerror(errno) : gai_strerror(ret));
-        error_append_hint(errp, "--bind takes an address or a host name of this machine.\n");
+        error_append_hint(errp, "Give an address or a host name of this machine.\n");
         return NULL;
     }
     return list;
@@ -280,7 +280,7 @@ static bool listen_tcp(Server *server, const ListenAddress *address, bool *expos
         }
         opened++;
         add_listener(server, (UnixSocket){ .fd = fd });
-        port = report_tcp(fd);
+        port = report_tcp(fd, "listening on");
         *exposed |= !is_loopback(ai->ai_addr);
     }
     freeaddrinfo(list);
@@ -292,6 +292,26 @@ static bool listen_tcp(Server *server, const ListenAddress *address, bool *expos
         return false;
     }
     return true;
+}
+
+int listen_open_tcp(const ListenAddress *address, const char *what, bool *exposed, Error **errp)
+{
+    auto_free char *text = xalloc_check(tcp_text(address));
+    struct addrinfo *list = resolve(address, text, errp);
+    int fd = -1;
+
+    for (struct addrinfo *ai = list; ai && fd < 0; ai = ai->ai_next) {
+        fd = open_tcp_patiently(ai);
+        *exposed = !is_loopback(ai->ai_addr);
+    }
+    freeaddrinfo(list);
+    if (fd >= 0) {
+        report_tcp(fd, what);
+    } else if (list) {
+        error_setg_errno(errp, -fd, "cannot listen on %s", text);
+        error_append_hint(errp, "Choose an address of this machine, and a free port.\n");
+    }
+    return fd;
 }
 
 /* ---- passed by systemd ---- */
@@ -315,7 +335,7 @@ static bool adopt_socket(Server *server, int fd, bool *exposed, Error **errp)
     if (addr.ss_family == AF_UNIX) {
         log_msg(LOG_LEVEL_INFO, NULL, NULL, "listening on descriptor %d, a unix socket", fd);
     } else {
-        report_tcp(fd);
+        report_tcp(fd, "listening on");
         *exposed |= !is_loopback((struct sockaddr *)&addr);
     }
     return true;

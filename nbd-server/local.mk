@@ -115,6 +115,8 @@ nbd_core_sources = \
 	nbd-server/stats.h \
 	nbd-server/succession.c \
 	nbd-server/succession.h \
+	nbd-server/throttle.c \
+	nbd-server/throttle.h \
 	nbd-server/tls.h \
 	nbd-server/unix-socket.c \
 	nbd-server/unix-socket.h \
@@ -136,6 +138,17 @@ else
 nbd_core_sources += nbd-server/tls-none.c
 endif
 
+nbd_metrics_sources = \
+	nbd-server/metrics.h
+if HAVE_MICROHTTPD
+nbd_metrics_sources += \
+	nbd-server/metrics-http.c \
+	nbd-server/metrics-text.c \
+	nbd-server/metrics.c
+else
+nbd_metrics_sources += nbd-server/metrics-none.c
+endif
+
 nbd_server_nbd_export_SOURCES = $(nbd_core_sources) \
 	nbd-server/announce.c \
 	nbd-server/daemon.c \
@@ -148,8 +161,9 @@ nbd_server_nbd_export_SOURCES = $(nbd_core_sources) \
 	nbd-server/run.c \
 	nbd-server/systemd.c \
 	nbd-server/systemd.h \
-	nbd-server/user.c
-nbd_server_nbd_export_LDADD = libblkbackend.la $(nbd_core_libs)
+	nbd-server/user.c \
+	$(nbd_metrics_sources)
+nbd_server_nbd_export_LDADD = libblkbackend.la $(nbd_core_libs) $(MICROHTTPD_LIBS)
 
 # The same program to run from the build folder: a plain executable that finds the library there,
 # where libtool puts a shell script in front of the one that is to be installed.

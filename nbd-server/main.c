@@ -21,6 +21,7 @@
 #include "common/cleanup.h"
 #include "daemon.h"
 #include "export-dir.h"
+#include "metrics.h"
 #include "nbd-server/qmp/qmp.h"
 #include "nodes.h"
 #include "reload.h"
@@ -240,7 +241,8 @@ static bool start(const Config *config, Error **errp)
     server.press_timer = aio_timer_new(qemu_get_aio_context(), QEMU_CLOCK_REALTIME, SCALE_NS,
                                        press, NULL);
     if (!tls_reload(&server, errp) || !export_dir_open(&server, errp) ||
-        !open_exports(config, errp) || !iothreads_start(&server, errp)) {
+        !open_exports(config, errp) || !iothreads_start(&server, errp) ||
+        !metrics_start(&server, errp)) {
         return false;
     }
     if (config->inetd) {
@@ -291,6 +293,7 @@ static int serve(const Config *config, int argc, char **argv)
     bool ok;
 
     server.config = config;
+    server.started_ns = qemu_clock_get_ns(QEMU_CLOCK_HOST);
     server.max_memory = config->max_memory;
     exports_init(&server);
     TAILQ_INIT(&server.nodes);
@@ -307,6 +310,7 @@ static int serve(const Config *config, int argc, char **argv)
         qmp_stop(&server);
         listen_stop(&server);
     }
+    metrics_stop();
     ok &= exports_close(&server);
     nodes_close(&server);
     export_dir_close(&server);

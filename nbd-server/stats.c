@@ -29,6 +29,11 @@ const char *const stats_command_names[STATS_COMMANDS + 1] = {
     [STATS_UNKNOWN] = "unknown",
 };
 
+bool stats_command_has_bytes(enum stats_command command)
+{
+    return command != STATS_FLUSH && command != STATS_BLOCK_STATUS;
+}
+
 /* ---- counting ---- */
 
 static uint64_t get(const _Atomic uint64_t *counter)
@@ -64,14 +69,13 @@ int64_t stats_begin(Stats *stats)
     return qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
 }
 
-void stats_end(Stats *stats, enum stats_command command, int64_t begun_ns, uint64_t bytes,
-               bool ok)
+void stats_end(Stats *stats, enum stats_command command, int64_t begun_ns, uint64_t len, bool ok)
 {
     uint64_t ns = (uint64_t)(qemu_clock_get_ns(QEMU_CLOCK_REALTIME) - begun_ns);
     CommandStats *c = &stats->commands[command];
 
     add(ok ? &c->operations : &c->errors, 1);
-    add(&c->bytes, ok ? bytes : 0);
+    add(&c->bytes, ok && stats_command_has_bytes(command) ? len : 0);
     add(&c->total_ns, ns);
     add(&c->bins[find_bin(ns)], 1);
     add(&stats->in_flight, (uint64_t)-1);

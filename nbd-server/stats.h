@@ -27,6 +27,8 @@ enum stats_command {
 extern const uint64_t stats_bounds_ns[STATS_BOUNDS];
 /* "write zeroes" is "write_zeroes": a word. */
 extern const char *const stats_command_names[STATS_COMMANDS + 1];
+/* Its length is a number of bytes that are read, written or changed. */
+bool stats_command_has_bytes(enum stats_command command);
 
 typedef struct CommandStats {
     _Atomic uint64_t operations;        /* that succeeded */
@@ -49,8 +51,7 @@ typedef struct HandshakeStats {
 
 /* A request begins, ends: in the thread that all of this `stats` counts in. */
 int64_t stats_begin(Stats *stats);      /* when, for stats_end() */
-void stats_end(Stats *stats, enum stats_command command, int64_t begun_ns, uint64_t bytes,
-               bool ok);
+void stats_end(Stats *stats, enum stats_command command, int64_t begun_ns, uint64_t len, bool ok);
 void stats_refused(Stats *stats, enum stats_command command);
 
 /* Counts `from` into `to`, which others may read meanwhile. */

@@ -53,16 +53,46 @@ static bool find_group(const char *text, gid_t *gid, Error **errp)
     return true;
 }
 
-bool user_become(const char *user, const char *group, Error **errp)
+static bool find(const char *user, const char *group, const struct passwd **pw, gid_t *gid,
+                 Error **errp)
 {
-    const struct passwd *pw = NULL;
-    gid_t gid = getegid();
-
-    if ((user && !find_user(user, &pw, errp)) || (group && !find_group(group, &gid, errp))) {
+    *pw = NULL;
+    *gid = getegid();
+    if ((user && !find_user(user, pw, errp)) || (group && !find_group(group, gid, errp))) {
         return false;
     }
-    if (pw && !group) {
-        gid = pw->pw_gid;
+    if (*pw && !group) {
+        *gid = (*pw)->pw_gid;
+    }
+    return true;
+}
+
+bool user_give(const char *path, const char *user, const char *group, Error **errp)
+{
+    const struct passwd *pw;
+    gid_t gid;
+
+    if (!user && !group) {
+        return true;
+    }
+    if (!find(user, group, &pw, &gid, errp)) {
+        return false;
+    }
+    if (lchown(path, pw ? pw->pw_uid : geteuid(), gid) < 0) {
+        error_setg_errno(errp, errno, "cannot give it to %s%s%s", user ? user : "",
+                         group ? ":" : "", group ? group : "");
+        return false;
+    }
+    return true;
+}
+
+bool user_become(const char *user, const char *group, Error **errp)
+{
+    const struct passwd *pw;
+    gid_t gid;
+
+    if (!find(user, group, &pw, &gid, errp)) {
+        return false;
     }
     if (((user || group) &&
          (pw ? initgroups(pw->pw_name, gid) : setgroups(1, &gid)) < 0) ||

@@ -386,6 +386,7 @@ image_tests += \
 
 # The tools, held against QEMU's.
 tools_tests = \
+	tests/tools/ctl-and-odd-servers.py \
 	tests/tools/img-amend-as-qemu-img.sh \
 	tests/tools/img-bench-as-qemu-img.sh \
 	tests/tools/img-bitmap-as-qemu-img.sh \
@@ -504,6 +505,17 @@ code_tests = \
 	tests/code/style.sh \
 	tests/code/systemd-units.sh
 
+# What --metrics tells.
+metrics_tests = \
+	tests/server/metrics-count-what-clients-do.py \
+	tests/server/metrics-over-http.py
+metrics_code_tests = \
+	tests/code/metrics-are-documented.py
+if HAVE_MICROHTTPD
+server_tests += $(metrics_tests)
+code_tests += $(metrics_code_tests)
+endif
+
 TESTS += $(lib_tests) $(example_tests) $(protocol_tests) $(server_tests) $(plugin_tests)
 # The source is the same in every build; and where one thread works, no other gets in its way.
 if !SANITIZED
@@ -546,13 +558,14 @@ soak:
 
 EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_tests) \
 	$(protocol_tests) $(coroutine_tests) $(server_tests) $(preload_tests) $(tools_tests) $(plugin_tests) $(guest_tests) \
-	$(code_tests) $(contract_test) tests/code/header-symbols tests/functions.sh \
+	$(code_tests) $(contract_test) $(metrics_tests) $(metrics_code_tests) tests/code/header-symbols tests/functions.sh \
 	tests/guest/guest.sh \
 	tests/guest/in-guest.sh \
 	tests/guest/init \
 	tests/guest/make-guest.sh \
 	tests/guest/serve-nbdkit.py \
-	tests/nbdtest.py tests/plugin/common.sh tests/protocol/rawnbd.py tests/qmptest.py \
+	tests/metricstest.py tests/nbdtest.py tests/plugin/common.sh tests/protocol/rawnbd.py \
+	tests/qmptest.py \
 	tests/protocol/rawtls.py \
 	tests/protocol/reloading.py \
 	tests/server/common.sh \
@@ -562,6 +575,7 @@ EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_test
 	tests/server/tls-common.sh \
 	tests/server/twohosts.py \
 	tests/tools/common.sh \
+	tests/tools/ctltest.py \
 	tests/tools/imageactions.py \
 	tests/tools/img-side-by-side.sh \
 	tests/tools/shadowedimage.py \

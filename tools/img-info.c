@@ -80,13 +80,13 @@ static void print_info(const QDict *info)
     json_t *cluster_size = json_object_get(info, "cluster-size");
     json_t *specific = json_object_get(info, "format-specific");
     json_t *snapshots = json_object_get(info, "snapshots");
-    char text[IMG_SIZE_LEN];
+    char text[SIZE_STR_LEN];
 
     printf("image: %s\nfile format: %s\n", qdict_get_try_str(info, "filename"),
            qdict_get_try_str(info, "format"));
-    printf("virtual size: %s (%" PRId64 " bytes)\n", img_size_str((uint64_t)size, text), size);
+    printf("virtual size: %s (%" PRId64 " bytes)\n", size_str((uint64_t)size, text), size);
     printf("disk size: %s\n",
-           allocated ? img_size_str((uint64_t)json_integer_value(allocated), text)
+           allocated ? size_str((uint64_t)json_integer_value(allocated), text)
                      : "unavailable");
     if (cluster_size) {
         printf("cluster_size: %" PRId64 "\n", (int64_t)json_integer_value(cluster_size));

@@ -1,28 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Snapshots as a table, and sizes in three digits. */
+/* Snapshots as a table. */
 #include "tools/img.h"
 
 #include <inttypes.h>
 #include <time.h>
 
-const char *img_size_str(uint64_t bytes, char buf[IMG_SIZE_LEN])
-{
-    static const char *const units[] = { "", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei" };
-    double value = (double)bytes;
-    unsigned power = 0;
-
-    /* 1000 of a unit have a fourth digit. */
-    while (value >= 1000 && power < 6) {
-        value /= 1024;
-        power++;
-    }
-    snprintf(buf, IMG_SIZE_LEN, "%0.3g %sB", value, units[power]);
-    return buf;
-}
-
 void img_print_snapshot(const QEMUSnapshotInfo *sn)
 {
-    char date[64], clock[64], icount[32] = "", size[IMG_SIZE_LEN];
+    char date[64], clock[64], icount[32] = "", size[SIZE_STR_LEN];
     uint64_t ms;
     time_t sec;
     struct tm tm;
@@ -42,5 +27,5 @@ void img_print_snapshot(const QEMUSnapshotInfo *sn)
         snprintf(icount, sizeof(icount), "%" PRId64, (int64_t)sn->icount);
     }
     printf("%-9s %-16s %8s%20s%13s%11s\n", sn->id_str, sn->name,
-           img_size_str(sn->vm_state_size, size), date, clock, icount);
+           size_str(sn->vm_state_size, size), date, clock, icount);
 }

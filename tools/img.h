@@ -132,9 +132,6 @@ bool img_load_snapshot(BlockDriverState *bs, const char *param);
 
 /* ---- output (img-json.c, img-progress.c, img-table.c) ---- */
 
-/* Three digits and a unit, "1.5 MiB". */
-#define IMG_SIZE_LEN 32
-const char *img_size_str(uint64_t bytes, char buf[IMG_SIZE_LEN]);
 /* A line of the table of snapshots; NULL: its head. */
 void img_print_snapshot(const QEMUSnapshotInfo *sn);
 

@@ -6,6 +6,7 @@ tool_sources = \
 	common/cleanup.h \
 	common/xalloc.h \
 	tools/tool-nested.c \
+	tools/tool-size.c \
 	tools/tool.c \
 	tools/tool.h
 
@@ -70,3 +71,38 @@ noinst_PROGRAMS += blk-io
 blk_io_SOURCES = $(tools_blk_io_SOURCES)
 blk_io_LDADD = $(tools_blk_io_LDADD)
 blk_io_LDFLAGS = $(AM_LDFLAGS) -no-install
+
+bin_PROGRAMS += tools/nbd-ctl
+tools_nbd_ctl_SOURCES = $(tool_sources) \
+	common/edit-distance.c \
+	common/edit-distance.h \
+	common/utf8.h \
+	tools/ctl-args.c \
+	tools/ctl-call.c \
+	tools/ctl-clients.c \
+	tools/ctl-commit.c \
+	tools/ctl-events.c \
+	tools/ctl-export.c \
+	tools/ctl-jobs.c \
+	tools/ctl-main.c \
+	tools/ctl-media.c \
+	tools/ctl-progress.c \
+	tools/ctl-qmp.c \
+	tools/ctl-rates.c \
+	tools/ctl-report.c \
+	tools/ctl-screen.c \
+	tools/ctl-server.c \
+	tools/ctl-snapshot.c \
+	tools/ctl-status.c \
+	tools/ctl-table.c \
+	tools/ctl-text.c \
+	tools/ctl-throttle.c \
+	tools/ctl-top.c \
+	tools/ctl.h
+tools_nbd_ctl_LDADD = libblkbackend.la $(JANSSON_LIBS)
+
+# To run from the build folder, as nbd-export.
+noinst_PROGRAMS += nbd-ctl
+nbd_ctl_SOURCES = $(tools_nbd_ctl_SOURCES)
+nbd_ctl_LDADD = $(tools_nbd_ctl_LDADD)
+nbd_ctl_LDFLAGS = $(AM_LDFLAGS) -no-install

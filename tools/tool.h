@@ -38,6 +38,10 @@ int64_t cvtnum(const char *text);
 /* The size as people read it, in its largest unit: "512 bytes", "1.500 KiB", "3 GiB". */
 const char *cvtstr(double value, char buf[CVTSTR_LEN]);
 
+#define SIZE_STR_LEN 32
+/* Three digits and a unit: "1.5 MiB". */
+const char *size_str(uint64_t bytes, char buf[SIZE_STR_LEN]);
+
 /* ---- what a format says ---- */
 
 /* The pairs of an object in the order of QEMU's output; as many as it has.  free() them. */

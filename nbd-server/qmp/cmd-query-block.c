@@ -96,8 +96,10 @@ static void put_export_limits(json_t *dict, Export *export)
 
     throttle_config_init(&cfg);
     if (export && export->throttled) {
-        throttle_group_get_config(export->blk, &cfg);
-        qdict_put(dict, "group", qstring_from_str(throttle_group_get_name(export->blk)));
+        const char *group = export->cfg->throttle_group;
+
+        throttle_state_get_config(export->limits, &cfg);
+        qdict_put(dict, "group", qstring_from_str(group ? group : export->id));
     }
     put_limits(dict, &cfg);
 }

@@ -4,14 +4,12 @@
  */
 #include "qmp-int.h"
 
-#include <errno.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "nbd-server/config.h"
+#include "nbd-server/daemon.h"
+#include "nbd-server/peer.h"
 #include "nbd-server/unix-socket.h"
 #include "common/cleanup.h"
 #include "common/xalloc.h"
@@ -40,19 +38,17 @@ struct QmpServer {
 /* ---- sessions ---- */
 
 /* Says why, if the socket takes it. */
-static void refuse(int fd, const char *peer, Error *err)
+static void refuse(const Conn *peer, Error *err)
 {
-    json_t *line = qmp_error_reply("GenericError", err, NULL);
-    QmpText *text = qmp_text_new(line);
+    QmpText *text = qmp_text_new(qmp_error_reply("GenericError", err, NULL));
 
-    log_msg(LOG_LEVEL_WARNING, NULL, NULL, "control socket: %s is refused: %s", peer,
-            error_get_pretty(err));
-    if (text && send(fd, text->bytes, text->len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
-        log_msg(LOG_LEVEL_DEBUG, NULL, NULL, "control socket: %s was not told so", peer);
+    log_peer(LOG_LEVEL_WARNING, peer->peer, "control socket: refused: %s", error_get_pretty(err));
+    if (text && send(peer->fd, text->bytes, text->len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+        log_peer(LOG_LEVEL_DEBUG, peer->peer, "control socket: was not told why");
     }
     qmp_text_unref(text);
     error_free(err);
-    close(fd);
+    close(peer->fd);
 }
 
 static QmpSession **find_place(QmpServer *qmp)
@@ -76,38 +72,36 @@ void qmp_session_gone(QmpSession *session)
     }
 }
 
-/* Root, and who runs the server: unless rules say otherwise. */
-static bool may_connect(const QmpServer *qmp, const struct ucred *peer)
+/* Root and who we are could do to the server what they like without this socket. */
+static bool may_connect(const QmpServer *qmp, const Conn *peer)
 {
-    (void)qmp;
-    return peer->uid == 0 || peer->uid == geteuid();
+    const AccessRules *rules = &qmp->server->config->qmp_allow;
+
+    return peer->has_cred && (peer->cred.uid == 0 || peer->cred.uid == geteuid() ||
+                              (rules->n && access_check(rules, peer) == ACCESS_FULL));
 }
 
 static void add_session(QmpServer *qmp, int fd)
 {
     QmpSession **place = find_place(qmp);
-    struct ucred peer;
-    socklen_t len = sizeof(peer);
+    /* For who asks who it is; it speaks no NBD. */
+    Conn peer = { .server = qmp->server, .fd = fd, .addr.ss_family = AF_UNIX };
     Error *err = NULL;
-    char name[96];
 
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0) {
-        close(fd);
-        return;
-    }
-    snprintf(name, sizeof(name), "pid %d uid %u", (int)peer.pid, (unsigned)peer.uid);
+    peer_identify(&peer);
     if (!may_connect(qmp, &peer)) {
-        error_setg(&err, "user %u may not use this socket", (unsigned)peer.uid);
+        error_setg(&err, "user %lu may not use this socket", (unsigned long)peer.cred.uid);
+        error_append_hint(&err, "--qmp-allow names those who may.\n");
     } else if (!place) {
         error_setg(&err, "%d clients use this socket already", MAX_SESSIONS);
     } else {
-        *place = qmp_session_new(qmp->server, fd, &peer);
+        *place = qmp_session_new(qmp->server, fd, &peer.cred);
         if (*place) {
             qmp_session_start(*place);
         }
         return;
     }
-    refuse(fd, name, err);
+    refuse(&peer, err);
 }
 
 static void accept_ready(void *opaque)
@@ -205,6 +199,24 @@ void qmp_event(Server *server, const char *name, json_t *data)
 
 /* ---- beginning and end ---- */
 
+/* Rules that name others are worth nothing if the file's mode keeps them out. */
+static bool open_socket(QmpServer *qmp, Error **errp)
+{
+    const Config *config = qmp->server->config;
+    mode_t mode = config->qmp_allow.n ? 0666 : 0600;
+
+    if (!unix_socket_open(&qmp->socket, config->qmp, mode, errp)) {
+        return false;
+    }
+    if (!user_give(config->qmp, config->user, config->group, errp)) {
+        error_prepend(errp, "control socket \"%s\": ", config->qmp);
+        return false;
+    }
+    aio_set_fd_handler(qemu_get_aio_context(), qmp->socket.fd, false, accept_ready, NULL, qmp);
+    log_msg(LOG_LEVEL_INFO, NULL, NULL, "listening on control socket %s", config->qmp);
+    return true;
+}
+
 bool qmp_start(Server *server, Error **errp)
 {
     QmpServer *qmp;
@@ -222,12 +234,7 @@ bool qmp_start(Server *server, Error **errp)
     STAILQ_INIT(&qmp->pending);
     qmp->bh = aio_bh_new(qemu_get_aio_context(), tell_pending, qmp);
     server->qmp = qmp;
-    if (!unix_socket_open(&qmp->socket, server->config->qmp, 0600, errp)) {
-        return false;
-    }
-    aio_set_fd_handler(qemu_get_aio_context(), qmp->socket.fd, false, accept_ready, NULL, qmp);
-    log_msg(LOG_LEVEL_INFO, NULL, NULL, "listening on control socket %s", server->config->qmp);
-    return true;
+    return open_socket(qmp, errp);
 }
 
 void qmp_stop(Server *server)

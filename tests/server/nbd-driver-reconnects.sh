@@ -22,7 +22,7 @@ start_behind() {
             return
         fi
         wait "$behind_pid" || true
-        tail -n 3 "$tmp/server-behind.log" | grep -q '" lock' || break
+        tail -n 5 "$tmp/server-behind.log" | grep -q '" lock' || break
     done
     fail "a server did not start again"
 }

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * commit: a job that copies an image's data into the one below it, looked after to its end.  Our
+ * connection hears the job's events from before it begins, so none of them is missed; and the
+ * server's list of jobs tells what they would have told, should it have dropped some.
+ */
+#include "tools/ctl.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/cleanup.h"
+
+#define TERMINAL_MS 250          /* from one look at the job to the next */
+#define PLAIN_MS 1000
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int signal_number)
+{
+    (void)signal_number;
+    interrupted = 1;
+}
+
+/* LOST: it is no longer listed, and no event told why.  UNANSWERED: reported already. */
+enum outcome { GOES_ON, COMPLETED, CANCELLED, FAILED, LOST, UNANSWERED };
+
+typedef struct Commit {
+    Ctl *ctl;
+    const char *job;
+    CtlProgress progress;
+    bool completing, cancelling;     /* it has been told to */
+    json_t *last;                    /* what was heard last of it */
+} Commit;
+
+static double now_s(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* The data is all copied: what is left is to change over.  A refusal means that it ends anyway. */
+static void complete(Commit *c)
+{
+    if (!c->completing && !c->cancelling) {
+        c->completing = true;
+        json_decref(ctl_try(c->ctl, "job-complete", "{s:s}", "id", c->job));
+    }
+}
+
+static void cancel(Commit *c)
+{
+    if (!c->cancelling) {
+        c->cancelling = true;
+        ctl_progress_end(&c->progress);
+        fprintf(stderr, "%s: the job is being cancelled; interrupt again to leave it alone\n",
+                tool_name());
+        json_decref(ctl_try(c->ctl, "job-cancel", "{s:s}", "id", c->job));
+    }
+}
+
+static enum outcome take_event(Commit *c, json_t *event)
+{
+    const char *name = ctl_str(event, "event");
+    json_t *data = json_object_get(event, "data");
+
+    if (strcmp(ctl_str(data, "device"), c->job) != 0) {
+        return GOES_ON;
+    }
+    if (strcmp(name, "BLOCK_JOB_READY") == 0) {
+        complete(c);
+    } else if (strcmp(name, "BLOCK_JOB_COMPLETED") == 0 ||
+               strcmp(name, "BLOCK_JOB_CANCELLED") == 0) {
+        json_decref(c->last);
+        c->last = json_incref(data);
+        return json_object_get(data, "error") ? FAILED
+               : strcmp(name, "BLOCK_JOB_CANCELLED") == 0 ? CANCELLED : COMPLETED;
+    }
+    return GOES_ON;
+}
+
+/* Looks at the list of jobs. */
+static enum outcome look(Commit *c)
+{
+    json_t *jobs = ctl_call(c->ctl, "query-jobs", NULL), *job;
+    enum outcome outcome = jobs ? LOST : UNANSWERED;
+    size_t i;
+
+    json_array_foreach(jobs, i, job) {
+        if (strcmp(ctl_str(job, "id"), c->job) == 0) {
+            outcome = GOES_ON;
+            if (!c->cancelling && !c->ctl->json) {
+                ctl_progress_show(&c->progress, (uint64_t)ctl_int(job, "current-progress"),
+                                  (uint64_t)ctl_int(job, "total-progress"), now_s());
+            }
+            if (strcmp(ctl_str(job, "status"), "ready") == 0) {
+                complete(c);
+            }
+        }
+    }
+    json_decref(jobs);
+    return outcome;
+}
+
+/* Events that have come by now, or come until it is time to look again. */
+static enum outcome hear(Commit *c, int timeout_ms, Error **errp)
+{
+    enum outcome outcome = GOES_ON;
+    json_t *event = ctl_qmp_event(c->ctl->qmp, timeout_ms, errp);
+
+    while (event && outcome == GOES_ON) {
+        outcome = take_event(c, event);
+        json_decref(event);
+        event = outcome == GOES_ON ? ctl_qmp_event(c->ctl->qmp, 0, errp) : NULL;
+    }
+    return outcome;
+}
+
+static enum outcome wait_for_end(Commit *c, Error **errp)
+{
+    int interval = c->progress.terminal ? TERMINAL_MS : PLAIN_MS;
+    struct sigaction action = { .sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND };
+    enum outcome outcome = GOES_ON;
+    Error *err = NULL;
+
+    sigaction(SIGINT, &action, NULL);
+    while (outcome == GOES_ON) {
+        if (interrupted) {
+            cancel(c);
+        }
+        outcome = look(c);
+        /* The event of its end may have come with the list that does not have it any more. */
+        if (outcome == GOES_ON || outcome == LOST) {
+            enum outcome heard = hear(c, outcome == LOST ? 0 : interval, &err);
+
+            outcome = heard == GOES_ON ? outcome : heard;
+        }
+        if (err) {
+            error_propagate(errp, err);
+            outcome = LOST;
+        }
+    }
+    return outcome;
+}
+
+static int tell(Commit *c, const char *export, enum outcome outcome)
+{
+    Ctl *ctl = c->ctl;
+    json_t *last = c->last ? c->last : json_object();
+    char text[SIZE_STR_LEN];
+
+    switch (outcome) {
+    case COMPLETED:
+        return ctl_done(ctl, last, "%s: committed, %s copied", export,
+                        size_str((uint64_t)ctl_int(last, "offset"), text));
+    case CANCELLED:
+        json_decref(last);
+        return ctl_error(ctl, "Cancelled", "It shows what it has shown, in the same images; what "
+                         "was copied so far stays in the one\nbelow, and another commit copies "
+                         "it again.", "%s: the commit was cancelled", export);
+    case FAILED:
+        ctl_error(ctl, "GenericError", "It shows what it has shown, in the same images.",
+                  "%s: the commit failed: %s", export, ctl_str(last, "error"));
+        json_decref(last);
+        return CTL_FAILED;
+    case UNANSWERED:
+        json_decref(last);
+        return CTL_FAILED;
+    default:
+        json_decref(last);
+        return ctl_error(ctl, "NoAnswer", "`nbd-ctl status` shows which images it has now.",
+                         "%s: the job is gone, and how it ended was not heard", export);
+    }
+}
+
+static json_t *arguments(Ctl *ctl, const char *export)
+{
+    json_t *args = json_pack("{s:s, s:s}", "device", export, "job-id", export);
+    const char *speed = ctl_option(ctl, "speed");
+    int64_t bytes;
+
+    for (unsigned i = 0; i < 2; i++) {
+        const char *key = i ? "top" : "base", *name = ctl_option(ctl, key);
+
+        if (name) {
+            auto_free char *image = ctl_image_name(name);
+
+            json_object_set_new(args, key, json_string(image));
+        }
+    }
+    if (speed) {
+        if (!ctl_parse_size(ctl, "--speed", speed, &bytes)) {
+            json_decref(args);
+            return NULL;
+        }
+        json_object_set_new(args, "speed", json_integer(bytes));
+    }
+    return args;
+}
+
+int ctl_run_commit(Ctl *ctl)
+{
+    const char *export = ctl_take_export(ctl, 0);
+    Commit c = { .ctl = ctl, .job = export };
+    enum outcome outcome;
+    json_t *args, *result;
+    Error *err = NULL;
+
+    if (!export) {
+        return CTL_FAILED;
+    }
+    args = arguments(ctl, export);
+    if (!args) {
+        return CTL_USAGE;
+    }
+    result = ctl_call_with(ctl, "block-commit", args);
+    if (!result || ctl_option(ctl, "no-wait")) {
+        return ctl_done(ctl, result, "%s: the job has begun, and is called %s", export, c.job);
+    }
+    json_decref(result);
+    ctl_progress_begin(&c.progress, export);
+    outcome = wait_for_end(&c, &err);
+    ctl_progress_end(&c.progress);
+    if (err) {
+        int status = ctl_error(ctl, "NoAnswer", "The job may go on: `nbd-ctl jobs` shows it.",
+                               "%s", error_get_pretty(err));
+
+        error_free(err);
+        json_decref(c.last);
+        return status;
+    }
+    return tell(&c, export, outcome);
+}
