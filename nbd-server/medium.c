@@ -341,8 +341,8 @@ static bool may_resize(Export *export, int64_t size, bool force, Error **errp)
         return false;
     }
     if (clients > 0 && size < (int64_t)export->size && !force) {
-        error_setg(errp, "Export '%s' has %u clients, and %" PRId64 " bytes are less than the %"
-                   PRIu64 " that they were told", export->name, clients, size, export->size);
+        error_setg(errp, "Clients are connected to export '%s': %u. They were told of %" PRIu64
+                   " bytes, and %" PRId64 " are less", export->name, clients, export->size, size);
         error_append_hint(errp, "What is cut off is lost; x-force does it all the same.\n");
         return false;
     }
