@@ -138,6 +138,7 @@ struct ExportConfig {
     bool allocation_depth;    /* clients may ask for the meta context */
     NameList bitmaps;         /* that clients may ask for */
     unsigned rotational;      /* enum rotational_choice */
+    unsigned on_eject;        /* enum eject_choice */
     STAILQ_ENTRY(ExportConfig) link;   /* [main] its Config's list */
 };
 
@@ -268,10 +269,12 @@ void coroutine_fn export_refresh_size(Export *export);
 void export_medium_changed(Export *export);
 /* Clients can read and write: there is a medium, and the tray is closed.  [any thread] */
 bool export_has_medium(Export *export);
+/* Requests wait or not, as --on-eject says now.  [main] */
+void export_follow_tray(Export *export);
 
 /*
  * All of these, [main], let the requests in flight end first; those that come meanwhile wait.
- * While the tray is open or empty, requests fail, and who knocks is refused.
+ * While the tray is open or empty, requests fail or wait (--on-eject), and who knocks is refused.
  *
  * What was written is flushed before the tray opens; if that fails it stays closed, unless `force`.
  * Nothing happens where it is open already.
