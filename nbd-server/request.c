@@ -524,17 +524,6 @@ static int coroutine_fn run_accounted(Request *req)
     return ret;
 }
 
-/* The one place that counts. */
-static int coroutine_fn run_counted(Request *req)
-{
-    Stats *stats = &req->client->stats;
-    int64_t begun_ns = stats_begin(stats);
-    int ret = run_accounted(req);
-
-    stats_end(stats, req->cmd->stat, begun_ns, req->len, ret >= 0);
-    return ret;
-}
-
 /* ---- the trace: every request as it begins and as it ends ---- */
 
 static void trace_begin(Request *req)
@@ -607,7 +596,7 @@ static int coroutine_fn run(Request *req)
     int ret;
 
     c->running++;
-    ret = run_counted(req);
+    ret = run_accounted(req);
     c->running--;
     if (c->draining && c->running == 0) {
         gate_conn_drained(c);
@@ -628,14 +617,25 @@ static int coroutine_fn take_turn(Request *req)
                          cmd->writes);
 }
 
-static void coroutine_fn request_co(void *opaque)
+/* As its client sees it: with the wait for its turn. */
+static int coroutine_fn run_counted(Request *req)
 {
-    Request *req = opaque;
+    Stats *stats = &req->client->stats;
+    int64_t begun_ns = stats_begin(stats);
     int ret = take_turn(req);
 
     if (ret == 0) {
         ret = run(req);
     }
+    stats_end(stats, req->cmd->stat, begun_ns, req->len, ret >= 0);
+    return ret;
+}
+
+static void coroutine_fn request_co(void *opaque)
+{
+    Request *req = opaque;
+    int ret = run_counted(req);
+
     request_unlist_write(req);
     if (req->traced_ns) {
         trace_end(req, ret);
