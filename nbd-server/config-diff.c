@@ -12,7 +12,7 @@
 
 /* Of both that describe exports: those by which we call a setting, and those that are nbd-server's
  * alone. */
-#define EXPORT_SCOPES (KEY_EXPORT | KEY_IN_LIST | KEY_LIMIT | KEY_SECTION)
+#define EXPORT_SCOPES (KEY_EXPORT | KEY_IN_LIST | KEY_LIMIT | KEY_CLIENT_LIMIT | KEY_SECTION)
 
 bool config_same_string(const char *a, const char *b)
 {
@@ -89,7 +89,7 @@ static char *list_differences(unsigned scopes, unsigned which, const void *a,
             (which & (is_live(key, a, b) ? CHANGES_LIVE : CHANGES_REOPEN)) &&
             !is_same(key, a, b) && !is_alias(key, scopes)) {
             fprintf(out, "%s%s%s", ftell(out) > 0 ? ", " : "",
-                    key->scope & KEY_LIMIT ? "throttle." : "", key->name);
+                    config_key_prefix(key), key->name);
         }
     }
     fclose(out);

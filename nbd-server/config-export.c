@@ -89,7 +89,7 @@ static int open_flags(const Config *config, const ExportConfig *export)
     return flags;
 }
 
-static bool same_limits(const ThrottleConfig *a, const ThrottleConfig *b)
+bool config_same_limits(const ThrottleConfig *a, const ThrottleConfig *b)
 {
     for (int i = 0; i < BUCKETS_COUNT; i++) {
         const LeakyBucket *x = &a->buckets[i], *y = &b->buckets[i];
@@ -110,7 +110,7 @@ static bool check_group(Config *config, ExportConfig *export, Error **errp)
         if (other != export && export->throttle_group && other->throttle_group &&
             strcmp(other->throttle_group, export->throttle_group) == 0 &&
             throttle_enabled(&other->limits) && throttle_enabled(&export->limits) &&
-            !same_limits(&other->limits, &export->limits)) {
+            !config_same_limits(&other->limits, &export->limits)) {
             error_setg(errp, "exports \"%s\" and \"%s\" have different limits for throttle group "
                        "\"%s\"", other->name, export->name, export->throttle_group);
             error_append_hint(errp, "Give the limits of a group once, or alike everywhere.\n");
@@ -135,6 +135,10 @@ bool config_complete_export(const Config *config, ExportConfig *export, Error **
     }
     if (!throttle_is_valid(&export->limits, errp)) {
         error_prepend(errp, "--throttle: ");
+        return false;
+    }
+    if (!throttle_is_valid(&export->client_limits, errp)) {
+        error_prepend(errp, "--throttle-client: ");
         return false;
     }
     export->read_only |= export->load_snapshot != NULL;

@@ -8,7 +8,15 @@
 
 #include "common/edit-distance.h"
 
-#define LIMIT_PREFIX "throttle."
+/* Keys that have a list of their own, and what they are called outside of it. */
+static const struct {
+    enum key_scope scope;
+    const char *prefix;
+} prefixes[] = {
+    { KEY_LIMIT, "throttle." },
+    { KEY_CLIENT_LIMIT, "throttle-client." },
+};
+#define N_PREFIXES (sizeof(prefixes) / sizeof(prefixes[0]))
 
 const ConfigKey *config_key_find(const char *name, unsigned scopes, const char *prefix,
                                  Error **errp)
@@ -43,11 +51,24 @@ const ConfigKey *config_key_find(const char *name, unsigned scopes, const char *
 
 const ConfigKey *config_export_key_find(const char *name, unsigned scopes, Error **errp)
 {
-    size_t len = strlen(LIMIT_PREFIX);
+    for (size_t i = 0; i < N_PREFIXES; i++) {
+        const char *prefix = prefixes[i].prefix;
 
-    return strncmp(name, LIMIT_PREFIX, len) == 0
-           ? config_key_find(name + len, KEY_LIMIT, LIMIT_PREFIX, errp)
-           : config_key_find(name, scopes, "", errp);
+        if (strncmp(name, prefix, strlen(prefix)) == 0) {
+            return config_key_find(name + strlen(prefix), prefixes[i].scope, prefix, errp);
+        }
+    }
+    return config_key_find(name, scopes, "", errp);
+}
+
+const char *config_key_prefix(const ConfigKey *key)
+{
+    for (size_t i = 0; i < N_PREFIXES; i++) {
+        if (key->scope & prefixes[i].scope) {
+            return prefixes[i].prefix;
+        }
+    }
+    return "";
 }
 
 const ConfigKey *config_key_find_short(char short_name)

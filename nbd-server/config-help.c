@@ -58,8 +58,9 @@ void config_print_help(void)
     print_keys("Options of the export of IMAGE", KEY_ONE_EXPORT, false);
     print_keys("Keys of --export (KEY=VALUE,KEY=VALUE,...; write a comma in a value twice)",
                KEY_IN_LIST | KEY_ONLY_IN_LIST | KEY_EXPORT, true);
-    print_keys("Keys of --throttle: what may pass in a second; with KEY-max in a second of a\n"
-               "burst, and with KEY-max-length how long that is.  In --export: throttle.KEY=VALUE",
+    print_keys("Keys of --throttle and, except for group, --throttle-client: what may pass in a\n"
+               "second; with KEY-max in a second of a burst, and with KEY-max-length how long that\n"
+               "is.  In --export: throttle.KEY=VALUE, throttle-client.KEY=VALUE",
                KEY_LIMIT, true);
     printf("\nThe manual, nbd-export(1), tells more.\n");
 }
@@ -73,6 +74,7 @@ static const struct {
     { KEY_SERVER | KEY_COMMAND | KEY_EXPORT | KEY_ONE_EXPORT, "option" },
     { KEY_EXPORT | KEY_IN_LIST | KEY_ONLY_IN_LIST, "export" },
     { KEY_LIMIT, "throttle" },
+    { KEY_CLIENT_LIMIT, "throttle-client" },
     { KEY_SERVER | KEY_EXPORT | KEY_GENERIC, "generic" },
     { KEY_EXPORT | KEY_IN_LIST | KEY_SECTION, "section" },
 };

@@ -383,24 +383,37 @@ static const struct key_choice export_tls_choices[] = {
 #define IN_LIST(field) .scope = KEY_IN_LIST, .offset = offsetof(ExportConfig, field)
 #define VIEW(field) .scope = KEY_ONE_EXPORT | KEY_IN_LIST, .offset = offsetof(ExportConfig, field)
 #define LIMIT(field) .scope = KEY_LIMIT, .offset = offsetof(ExportConfig, field)
+#define CLIENT_LIMIT(field) .scope = KEY_CLIENT_LIMIT, .offset = offsetof(ExportConfig, field)
 #define GENERIC(field) .scope = KEY_GENERIC, .offset = offsetof(Config, field)
 #define SECTION(field) .scope = KEY_SECTION, .offset = offsetof(ExportConfig, field)
 #define COMMAND(function) .scope = KEY_COMMAND, .type = KEY_SPECIAL, .set = (function)
 #define SPECIAL(function) .scope = KEY_SERVER, .type = KEY_SPECIAL, .set = (function)
 
 /* A rate, that of its bursts, and their length. */
-#define RATES(rate_type, unit, key, bucket, text)                                                \
-    { key, 0, unit, LIMIT(limits.buckets[bucket].avg), .type = (rate_type),                      \
+#define RATES(rate_type, unit, where, field, key, bucket, text)                                  \
+    { key, 0, unit, where(field.buckets[bucket].avg), .type = (rate_type),                       \
       .max = THROTTLE_VALUE_MAX, .live = true, .help = (text) },                                 \
-    { key "-max", 0, unit, LIMIT(limits.buckets[bucket].max), .type = (rate_type),               \
+    { key "-max", 0, unit, where(field.buckets[bucket].max), .type = (rate_type),                \
       .max = THROTTLE_VALUE_MAX, .live = true },                                                 \
-    { key "-max-length", 0, "SECONDS", LIMIT(limits.buckets[bucket].burst_length),               \
+    { key "-max-length", 0, "SECONDS", where(field.buckets[bucket].burst_length),                \
       .type = KEY_NUMBER, .min = 1, .max = UINT_MAX, .live = true }
+#define BYTE_RATES(...) RATES(KEY_BYTE_RATE, "SIZE", __VA_ARGS__)
+#define OPERATION_RATES(...) RATES(KEY_RATE, "NUM", __VA_ARGS__)
+#define LIMITS(...)                                                                              \
+    BYTE_RATES(__VA_ARGS__, "bps-total", THROTTLE_BPS_TOTAL,                                     \
+               "bytes of reads and writes together"),                                            \
+    BYTE_RATES(__VA_ARGS__, "bps-read", THROTTLE_BPS_READ, "bytes of reads"),                    \
+    BYTE_RATES(__VA_ARGS__, "bps-write", THROTTLE_BPS_WRITE, "bytes of writes"),                 \
+    OPERATION_RATES(__VA_ARGS__, "iops-total", THROTTLE_OPS_TOTAL, "reads and writes together"), \
+    OPERATION_RATES(__VA_ARGS__, "iops-read", THROTTLE_OPS_READ, "reads"),                       \
+    OPERATION_RATES(__VA_ARGS__, "iops-write", THROTTLE_OPS_WRITE, "writes"),                    \
+    IOPS_SIZE(__VA_ARGS__)
+#define IOPS_SIZE(where, field)                                                                  \
+    { "iops-size", 0, "SIZE", where(field.op_size), .type = KEY_SIZE, .max = THROTTLE_VALUE_MAX, \
+      .live = true, .help = "a larger read or write counts as several" }
 #define OTHERS(key, arg, how) { key, 0, arg, .scope = KEY_GENERIC | KEY_SECTION, .type = (how) }
 #define WITHOUT_EFFECT(key, arg) OTHERS(key, arg, KEY_WITHOUT_EFFECT)
 #define UNSUPPORTED(key, arg) OTHERS(key, arg, KEY_UNSUPPORTED)
-#define BYTE_RATES(...) RATES(KEY_BYTE_RATE, "SIZE", __VA_ARGS__)
-#define OPERATION_RATES(...) RATES(KEY_RATE, "NUM", __VA_ARGS__)
 
 const ConfigKey config_keys[] = {
     /* Where to listen. */
@@ -458,8 +471,10 @@ const ConfigKey config_keys[] = {
     { "bitmap", 'B', "NAME", EXPORT(bitmaps), .type = KEY_NAMES, .min = 1,
       .max = BDRV_BITMAP_MAX_NAME_SIZE, .repeats = true,
       .help = "tell clients what this dirty bitmap says (may be repeated)" },
-    { "throttle", 0, "LIST", EXPORT(limits), .type = KEY_LIMITS,
+    { "throttle", 0, "LIST", EXPORT(limits), .type = KEY_LIMITS, .keys = KEY_LIMIT,
       .help = "limit reads and writes: KEY=VALUE,KEY=VALUE,..." },
+    { "throttle-client", 0, "LIST", EXPORT(client_limits), .type = KEY_LIMITS,
+      .keys = KEY_CLIENT_LIMIT, .help = "limit those of each client: KEY=VALUE,KEY=VALUE,..." },
 
     { "tls", 0, "CHOICE", IN_LIST(tls), .type = KEY_CHOICE, .choices = export_tls_choices,
       .live = true,
@@ -478,16 +493,10 @@ const ConfigKey config_keys[] = {
       .help = "show a partition of the image" },
 
     /* Limits. */
-    BYTE_RATES("bps-total", THROTTLE_BPS_TOTAL, "bytes of reads and writes together"),
-    BYTE_RATES("bps-read", THROTTLE_BPS_READ, "bytes of reads"),
-    BYTE_RATES("bps-write", THROTTLE_BPS_WRITE, "bytes of writes"),
-    OPERATION_RATES("iops-total", THROTTLE_OPS_TOTAL, "reads and writes together"),
-    OPERATION_RATES("iops-read", THROTTLE_OPS_READ, "reads"),
-    OPERATION_RATES("iops-write", THROTTLE_OPS_WRITE, "writes"),
-    { "iops-size", 0, "SIZE", LIMIT(limits.op_size), .type = KEY_SIZE,
-      .max = THROTTLE_VALUE_MAX, .live = true, .help = "a larger read or write counts as several" },
+    LIMITS(LIMIT, limits),
     { "group", 0, "NAME", LIMIT(throttle_group), .type = KEY_STRING, .min = 1, .max = 255,
       .live = true, .help = "exports of one group share its limits" },
+    LIMITS(CLIENT_LIMIT, client_limits),
 
     /* Encryption. */
     { "tls", 0, "CHOICE", SERVER(tls), .type = KEY_CHOICE, .choices = tls_choices,

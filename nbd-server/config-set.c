@@ -180,12 +180,13 @@ static bool set_rate(const ConfigKey *key, double *field, const char *value, Err
     return true;
 }
 
-static bool set_limits(Config *config, void *base, const char *value, Error **errp)
+static bool set_limits(enum key_scope keys, Config *config, void *base, const char *value,
+                       Error **errp)
 {
     char *name, *setting;
 
     while (option_list_next(&value, &name, &setting)) {
-        const ConfigKey *key = config_key_find(name, KEY_LIMIT, "", errp);
+        const ConfigKey *key = config_key_find(name, keys, "", errp);
         bool ok = key && config_key_set_named(key, config, base, name, setting, errp);
 
         free(name);
@@ -270,7 +271,7 @@ bool config_key_set(const ConfigKey *key, Config *config, void *base, const char
     case KEY_NAMES:
         return add_name(key, field, value, errp);
     case KEY_LIMITS:
-        return set_limits(config, base, value, errp);
+        return set_limits(key->keys, config, base, value, errp);
     case KEY_ALLOW:
     case KEY_ALLOW_READ:
         return access_rules_add(field, value, key->type == KEY_ALLOW_READ, errp);
@@ -334,6 +335,7 @@ void config_set_defaults(Config *config)
         }
     }
     throttle_config_init(&config->defaults.limits);
+    throttle_config_init(&config->defaults.client_limits);
     config->threads = count_processors();
     config->defaults.size = -1;
     config->defaults.trim = true;

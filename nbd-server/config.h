@@ -19,11 +19,6 @@ typedef struct ListenAddress {
 
 typedef STAILQ_HEAD(ListenAddressList, ListenAddress) ListenAddressList;
 
-/* A TCP socket that listens on the first of the host's addresses that can be had, for something else
- * than clients; -1: errp is set.  Logs `what` and the address.  *exposed: reachable from other
- * machines.  (listen.c) */
-int listen_open_tcp(const ListenAddress *address, const char *what, bool *exposed, Error **errp);
-
 /* An argument of --export, kept until the command line is read to its end. */
 typedef struct ExportText {
     const char *text;          /* in argv */
@@ -97,6 +92,13 @@ Config *config_parse(int argc, char **argv, bool again, ConfigErrors *errors);
 void config_free(Config *config);
 Config *config_new(bool again);     /* the defaults */
 
+/* ---- listen.c ---- */
+
+/* A TCP socket that listens for something else than clients, on the first of the host's addresses
+ * that can be had; -1: errp is set.  Logs `what` and the address.  *exposed: reachable from other
+ * machines.  [main] */
+int listen_open_tcp(const ListenAddress *address, const char *what, bool *exposed, Error **errp);
+
 /* ---- config-export.c ---- */
 
 /* From the defaults, with no name, image nor description; one reference. */
@@ -105,6 +107,7 @@ ExportConfig *config_new_export(const Config *config);
 bool config_complete_export(const Config *config, ExportConfig *export, Error **errp);
 /* Takes over export, which has a name and an image; completes it, and checks it against others. */
 bool config_add_export(Config *config, ExportConfig *export, Error **errp);
+bool config_same_limits(const ThrottleConfig *a, const ThrottleConfig *b);
 /* Frees what it holds. */
 void config_export_clear(ExportConfig *export);
 
@@ -149,7 +152,7 @@ enum key_type {
     KEY_RATE,        /* double: whole units a second */
     KEY_BYTE_RATE,   /* double: a size a second */
     KEY_NAMES,       /* NameList: adds one; min and max as for KEY_STRING */
-    KEY_LIMITS,      /* several keys of KEY_LIMIT as a list */
+    KEY_LIMITS,      /* several keys of one scope of limits as a list */
     KEY_ALLOW,       /* AccessRules: one more rule */
     KEY_ALLOW_READ,  /* AccessRules: one more rule, to read only */
     KEY_ALLOW_LOCAL, /* AccessRules: one more rule about users of this machine */
@@ -169,6 +172,7 @@ enum key_scope {
     KEY_GENERIC = 64, /* of the server, and in [generic] only: as nbd-server calls it */
     KEY_SECTION = 128, /* of an export, and in its section only: as nbd-server calls it */
     KEY_ONLY_IN_LIST = 256, /* a key of --export that sections do not have */
+    KEY_CLIENT_LIMIT = 512, /* the same of --throttle-client */
 };
 
 struct key_choice {
@@ -188,6 +192,7 @@ typedef struct ConfigKey {
     /* KEY_SPECIAL; value is NULL if the command line had none. */
     bool (*set)(Config *config, const char *value, Error **errp);
     bool (*set_export)(ExportConfig *export, const char *value, Error **errp);
+    enum key_scope keys;               /* KEY_LIMITS: those of the list */
     bool repeats;                      /* each value is one more */
     bool live;                         /* a reload applies it to what runs */
     /* The same for one that is so for some changes only; NULL: as `live` says. */
@@ -207,8 +212,10 @@ extern const size_t n_config_keys;
  * `prefix` is what the user typed before it ("--" or ""). */
 const ConfigKey *config_key_find(const char *name, unsigned scopes, const char *prefix,
                                  Error **errp);
-/* The same for a key of an export, where "throttle.KEY" is one of KEY_LIMIT. */
+/* The same for a key of an export, where "throttle.KEY" is one of KEY_LIMIT, and so on. */
 const ConfigKey *config_export_key_find(const char *name, unsigned scopes, Error **errp);
+/* What stands before the key's name in the settings of an export: "", "throttle." and so on. */
+const char *config_key_prefix(const ConfigKey *key);
 const ConfigKey *config_key_find_short(char short_name);
 
 /* ---- config-set.c ---- */

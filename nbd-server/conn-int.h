@@ -68,6 +68,7 @@ struct Request {
 
     STAILQ_ENTRY(Request) link;     /* reply queue; held */
     TAILQ_ENTRY(Request) writes_link;
+    TAILQ_ENTRY(Request) throttled_link;
     Request *next_free;
     struct iovec *out;              /* what is left to send of the reply */
     unsigned n_out;
@@ -112,6 +113,11 @@ struct Client {
     bool ended;                     /* nothing is held any more: nobody waits for it */
     uint64_t admitting;             /* bytes of payload of the request that waits for room */
     Heir *heir;                     /* itself, while it waits for elders; or NULL */
+
+    TAILQ_HEAD(, Request) throttled;    /* that wait because of limits */
+    _Atomic uint64_t throttle_waits, throttle_wait_ns;   /* [atomic] how many did, how long */
+    bool unwanted[2];               /* [is_write] such requests do not wait any more: they fail */
+    bool goodbye;                   /* NBD_CMD_DISC has come: what came before is to be done */
 
     RequestQueue replies;           /* in order of completion */
     bool tx_blocked;                /* the socket is full */

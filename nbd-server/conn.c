@@ -23,6 +23,7 @@
 #include "peer.h"
 #include "probation.h"
 #include "succession.h"
+#include "throttle.h"
 #include "tls.h"
 
 /* A busy connection gives way to the others of its thread after so many recvs in a row ... */
@@ -167,6 +168,7 @@ void client_fail(Client *c, int error)
     }
     reply_discard(c);
     budget_cancel(&c->budget);
+    throttle_give_up(c, !c->goodbye);
     client_kick(c);
 }
 
@@ -617,6 +619,9 @@ static void coroutine_fn conn_run(void *opaque)
     c->ended = !left;
     hold_drop(c, c->ended);
     reply_flush(c);
+    if (liveness_gone(conn->fd)) {
+        client_fail(c, -ECONNRESET);
+    }
     while (c->in_flight > 0) {
         client_wait(c, WAIT_QUIET);
     }
@@ -666,6 +671,7 @@ Conn *conn_new(Server *server, IoThread *thread, AioContext *ctx, int fd,
     STAILQ_INIT(&c->replies);
     TAILQ_INIT(&c->writes);
     STAILQ_INIT(&c->held);
+    TAILQ_INIT(&c->throttled);
     LIST_INIT(&c->elders);
     c->bh = aio_bh_new(ctx, client_bh, c);
     c->timer = aio_timer_new(ctx, QEMU_CLOCK_REALTIME, SCALE_NS, on_timer, c);
@@ -702,6 +708,7 @@ void conn_shutdown(Conn *conn)
 void conn_abort(Conn *conn)
 {
     client_fail(client_of(conn), -ECANCELED);
+    throttle_give_up(client_of(conn), true);
 }
 
 void conn_release(Conn *conn)

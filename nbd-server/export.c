@@ -16,6 +16,7 @@
 #include "common/xalloc.h"
 #include "config.h"
 #include "meta-context.h"
+#include "throttle.h"
 #include "view.h"
 
 /* ---- life ---- */
@@ -100,35 +101,6 @@ static bool open_image(Export *export, Error **errp)
     return true;
 }
 
-void export_unthrottle(Export *export)
-{
-    if (export->throttled) {
-        blk_io_limits_disable(export->blk);
-        export->throttled = false;
-    }
-}
-
-/* The limits of cfg instead of those that were set before, if any. */
-static void throttle(Export *export, const ExportConfig *cfg)
-{
-    ThrottleConfig limits = cfg->limits;
-    bool limited = throttle_enabled(&limits);
-
-    if (export->throttled && config_same_string(cfg->throttle_group, export->cfg->throttle_group) &&
-        (limited || cfg->throttle_group)) {
-        limited |= throttle_enabled(&export->cfg->limits);
-    } else {
-        export_unthrottle(export);
-        export->throttled = cfg->throttle_group || limited;
-        if (export->throttled) {
-            blk_io_limits_enable(export->blk, cfg->throttle_group);
-        }
-    }
-    if (limited) {
-        blk_set_io_limits(export->blk, &limits);
-    }
-}
-
 /* In this order: a write that has not seen the switch was done before the flush began. */
 bool export_set_write_cache(Export *export, bool on, Error **errp)
 {
@@ -191,6 +163,7 @@ Export *export_new(ExportConfig *cfg, Error **errp)
     pthread_mutex_init(&export->lock, NULL);
     TAILQ_INIT(&export->conns);
     export->cfg = export_config_ref(cfg);
+    throttle_init_export(export);
     export->name = xstrdup(cfg->name);
     export->id = xstrdup(cfg->id ? cfg->id : cfg->name);
     export->read_only = cfg->read_only;
@@ -210,6 +183,7 @@ void export_free(Export *export)
 {
     if (export) {
         meta_contexts_free(export);
+        throttle_free_export(export);
         timer_free(export->deadline);
         if (export->blk) {
             blk_detach_dev(export->blk, export);
@@ -230,7 +204,7 @@ void export_apply(Export *export, ExportConfig *cfg)
 {
     ExportConfig *old = export->cfg;
 
-    throttle(export, cfg);
+    throttle_apply(export, cfg);
     apply_write_cache(export, cfg);
     pthread_mutex_lock(&export->lock);
     export->cfg = export_config_ref(cfg);

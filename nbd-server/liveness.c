@@ -38,6 +38,13 @@ void liveness_watch(int fd, unsigned seconds)
     }
 }
 
+bool liveness_gone(int fd)
+{
+    struct pollfd p = { .fd = fd };
+
+    return poll(&p, 1, 0) > 0;      /* POLLHUP or POLLERR, which one does not ask for */
+}
+
 bool liveness_closed(int fd, bool *unread)
 {
     struct pollfd p = { .fd = fd, .events = POLLIN | POLLRDHUP };

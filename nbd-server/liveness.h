@@ -13,6 +13,8 @@ void liveness_watch(int fd, unsigned seconds);
 
 /* The peer has closed it, or its end of it; and whether there is something to receive. */
 bool liveness_closed(int fd, bool *unread);
+/* The peer has closed it and takes nothing any more.  What TCP knows of that, it knows late. */
+bool liveness_gone(int fd);
 
 /*
  * TCP: has the peer's kernel been heard of since?  A connection that is quiet is asked, within a

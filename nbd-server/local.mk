@@ -108,6 +108,8 @@ nbd_core_sources = \
 	nbd-server/stats.h \
 	nbd-server/succession.c \
 	nbd-server/succession.h \
+	nbd-server/throttle.c \
+	nbd-server/throttle.h \
 	nbd-server/tls.h \
 	nbd-server/unix-socket.c \
 	nbd-server/unix-socket.h \
@@ -129,14 +131,15 @@ else
 nbd_core_sources += nbd-server/tls-none.c
 endif
 
+nbd_metrics_sources = \
+	nbd-server/metrics.h
 if HAVE_MICROHTTPD
-nbd_export_sources_of_metrics = \
+nbd_metrics_sources += \
 	nbd-server/metrics-http.c \
 	nbd-server/metrics-text.c \
 	nbd-server/metrics.c
-nbd_export_libs_of_metrics = $(MICROHTTPD_LIBS)
 else
-nbd_export_sources_of_metrics = nbd-server/metrics-none.c
+nbd_metrics_sources += nbd-server/metrics-none.c
 endif
 
 nbd_server_nbd_export_SOURCES = $(nbd_core_sources) \
@@ -149,14 +152,13 @@ nbd_server_nbd_export_SOURCES = $(nbd_core_sources) \
 	nbd-server/main.c \
 	nbd-server/nodes.c \
 	nbd-server/nodes.h \
-	nbd-server/metrics.h \
 	nbd-server/reload.c \
 	nbd-server/run.c \
 	nbd-server/systemd.c \
 	nbd-server/systemd.h \
 	nbd-server/user.c \
-	$(nbd_export_sources_of_metrics)
-nbd_server_nbd_export_LDADD = libblkbackend.la $(nbd_core_libs) $(nbd_export_libs_of_metrics)
+	$(nbd_metrics_sources)
+nbd_server_nbd_export_LDADD = libblkbackend.la $(nbd_core_libs) $(MICROHTTPD_LIBS)
 
 # The same program to run from the build folder: a plain executable that finds the library there,
 # where libtool puts a shell script in front of the one that is to be installed.

@@ -13,6 +13,7 @@
 #include "common/nbd-protocol.h"
 #include "conn-int.h"
 #include "data-pool.h"
+#include "throttle.h"
 
 /* Zero writes and trims are passed on in pieces that end at multiples of this. */
 #define PIECE ((uint64_t)1 << 30)
@@ -32,6 +33,7 @@ struct Command {
     bool ranged;                /* offset and length name a part of the export */
     bool writes;
     bool payload;               /* length counts bytes on the wire: bounded */
+    bool limited;               /* waits because of --throttle */
     uint32_t past_end;          /* error for a range past the end */
     int acct;                   /* enum BlockAcctType or NO_ACCT */
     enum stats_command stat;    /* what it is counted as */
@@ -327,11 +329,12 @@ static int coroutine_fn run_cache(Request *req)
 static const Command commands[] = {
     [NBD_CMD_READ] = {
         .name = "read", .flags = NBD_CMD_FLAG_DF, .ranged = true, .payload = true,
+        .limited = true,
         .past_end = NBD_EINVAL, .acct = BLOCK_ACCT_READ, .stat = STATS_READ, .run = run_read,
     },
     [NBD_CMD_WRITE] = {
         .name = "write", .flags = NBD_CMD_FLAG_PAYLOAD_LEN, .ranged = true, .writes = true,
-        .payload = true,
+        .payload = true, .limited = true,
         .past_end = NBD_ENOSPC, .acct = BLOCK_ACCT_WRITE, .stat = STATS_WRITE, .run = run_write,
     },
     [NBD_CMD_FLUSH] = {
@@ -342,12 +345,12 @@ static const Command commands[] = {
         .past_end = NBD_EINVAL, .acct = NO_ACCT, .stat = STATS_TRIM, .run = run_trim,
     },
     [NBD_CMD_CACHE] = {
-        .name = "cache", .ranged = true,
+        .name = "cache", .ranged = true, .limited = true,
         .past_end = NBD_EINVAL, .acct = NO_ACCT, .stat = STATS_CACHE, .run = run_cache,
     },
     [NBD_CMD_WRITE_ZEROES] = {
         .name = "write zeroes", .flags = NBD_CMD_FLAG_NO_HOLE | NBD_CMD_FLAG_FAST_ZERO,
-        .ranged = true, .writes = true,
+        .ranged = true, .writes = true, .limited = true,
         .past_end = NBD_ENOSPC, .acct = BLOCK_ACCT_WRITE, .stat = STATS_WRITE_ZEROES,
         .run = run_write_zeroes,
     },
@@ -612,11 +615,27 @@ static int coroutine_fn run(Request *req)
     return ret;
 }
 
+/* 0, or -ESHUTDOWN: while it waited for that, the client has gone. */
+static int coroutine_fn take_turn(Request *req)
+{
+    const Command *cmd = req->cmd;
+
+    if (!atomic_load_explicit(&req->client->conn.export->throttled, memory_order_relaxed) ||
+        !cmd->limited || req->len == 0) {
+        return 0;
+    }
+    return throttle_wait(req, cmd->run == run_cache ? min_u32(req->len, CACHE_MAX) : req->len,
+                         cmd->writes);
+}
+
 static void coroutine_fn request_co(void *opaque)
 {
     Request *req = opaque;
-    int ret = run(req);
+    int ret = take_turn(req);
 
+    if (ret == 0) {
+        ret = run(req);
+    }
     request_unlist_write(req);
     if (req->traced_ns) {
         trace_end(req, ret);

@@ -34,6 +34,7 @@ typedef struct IoThread IoThread;
 typedef struct Listener Listener;
 typedef struct Request Request;
 typedef struct MetaContext MetaContext;
+typedef struct ThrottleClient ThrottleClient;
 typedef struct Config Config;
 typedef struct ExportConfig ExportConfig;
 typedef struct TlsCreds TlsCreds;
@@ -121,6 +122,7 @@ struct ExportConfig {
     int open_flags;           /* BDRV_O_* from cache, aio, discard, read-only */
     ThrottleConfig limits;    /* --throttle */
     char *throttle_group;     /* NULL: shares its limits with none */
+    ThrottleConfig client_limits;   /* --throttle-client */
     bool snapshot;            /* what is written goes to a temporary overlay */
     char *load_snapshot;      /* as given; NULL: the image as it is now */
     int64_t offset, size;     /* bytes: the part of the image to show; size -1: to its end */
@@ -160,7 +162,10 @@ struct Export {
     bool transient;                 /* [const] of --export-dir: closed with its last user */
     int file;                       /* [main] the image is opened through it; or -1 */
     atomic_bool rotational;         /* [atomic] on disks that turn */
-    bool throttled;                 /* [main] has I/O limits */
+    atomic_bool throttled;          /* [atomic] it, its group or its clients may have limits */
+    ThrottleState *limits;          /* [lock] those that its clients share */
+    LIST_HEAD(, ThrottleClient) throttle_clients;   /* [lock] */
+    _Atomic uint64_t throttle_waits, throttle_wait_ns;   /* [atomic] who waited, how long */
     MetaContext *contexts;          /* [const] what it can tell about its parts */
     unsigned n_contexts;            /* [const] */
     QEMUTimer *deadline;            /* [main] cuts off who stays after a hard removal; or NULL */
@@ -325,6 +330,7 @@ struct Conn {
     bool read_only;                 /* [conn] this client may only read `export` */
     bool stable;                    /* [conn] was told to flush nothing: each write is stable */
     uint32_t contexts;              /* [conn] meta contexts selected for `export`: a set */
+    ThrottleClient *throttle;       /* [export's lock] its client's limits; [conn] reads it */
     TAILQ_ENTRY(Conn) link;         /* [conn's thread's list] */
     TAILQ_ENTRY(Conn) export_link;  /* [export's lock] */
     /* the rest (receive buffer, reply queue, counters) is conn.c's: conn-int.h */

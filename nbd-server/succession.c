@@ -32,6 +32,7 @@
 #include "liveness.h"
 #include "peer.h"
 #include "probation.h"
+#include "throttle.h"
 
 #define LOOK_NS (2 * (int64_t)SCALE_MS)
 #define CLOSED_NS (1000 * (int64_t)SCALE_MS)     /* to serve what a closed elder has sent */
@@ -160,26 +161,6 @@ static void fail(Elder *e, const char *reason)
     client_fail(e->client, -ECONNRESET);
 }
 
-static bool give_up_one(Client *c)
-{
-    Request *req;
-
-    TAILQ_FOREACH(req, &c->writes, writes_link) {
-        if (blk_throttle_cancel(c->conn.export->blk, req->co)) {
-            return true;        /* and the list is another one */
-        }
-    }
-    return false;
-}
-
-/* The requests that wait for --throttle would run at some time to come. */
-static void give_up_writes(Client *c)
-{
-    while (give_up_one(c)) {
-        continue;
-    }
-}
-
 static void elder_look(void *opaque)
 {
     Elder *e = opaque;
@@ -204,7 +185,7 @@ static void elder_look(void *opaque)
         fail(e, "closed this connection");
     }
     if (c->error) {
-        give_up_writes(c);
+        throttle_give_up(c, true);      /* or they would run at some time to come */
     }
     timer_mod_ns(e->timer, now + LOOK_NS);
 }
@@ -231,6 +212,7 @@ static void elder_visit(void *opaque)
 void succession_join(Conn *conn)
 {
     pthread_mutex_lock(&conn->export->lock);
+    throttle_join(conn);
     TAILQ_INSERT_TAIL(&conn->export->conns, conn, export_link);
     pthread_mutex_unlock(&conn->export->lock);
 }
@@ -243,6 +225,7 @@ void coroutine_fn succession_leave(Conn *conn)
     pthread_mutex_lock(&conn->export->lock);
     TAILQ_REMOVE(&conn->export->conns, conn, export_link);
     stats_add(&conn->export->gone, &c->stats);
+    throttle_leave(conn);
     pthread_mutex_unlock(&conn->export->lock);
     while (atomic_load(&c->visitors) > 0) {      /* they are on their way into this thread */
         client_give_way(c);

@@ -47,7 +47,7 @@ typedef TAILQ_HEAD(ThrottleWaiterList, ThrottleWaiter) ThrottleWaiterList;
 /* [is_write] where there are two. */
 struct ThrottleGroupMember {
     pthread_mutex_t lock;               /* for `group`; taken before the group's lock */
-    _Atomic(ThrottleState *) group;     /* a reference; NULL: no limits.  Changed under both locks */
+    _Atomic(ThrottleState *) group;     /* a reference, changed under both; NULL: no limits */
     atomic_int off;                     /* > 0: nobody waits */
     /* Under the group's lock; without a group both are empty: */
     ThrottleWaiterList waiting[2];      /* in order of arrival */

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Limits.  A request waits for two turns before it is run:
+ *
+ *     its client's limits         one group for each client, whose only member it is
+ *     the export's, or a group's  whose members are the clients: they take turns
+ *
+ * A client is one, however many connections it makes; they share its place, first come, first
+ * served.  Both are there without limits, too, and then let everything pass; but an export where
+ * nothing is limited does not ask (Export.throttled).
+ *
+ * Images have no limits: what waits here is not in flight, and no drain sends it on its way.
+ */
+#include "throttle.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "common/xalloc.h"
+#include "config.h"
+#include "peer.h"
+
+struct ThrottleClient {
+    unsigned refs;                  /* [export's lock] its connections */
+    ThrottleGroupMember *turns;     /* [const] among the export's clients */
+    ThrottleGroupMember *own;       /* [const] in `limits` */
+    ThrottleState *limits;          /* [const] */
+    LIST_ENTRY(ThrottleClient) link;    /* [export's lock] */
+};
+
+/* ---- who shares ---- */
+
+/* Many processes of one user may be clients of their own, unlike those that come and go. */
+static bool is_same_client(const Conn *a, const Conn *b)
+{
+    return peer_same(a, b) && (!a->has_cred || a->cred.pid == b->cred.pid);
+}
+
+static ThrottleClient *client_new(Export *export)
+{
+    ThrottleClient *tc = xcalloc(1, sizeof(*tc));
+    ThrottleConfig limits = export->cfg->client_limits;
+
+    tc->turns = throttle_group_member_new();
+    tc->own = throttle_group_member_new();
+    tc->limits = throttle_group_incref(NULL);
+    throttle_group_config(tc->limits, &limits);
+    throttle_group_register_tgm(tc->turns, export->limits);
+    throttle_group_register_tgm(tc->own, tc->limits);
+    LIST_INSERT_HEAD(&export->throttle_clients, tc, link);
+    return tc;
+}
+
+static ThrottleClient *find_client(const Conn *conn)
+{
+    Conn *other;
+
+    TAILQ_FOREACH(other, &conn->export->conns, export_link) {
+        if (is_same_client(other, conn)) {
+            return other->throttle;
+        }
+    }
+    return NULL;
+}
+
+void throttle_join(Conn *conn)
+{
+    ThrottleClient *tc = find_client(conn);
+
+    conn->throttle = tc ? tc : client_new(conn->export);
+    conn->throttle->refs++;
+}
+
+void throttle_leave(Conn *conn)
+{
+    ThrottleClient *tc = conn->throttle;
+
+    conn->throttle = NULL;
+    if (--tc->refs == 0) {
+        LIST_REMOVE(tc, link);
+        throttle_group_member_free(tc->turns);
+        throttle_group_member_free(tc->own);
+        throttle_group_unref(tc->limits);
+        free(tc);
+    }
+}
+
+/* ---- waiting ---- */
+
+static void add_relaxed(_Atomic uint64_t *counter, uint64_t n)
+{
+    atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+static void count_wait(Client *c, int64_t ns)
+{
+    Export *export = c->conn.export;
+
+    if (ns > 0) {
+        add_relaxed(&export->throttle_waits, 1);
+        add_relaxed(&export->throttle_wait_ns, (uint64_t)ns);
+        add_relaxed(&c->throttle_waits, 1);
+        add_relaxed(&c->throttle_wait_ns, (uint64_t)ns);
+    }
+}
+
+static int coroutine_fn wait_for(ThrottleGroupMember *member, const Client *c, uint64_t bytes,
+                                 bool is_write, int64_t *ns)
+{
+    return c->unwanted[is_write] ? -ECANCELED
+           : throttle_group_co_io_limits_intercept_parts(member, bytes, is_write, ns);
+}
+
+int coroutine_fn throttle_wait(Request *req, uint64_t bytes, bool is_write)
+{
+    Client *c = req->client;
+    ThrottleClient *tc = c->conn.throttle;
+    int64_t own_ns = 0, turns_ns = 0;
+    int ret;
+
+    TAILQ_INSERT_TAIL(&c->throttled, req, throttled_link);
+    ret = wait_for(tc->own, c, bytes, is_write, &own_ns);
+    if (ret == 0) {
+        ret = wait_for(tc->turns, c, bytes, is_write, &turns_ns);
+    }
+    TAILQ_REMOVE(&c->throttled, req, throttled_link);
+    count_wait(c, own_ns + turns_ns);
+    return ret < 0 ? -ESHUTDOWN : 0;
+}
+
+static bool give_up_one(Client *c)
+{
+    ThrottleClient *tc = c->conn.throttle;
+    Request *req;
+
+    TAILQ_FOREACH(req, &c->throttled, throttled_link) {
+        if (c->unwanted[request_writes(req)] && (throttle_group_cancel_tgm(tc->own, req->co) ||
+                                                 throttle_group_cancel_tgm(tc->turns, req->co))) {
+            return true;        /* and the list may be another one */
+        }
+    }
+    return false;
+}
+
+void throttle_give_up(Client *c, bool all)
+{
+    c->unwanted[false] = true;
+    c->unwanted[true] |= all;
+    while (give_up_one(c)) {
+        continue;
+    }
+}
+
+/* ---- limits ---- */
+
+void throttle_init_export(Export *export)
+{
+    LIST_INIT(&export->throttle_clients);
+    export->limits = throttle_group_incref(export->cfg->throttle_group);
+}
+
+void throttle_free_export(Export *export)
+{
+    throttle_group_unref(export->limits);
+}
+
+/* What is in force already stays, with its debts. */
+static void set_limits(ThrottleState *group, const ThrottleConfig *limits)
+{
+    ThrottleConfig new = *limits, old;
+
+    throttle_state_get_config(group, &old);
+    if (!config_same_limits(&old, &new)) {
+        throttle_group_config(group, &new);
+    }
+}
+
+/* [lock] */
+static void move_to_group(Export *export, const char *name)
+{
+    ThrottleState *old = export->limits;
+    ThrottleClient *tc;
+
+    export->limits = throttle_group_incref(name);
+    LIST_FOREACH(tc, &export->throttle_clients, link) {
+        throttle_group_register_tgm(tc->turns, export->limits);
+    }
+    throttle_group_unref(old);
+}
+
+static bool is_limited(const ThrottleConfig *limits)
+{
+    ThrottleConfig copy = *limits;
+
+    return throttle_enabled(&copy);
+}
+
+void throttle_apply(Export *export, const ExportConfig *cfg)
+{
+    bool limited = is_limited(&cfg->limits), set = limited;
+    ThrottleClient *tc;
+
+    pthread_mutex_lock(&export->lock);
+    if (config_same_string(cfg->throttle_group, export->cfg->throttle_group)) {
+        set |= is_limited(&export->cfg->limits);
+    } else {
+        move_to_group(export, cfg->throttle_group);
+    }
+    if (set) {      /* or else those of the group hold, that others have set */
+        set_limits(export->limits, &cfg->limits);
+    }
+    LIST_FOREACH(tc, &export->throttle_clients, link) {
+        set_limits(tc->limits, &cfg->client_limits);
+    }
+    export->throttled = limited || cfg->throttle_group || is_limited(&cfg->client_limits);
+    pthread_mutex_unlock(&export->lock);
+}
+
+void export_unthrottle(Export *export)
+{
+    ThrottleClient *tc;
+
+    pthread_mutex_lock(&export->lock);
+    export->throttled = false;
+    LIST_FOREACH(tc, &export->throttle_clients, link) {
+        throttle_group_unregister_tgm(tc->own);
+        throttle_group_unregister_tgm(tc->turns);
+    }
+    pthread_mutex_unlock(&export->lock);
+}
