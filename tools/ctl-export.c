@@ -71,7 +71,7 @@ int ctl_run_export_set(Ctl *ctl)
     if (!settings) {
         return CTL_USAGE;
     }
-    json_object_set_new(settings, "device", json_string(export));
+    json_object_set_new(settings, "id", json_string(export));
     return ctl_done(ctl, ctl_call_with(ctl, "x-export-set", settings), "%s: changed", export);
 }
 
@@ -100,7 +100,7 @@ static int act(Ctl *ctl, const char *command, const char *done)
 {
     const char *export = ctl_take_export(ctl, 0);
 
-    return export ? ctl_done(ctl, ctl_call(ctl, command, "{s:s}", "device", export), "%s: %s",
+    return export ? ctl_done(ctl, ctl_call(ctl, command, "{s:s}", "id", export), "%s: %s",
                              export, done)
                   : CTL_FAILED;
 }
