@@ -231,6 +231,7 @@ static ExportConfig *settings_for(Export *export, const char *filename, const ch
 {
     ExportConfig *cfg = export_config_copy(export->cfg);
 
+    free(take_ptr(cfg->node_name));
     free(cfg->image);
     free(cfg->format);
     cfg->image = xstrdup(filename);

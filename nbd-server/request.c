@@ -13,6 +13,7 @@
 #include "common/nbd-protocol.h"
 #include "conn-int.h"
 #include "data-pool.h"
+#include "hold.h"
 #include "throttle.h"
 
 /* Zero writes and trims are passed on in pieces that end at multiples of this. */
@@ -239,7 +240,6 @@ static int coroutine_fn run_write(Request *req)
         ret = blk_co_pwritev(blk_of(req), (int64_t)req->offset, (int64_t)req->len, &req->qiov,
                              must_be_stable(req) ? BDRV_REQ_FUA : 0);
     }
-    request_release_data(req);
     return ret;
 }
 
@@ -577,6 +577,17 @@ static void count(Request *req)
     c->bytes_written += req->cmd->acct == BLOCK_ACCT_WRITE ? req->len : 0;
 }
 
+bool request_has_policy(const Request *req, bool *is_read)
+{
+    *is_read = req->cmd->acct == BLOCK_ACCT_READ;
+    return req->cmd->acct != NO_ACCT || req->cmd->writes;
+}
+
+const char *request_name(const Request *req)
+{
+    return req->cmd->name;
+}
+
 bool request_writes(const Request *req)
 {
     return req->cmd->writes;
@@ -619,13 +630,16 @@ static int coroutine_fn run(Request *req)
 static int coroutine_fn take_turn(Request *req)
 {
     const Command *cmd = req->cmd;
+    uint64_t len = cmd->run == run_cache ? min_u32(req->len, CACHE_MAX) : req->len;
+    int ret;
 
     if (!atomic_load_explicit(&req->client->conn.export->throttled, memory_order_relaxed) ||
         !cmd->limited || req->len == 0) {
         return 0;
     }
-    return throttle_wait(req, cmd->run == run_cache ? min_u32(req->len, CACHE_MAX) : req->len,
-                         cmd->writes);
+    ret = throttle_wait(req, len, cmd->writes);
+    /* Meanwhile the export may have been stopped. */
+    return ret == 0 && !hold_pass(req) ? -ESHUTDOWN : ret;
 }
 
 static void coroutine_fn request_co(void *opaque)
@@ -634,7 +648,9 @@ static void coroutine_fn request_co(void *opaque)
     int ret = take_turn(req);
 
     if (ret == 0) {
-        ret = run(req);
+        do {
+            ret = run(req);
+        } while (ret < 0 && error_policy_retries(req, &ret));
     }
     request_unlist_write(req);
     if (req->traced_ns) {
@@ -645,6 +661,9 @@ static void coroutine_fn request_co(void *opaque)
         request_fill_error(req, ret);
     } else {
         count(req);
+        if (req->cmd->writes) {
+            request_release_data(req);
+        }
         if (req->n_out == 0) {
             reply_success(req);
         }

@@ -5,6 +5,14 @@
 #include "qmp.h"
 
 const QmpEventType qmp_events[] = {
+    { "SHUTDOWN", "guest bool, reason ShutdownCause", "the server ends" },
+    { "BLOCK_EXPORT_DELETED", "id str", "an export is closed, after it was removed" },
+    { "BLOCK_IO_ERROR", "device str, operation IoOperationType, action BlockErrorAction, "
+      "reason str, *node-name str, *nospace bool", "the image has failed a request" },
+    { "X_CLIENT_CONNECTED", "id int, export str, peer str", "a client has entered an export" },
+    { "X_CLIENT_DISCONNECTED", "id int, export str, peer str, reason str", "a client has gone" },
+    { "X_EXPORT_STATE", "id str, state XExportState", "an export was added, stopped, let go on, "
+      "or removed" },
     { "x-EVENTS_LOST", "count int", "a client has not read that many events before this one" },
 };
 const size_t n_qmp_events = sizeof(qmp_events) / sizeof(qmp_events[0]);
