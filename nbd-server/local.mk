@@ -80,6 +80,7 @@ nbd_core_sources = \
 	nbd-server/qmp/args.c \
 	nbd-server/qmp/audit.c \
 	nbd-server/qmp/check.c \
+	nbd-server/qmp/cmd-process.c \
 	nbd-server/qmp/cmd-clients.c \
 	nbd-server/qmp/cmd-export-control.c \
 	nbd-server/qmp/cmd-exports.c \
@@ -105,6 +106,7 @@ nbd_core_sources = \
 	nbd-server/qmp/text.c \
 	nbd-server/qmp/types.c \
 	nbd-server/receive.c \
+	nbd-server/reload.c \
 	nbd-server/reload.h \
 	nbd-server/reply.c \
 	nbd-server/request.c \
@@ -116,6 +118,8 @@ nbd_core_sources = \
 	nbd-server/stats.h \
 	nbd-server/succession.c \
 	nbd-server/succession.h \
+	nbd-server/systemd.c \
+	nbd-server/systemd.h \
 	nbd-server/throttle.c \
 	nbd-server/throttle.h \
 	nbd-server/tls.h \
@@ -123,6 +127,7 @@ nbd_core_sources = \
 	nbd-server/unix-socket.h \
 	nbd-server/uri.c \
 	nbd-server/uri.h \
+	nbd-server/user.c \
 	nbd-server/view.c \
 	nbd-server/view.h
 nbd_core_libs = $(JANSSON_LIBS) $(BLKID_LIBS)
@@ -160,11 +165,7 @@ nbd_server_nbd_export_SOURCES = $(nbd_core_sources) \
 	nbd-server/main.c \
 	nbd-server/nodes.c \
 	nbd-server/nodes.h \
-	nbd-server/reload.c \
 	nbd-server/run.c \
-	nbd-server/systemd.c \
-	nbd-server/systemd.h \
-	nbd-server/user.c \
 	$(nbd_metrics_sources)
 nbd_server_nbd_export_LDADD = libblkbackend.la $(nbd_core_libs) $(MICROHTTPD_LIBS)
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * SIGHUP: reads the settings anew and makes the exports fit them.
+ * SIGHUP and x-reload: reads the settings anew and makes the exports fit them.
  *
  * First everything that can fail: the files are read and the images of new exports opened.  Then
  * the exports change, or, if anything was wrong, nothing does.
@@ -17,6 +17,7 @@
 
 #include "common/cleanup.h"
 #include "common/xalloc.h"
+#include "systemd.h"
 #include "tls.h"
 
 /* What becomes of one export. */
@@ -41,6 +42,7 @@ typedef struct Plan {
     STAILQ_HEAD(, Retired) retired;
     TlsCreds *tls;             /* new sessions get these */
     ConfigErrors errors;
+    ReloadReport *report;
     bool limits_changed;
 } Plan;
 
@@ -209,15 +211,28 @@ static void drop_plan(Plan *plan)
 
 /* ---- changing ---- */
 
-static void replace(Step *step)
+static void log_change(Plan *plan, const Export *export, const char *when, const char *changes)
+{
+    log_msg(LOG_LEVEL_NOTICE, export, NULL, "changed%s: %s", when, changes);
+    name_list_add(&plan->report->changed, export->name);
+    name_list_add(&plan->report->changes, changes);
+}
+
+static void log_added(Plan *plan, const Export *export)
+{
+    log_msg(LOG_LEVEL_NOTICE, export, NULL, "added");
+    name_list_add(&plan->report->added, export->name);
+}
+
+static void replace(Plan *plan, Step *step)
 {
     if (step->was) {
         auto_free char *changes = config_export_changes(step->was, step->cfg,
                                                         CHANGES_LIVE | CHANGES_REOPEN);
 
-        log_msg(LOG_LEVEL_NOTICE, step->opened, NULL, "changed, for new clients: %s", changes);
+        log_change(plan, step->opened, ", for new clients", changes ? changes : "nothing");
     } else {
-        log_msg(LOG_LEVEL_NOTICE, step->opened, NULL, "added");
+        log_added(plan, step->opened);
     }
     if (step->old && !step->old->removed) {
         exports_remove(step->old, REMOVE_HIDE);
@@ -231,20 +246,20 @@ static void change(Plan *plan, Export *export, ExportConfig *cfg)
     if (changes) {
         export_apply(export, cfg);
         plan->limits_changed |= strstr(changes, "throttle.") != NULL;
-        log_msg(LOG_LEVEL_NOTICE, export, NULL, "changed: %s", changes);
+        log_change(plan, export, "", changes);
     }
 }
 
 static void take_step(Plan *plan, Step *step)
 {
     if (step->opened) {
-        replace(step);
+        replace(plan, step);
         exports_add(plan->server, take_ptr(step->opened));
         return;
     }
     if (step->old->removed) {
         exports_revive(step->old);
-        log_msg(LOG_LEVEL_NOTICE, step->old, NULL, "added");
+        log_added(plan, step->old);
     }
     change(plan, step->old, step->cfg);
 }
@@ -262,8 +277,9 @@ static void renew_group_limits(Plan *plan)
     }
 }
 
-static void log_removed(const char *name)
+static void log_removed(Plan *plan, const char *name)
 {
+    name_list_add(&plan->report->removed, name);
     log_msg(LOG_LEVEL_NOTICE, NULL, NULL, "export \"%s\": removed", name);
 }
 
@@ -274,7 +290,7 @@ static void remove_others(Plan *plan)
 
     for (Export **next = all; next && *next; next++) {
         if (!find_step(plan, (*next)->name) && !(*next)->cfg->dynamic) {
-            log_removed((*next)->name);
+            log_removed(plan, (*next)->name);
             exports_remove(*next, plan->config->removed_clients == REMOVED_DISCONNECT
                                   ? REMOVE_SOFT : REMOVE_HIDE);
         }
@@ -282,14 +298,15 @@ static void remove_others(Plan *plan)
     exports_snapshot_free(all);
     STAILQ_FOREACH(retired, &plan->retired, link) {
         if (!find_step(plan, retired->cfg->name)) {
-            log_removed(retired->cfg->name);
+            log_removed(plan, retired->cfg->name);
         }
     }
 }
 
 /* What the server goes on without. */
-static void warn_of_restart(const Config *from, const Config *to)
+static void warn_of_restart(Plan *plan)
 {
+    const Config *from = plan->server->config, *to = plan->config;
     auto_free char *server = config_server_changes(from, to);
     auto_free char *defaults = config_export_changes(&from->defaults, &to->defaults,
                                                      CHANGES_LIVE | CHANGES_REOPEN);
@@ -297,10 +314,12 @@ static void warn_of_restart(const Config *from, const Config *to)
     if (server) {
         log_msg(LOG_LEVEL_WARNING, NULL, NULL, "changed, and will hold after a restart: %s",
                 server);
+        name_list_add(&plan->report->restart, server);
     }
     if (from->export_dir && defaults) {
         log_msg(LOG_LEVEL_WARNING, NULL, NULL, "changed, and will hold for --export-dir after a "
                 "restart: %s", defaults);
+        name_list_add(&plan->report->restart, defaults);
     }
 }
 
@@ -313,20 +332,21 @@ static void carry_out(Plan *plan)
     }
     renew_group_limits(plan);
     exports_set_default(plan->server, plan->config->default_export);
-    warn_of_restart(plan->server->config, plan->config);
+    warn_of_restart(plan);
     log_msg(LOG_LEVEL_NOTICE, NULL, NULL, "reloaded \"%s\"", plan->config->file);
 }
 
-static void reload_exports(Server *server, int argc, char **argv)
+static void reload_exports(Server *server, ReloadReport *report)
 {
-    Plan plan = { .server = server, .errors = CONFIG_ERRORS_INIT(plan.errors) };
+    Plan plan = { .server = server, .errors = CONFIG_ERRORS_INIT(plan.errors), .report = report };
 
     STAILQ_INIT(&plan.retired);
-    plan.config = config_parse(argc, argv, true, &plan.errors);
+    plan.config = config_parse(server->argc, server->argv, true, &plan.errors);
     if (plan.config && prepare(&plan)) {
         carry_out(&plan);
     }
     if (plan.errors.n > 0) {
+        report->errors = config_errors_text(&plan.errors);
         config_errors_log(&plan.errors);
         log_msg(LOG_LEVEL_ERROR, NULL, NULL, "reloading \"%s\" failed: nothing is changed",
                 server->config->file);
@@ -336,7 +356,7 @@ static void reload_exports(Server *server, int argc, char **argv)
 }
 
 /* Certificates may be new ones where there is no file of settings. */
-static void reload_tls(Server *server)
+static void reload_tls(Server *server, ReloadReport *report)
 {
     Error *err = NULL;
 
@@ -346,17 +366,31 @@ static void reload_tls(Server *server)
     } else if (tls_reload(server, &err)) {
         log_msg(LOG_LEVEL_NOTICE, NULL, NULL, "reloaded the credentials of TLS");
     } else {
+        report->errors = xstrdup(error_get_pretty(err));
         log_error_free(err);
         log_msg(LOG_LEVEL_ERROR, NULL, NULL, "reloading the credentials of TLS failed: the old "
                 "ones stay");
     }
 }
 
-void reload(Server *server, int argc, char **argv)
+void reload(Server *server, ReloadReport *report)
 {
+    systemd_notify_reloading();
     if (server->config->file) {
-        reload_exports(server, argc, argv);
+        reload_exports(server, report);
     } else {
-        reload_tls(server);
+        reload_tls(server, report);
     }
+    systemd_notify_ready();
+}
+
+void reload_report_clear(ReloadReport *report)
+{
+    name_list_clear(&report->added);
+    name_list_clear(&report->removed);
+    name_list_clear(&report->changed);
+    name_list_clear(&report->changes);
+    name_list_clear(&report->restart);
+    free(report->errors);
+    *report = (ReloadReport){ .errors = NULL };
 }

@@ -87,6 +87,10 @@ void log_msg(enum log_level level, const Export *export, const Conn *conn, const
 void log_fields(enum log_level level, const Export *export, const Conn *conn,
                 const LogField *fields, unsigned n_fields, const char *fmt, ...)
     __attribute__((format(printf, 6, 7)));
+/* About a command of the control socket; never limited. */
+void log_command(enum log_level level, const char *command, const LogField *fields,
+                 unsigned n_fields, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
 /* About a client that is no Conn yet. */
 void log_peer(enum log_level level, const char *peer, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
@@ -445,6 +449,9 @@ void listen_stop(Server *server);                       /* [main] closes, remove
 
 struct Server {
     const Config *config;                 /* [const] */
+    int argc;                             /* [const] the command line, to read it again */
+    char **argv;
+    int64_t since_ns;                     /* [const] QEMU_CLOCK_REALTIME at the start */
     pthread_mutex_t exports_lock;
     TAILQ_HEAD(, Export) exports;         /* [exports_lock] changed by [main] only */
     char *default_export;                 /* [exports_lock] what "" means; NULL: the only one */

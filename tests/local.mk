@@ -237,7 +237,11 @@ protocol_tests = \
 	tests/protocol/payload-timeout.py \
 	tests/protocol/pipelining.py \
 	tests/protocol/probed-raw-refuses-a-format-header.py \
+	tests/protocol/qmp-access.py \
+	tests/protocol/qmp-audit-log.py \
 	tests/protocol/qmp-conversation.py \
+	tests/protocol/qmp-hostile-clients.py \
+	tests/protocol/qmp-split-anywhere.py \
 	tests/protocol/read-beyond-maximum.py \
 	tests/protocol/read-only-is-eperm.py \
 	tests/protocol/reload-can-disconnect-clients.py \
@@ -499,6 +503,7 @@ code_tests = \
 	tests/code/manual-lists-every-io-command.sh \
 	tests/code/manual-lists-every-option.sh \
 	tests/code/manual-lists-every-plugin-key.sh \
+	tests/code/manual-lists-every-qmp-command.py \
 	tests/code/manual-names-every-function.sh \
 	tests/code/shell.sh \
 	tests/code/spelling.sh \

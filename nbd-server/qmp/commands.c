@@ -14,6 +14,11 @@ const QmpCommand qmp_commands[] = {
       "all commands, events and types" },
     { "query-version", "", "VersionInfo", cmd_query_version, "who is there" },
     { "quit", "", "", cmd_quit, "ends the server as SIGTERM does" },
+    { "x-log-level", "*level XLogLevel", "XLogLevelInfo", cmd_x_log_level,
+      "how much is logged, from now on or as it is" },
+    { "x-query-server", "", "XServerInfo", cmd_x_query_server, "how the server is" },
+    { "x-reload", "", "XReloadInfo", cmd_x_reload, "reads the configuration file again" },
+    { "x-tls-reload", "", "", cmd_x_tls_reload, "reads certificates and keys again" },
 
     /* Exports. */
     { "block-export-add", "type BlockExportType, id str, node-name str, *writable bool, "

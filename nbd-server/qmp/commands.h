@@ -10,6 +10,9 @@
 QmpHandler cmd_qmp_capabilities, cmd_query_version, cmd_query_commands, cmd_query_qmp_schema,
     cmd_quit;
 
+/* ---- cmd-process.c ---- */
+
+QmpHandler cmd_x_log_level, cmd_x_query_server, cmd_x_reload, cmd_x_tls_reload;
 /* ---- cmd-exports.c ---- */
 
 QmpHandler cmd_block_export_add, cmd_block_export_del, cmd_query_block_exports, cmd_x_export_add,

@@ -5,6 +5,7 @@
 #include "qmp.h"
 
 const QmpEventType qmp_events[] = {
+    { "SHUTDOWN", "guest bool, reason ShutdownCause", "the server ends" },
     { "BLOCK_EXPORT_DELETED", "id str", "an export is closed, after it was removed" },
     { "BLOCK_IO_ERROR", "device str, operation IoOperationType, action BlockErrorAction, "
       "reason str, *node-name str, *nospace bool", "the image has failed a request" },
