@@ -14,8 +14,8 @@
 ExportConfig *settings_new(const Config *config);
 /*
  * Sets one: a string as on the command line, or a boolean or number; a list of them for a key that
- * may be repeated, instead of what it was; an object of limits for "throttle" and the like; null: what holds for
- * an export that does not say.
+ * may be repeated, instead of what it was; an object of limits for "throttle" and the like; null:
+ * what holds for an export that does not say.
  */
 bool settings_set(const Config *config, ExportConfig *cfg, const char *name, const json_t *value,
                   Error **errp);
