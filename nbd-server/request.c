@@ -504,37 +504,6 @@ void request_reject(Request *req, uint32_t nbd_error, const char *text)
     reply_queue(req);
 }
 
-/* For query-blockstats (rule R13: the library does not count). */
-static int coroutine_fn run_accounted(Request *req)
-{
-    BlockAcctStats *stats;
-    int ret;
-
-    if (req->cmd->acct == NO_ACCT) {
-        return req->cmd->run(req);
-    }
-    stats = blk_get_stats(blk_of(req));
-    block_acct_start(stats, &req->acct, (int64_t)req->len, (enum BlockAcctType)req->cmd->acct);
-    ret = req->cmd->run(req);
-    if (ret < 0) {
-        block_acct_failed(stats, &req->acct);
-    } else {
-        block_acct_done(stats, &req->acct);
-    }
-    return ret;
-}
-
-/* The one place that counts. */
-static int coroutine_fn run_counted(Request *req)
-{
-    Stats *stats = &req->client->stats;
-    int64_t begun_ns = stats_begin(stats);
-    int ret = run_accounted(req);
-
-    stats_end(stats, req->cmd->stat, begun_ns, req->len, ret >= 0);
-    return ret;
-}
-
 /* ---- the trace: every request as it begins and as it ends ---- */
 
 static void trace_begin(Request *req)
@@ -611,6 +580,23 @@ void request_unlist_write(Request *req)
     }
 }
 
+/* 0, or -ESHUTDOWN: nobody waits for it any more. */
+static int coroutine_fn take_turn(Request *req)
+{
+    const Command *cmd = req->cmd;
+    Export *export = req->client->conn.export;
+    int ret;
+
+    if (!atomic_load_explicit(&export->throttled, memory_order_relaxed) ||
+        !cmd->limited || req->len == 0) {
+        return 0;
+    }
+    ret = throttle_wait(req, cmd->run == run_cache ? min_u32(req->len, CACHE_MAX) : req->len,
+                        cmd->writes);
+    /* It was closed meanwhile. */
+    return ret == 0 && export_is_gated(export) && !hold_pass(req) ? -ESHUTDOWN : ret;
+}
+
 /* Who drains the export waits for what runs. */
 static int coroutine_fn run(Request *req)
 {
@@ -618,7 +604,7 @@ static int coroutine_fn run(Request *req)
     int ret;
 
     c->running++;
-    ret = run_counted(req);
+    ret = req->cmd->run(req);
     c->running--;
     if (c->draining && c->running == 0) {
         gate_conn_drained(c);
@@ -626,25 +612,9 @@ static int coroutine_fn run(Request *req)
     return ret;
 }
 
-/* 0, or -ESHUTDOWN: while it waited for that, the client has gone. */
-static int coroutine_fn take_turn(Request *req)
+/* Until it is done, or has failed for good. */
+static int coroutine_fn run_in_turn(Request *req)
 {
-    const Command *cmd = req->cmd;
-    uint64_t len = cmd->run == run_cache ? min_u32(req->len, CACHE_MAX) : req->len;
-    int ret;
-
-    if (!atomic_load_explicit(&req->client->conn.export->throttled, memory_order_relaxed) ||
-        !cmd->limited || req->len == 0) {
-        return 0;
-    }
-    ret = throttle_wait(req, len, cmd->writes);
-    /* Meanwhile the export may have been stopped. */
-    return ret == 0 && !hold_pass(req) ? -ESHUTDOWN : ret;
-}
-
-static void coroutine_fn request_co(void *opaque)
-{
-    Request *req = opaque;
     int ret = take_turn(req);
 
     if (ret == 0) {
@@ -652,6 +622,45 @@ static void coroutine_fn request_co(void *opaque)
             ret = run(req);
         } while (ret < 0 && error_policy_retries(req, &ret));
     }
+    return ret;
+}
+
+/* For query-blockstats (rule R13: the library does not count). */
+static int coroutine_fn run_accounted(Request *req)
+{
+    BlockAcctStats *stats;
+    int ret;
+
+    if (req->cmd->acct == NO_ACCT) {
+        return run_in_turn(req);
+    }
+    stats = blk_get_stats(blk_of(req));
+    block_acct_start(stats, &req->acct, (int64_t)req->len, (enum BlockAcctType)req->cmd->acct);
+    ret = run_in_turn(req);
+    if (ret < 0) {
+        block_acct_failed(stats, &req->acct);
+    } else {
+        block_acct_done(stats, &req->acct);
+    }
+    return ret;
+}
+
+/* The one place that counts, and as the client sees it: with the wait for its turn. */
+static int coroutine_fn run_counted(Request *req)
+{
+    Stats *stats = &req->client->stats;
+    int64_t begun_ns = stats_begin(stats);
+    int ret = run_accounted(req);
+
+    stats_end(stats, req->cmd->stat, begun_ns, req->len, ret >= 0);
+    return ret;
+}
+
+static void coroutine_fn request_co(void *opaque)
+{
+    Request *req = opaque;
+    int ret = run_counted(req);
+
     request_unlist_write(req);
     if (req->traced_ns) {
         trace_end(req, ret);
