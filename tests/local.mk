@@ -242,6 +242,7 @@ protocol_tests = \
 	tests/protocol/qmp-access.py \
 	tests/protocol/qmp-audit-log.py \
 	tests/protocol/qmp-conversation.py \
+	tests/protocol/qmp-events-of-slow-readers.py \
 	tests/protocol/qmp-hostile-clients.py \
 	tests/protocol/qmp-split-anywhere.py \
 	tests/protocol/read-beyond-maximum.py \
