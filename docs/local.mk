@@ -13,6 +13,7 @@ dist_man3_MANS = \
 	docs/blk_errors.3 \
 	docs/blk_helpers.3 \
 	docs/blk_image.3 \
+	docs/blk_job.3 \
 	docs/blk_media.3 \
 	docs/blk_new.3 \
 	docs/blk_read.3 \

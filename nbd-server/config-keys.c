@@ -358,6 +358,12 @@ static const struct key_choice write_error_choices[] = {
     { NULL, 0 },
 };
 
+static const struct key_choice eject_choices[] = {
+    { "fail", EJECT_FAIL },
+    { "wait", EJECT_WAIT },
+    { NULL, 0 },
+};
+
 static const struct key_choice removed_choices[] = {
     { "keep", REMOVED_KEEP },
     { "disconnect", REMOVED_DISCONNECT },
@@ -487,6 +493,9 @@ const ConfigKey config_keys[] = {
     { "rotational", 0, "MODE", EXPORT(rotational), .type = KEY_CHOICE,
       .choices = rotational_choices, .def = "auto",
       .help = "tell clients that the disk is one that turns" },
+    { "on-eject", 0, "MODE", EXPORT(on_eject), .type = KEY_CHOICE, .choices = eject_choices,
+      .live = true, .def = "fail",
+      .help = "whether requests fail, or wait, while the medium is out" },
     { "allocation-depth", 'A', NULL, EXPORT(allocation_depth), .type = KEY_SWITCH, .def = "off",
       .help = "tell clients which image of a chain has the data (qemu:allocation-depth)" },
     { "bitmap", 'B', "NAME", EXPORT(bitmaps), .type = KEY_NAMES, .min = 1,

@@ -82,6 +82,7 @@ enum cache_choice {
 };
 enum discard_choice { DISCARD_IGNORE, DISCARD_UNMAP };
 enum removed_choice { REMOVED_KEEP, REMOVED_DISCONNECT };
+enum eject_choice { EJECT_FAIL, EJECT_WAIT };
 enum rotational_choice { ROTATIONAL_AUTO, ROTATIONAL_ON, ROTATIONAL_OFF };
 enum aio_choice { AIO_AUTO, AIO_THREADS, AIO_IO_URING, AIO_NATIVE };
 
@@ -107,6 +108,8 @@ ExportConfig *config_new_export(const Config *config);
 bool config_complete_export(const Config *config, ExportConfig *export, Error **errp);
 /* Takes over export, which has a name and an image; completes it, and checks it against others. */
 bool config_add_export(Config *config, ExportConfig *export, Error **errp);
+/* Writes are stable when they are answered, or not: the nearest mode of those that go with it. */
+void config_set_write_cache(ExportConfig *export, bool on);
 bool config_same_limits(const ThrottleConfig *a, const ThrottleConfig *b);
 /* Frees what it holds. */
 void config_export_clear(ExportConfig *export);

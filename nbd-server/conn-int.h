@@ -115,9 +115,10 @@ struct Client {
     Heir *heir;                     /* itself, while it waits for elders; or NULL */
 
     TAILQ_HEAD(, Request) throttled;    /* that wait because of limits */
+    atomic_uint n_throttled;        /* [atomic] those */
     _Atomic uint64_t throttle_waits, throttle_wait_ns;   /* [atomic] how many did, how long */
     bool unwanted[2];               /* [is_write] such requests do not wait any more: they fail */
-    bool goodbye;                   /* NBD_CMD_DISC has come: what came before is to be done */
+    bool goodbye;                   /* NBD_CMD_DISC has come, and nothing will come any more */
 
     RequestQueue replies;           /* in order of completion */
     bool tx_blocked;                /* the socket is full */

@@ -629,10 +629,11 @@ static void coroutine_fn conn_run(void *opaque)
         c->transmitting = true;
         event_client_connected(conn);
         ret = transmission_run(conn);
+        c->goodbye = ret == -ESHUTDOWN;
     }
     probation_end(c);
     /* Who takes his leave is owed what he has asked for: "Terminating the transmission phase". */
-    c->ended = ret != -ESHUTDOWN;
+    c->ended = !c->goodbye;
     hold_drop(c, c->ended);
     reply_flush(c);
     if (liveness_gone(conn->fd)) {

@@ -105,8 +105,18 @@ static bool open_image(Export *export, Error **errp)
     return true;
 }
 
+static void set_config(Export *export, ExportConfig *cfg)
+{
+    ExportConfig *old = export->cfg;
+
+    pthread_mutex_lock(&export->lock);
+    export->cfg = export_config_ref(cfg);
+    pthread_mutex_unlock(&export->lock);
+    export_config_unref(old);
+}
+
 /* In this order: a write that has not seen the switch was done before the flush began. */
-bool export_set_write_cache(Export *export, bool on, Error **errp)
+static bool switch_write_cache(Export *export, bool on, Error **errp)
 {
     int ret;
 
@@ -128,13 +138,28 @@ bool export_set_write_cache(Export *export, bool on, Error **errp)
     return ret >= 0;
 }
 
+bool export_set_write_cache(Export *export, bool on, Error **errp)
+{
+    bool ok = switch_write_cache(export, on, errp);
+
+    if (on != export->write_through) {
+        ExportConfig *cfg = export_config_copy(export->cfg);
+
+        config_set_write_cache(cfg, on);
+        set_config(export, cfg);
+        export_config_unref(cfg);
+    }
+    return ok;
+}
+
 /* The write cache as cfg has it, if that is a change. */
 static void apply_write_cache(Export *export, const ExportConfig *cfg)
 {
+    bool on = cfg->open_flags & BDRV_O_CACHE_WB;
     Error *err = NULL;
 
     if (((cfg->open_flags ^ export->cfg->open_flags) & BDRV_O_CACHE_WB) &&
-        !export_set_write_cache(export, cfg->open_flags & BDRV_O_CACHE_WB, &err)) {
+        !switch_write_cache(export, on, &err)) {
         error_prepend(&err, "Export '%s': ", export->name);
         log_error_free(err);
     }
@@ -208,17 +233,13 @@ void export_free(Export *export)
 
 void export_apply(Export *export, ExportConfig *cfg)
 {
-    ExportConfig *old = export->cfg;
-
     throttle_apply(export, cfg);
     apply_write_cache(export, cfg);
     blk_set_on_error(export->blk, (BlockdevOnError)cfg->on_read_error,
                      (BlockdevOnError)cfg->on_write_error);
-    pthread_mutex_lock(&export->lock);
-    export->cfg = export_config_ref(cfg);
-    pthread_mutex_unlock(&export->lock);
-    export_config_unref(old);
+    set_config(export, cfg);
     export_medium_changed(export);
+    export_follow_tray(export);
 }
 
 bool export_can_take(const Export *export, const ExportConfig *cfg)

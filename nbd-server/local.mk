@@ -69,6 +69,8 @@ nbd_core_sources = \
 	nbd-server/log-int.h \
 	nbd-server/log-output.c \
 	nbd-server/log.c \
+	nbd-server/nodes.c \
+	nbd-server/nodes.h \
 	nbd-server/partition.c \
 	nbd-server/peer.c \
 	nbd-server/peer.h \
@@ -80,11 +82,17 @@ nbd_core_sources = \
 	nbd-server/qmp/args.c \
 	nbd-server/qmp/audit.c \
 	nbd-server/qmp/check.c \
-	nbd-server/qmp/cmd-process.c \
+	nbd-server/qmp/cmd-bitmap.c \
+	nbd-server/qmp/cmd-blockstats.c \
 	nbd-server/qmp/cmd-clients.c \
 	nbd-server/qmp/cmd-export-control.c \
 	nbd-server/qmp/cmd-exports.c \
+	nbd-server/qmp/cmd-media.c \
+	nbd-server/qmp/cmd-nodes.c \
+	nbd-server/qmp/cmd-process.c \
+	nbd-server/qmp/cmd-query-block.c \
 	nbd-server/qmp/cmd-server.c \
+	nbd-server/qmp/cmd-throttle.c \
 	nbd-server/qmp/commands.c \
 	nbd-server/qmp/commands.h \
 	nbd-server/qmp/events.c \
@@ -163,8 +171,7 @@ nbd_server_nbd_export_SOURCES = $(nbd_core_sources) \
 	nbd-server/iothread.c \
 	nbd-server/listen.c \
 	nbd-server/main.c \
-	nbd-server/nodes.c \
-	nbd-server/nodes.h \
+	nbd-server/reload.c \
 	nbd-server/run.c \
 	$(nbd_metrics_sources)
 nbd_server_nbd_export_LDADD = libblkbackend.la $(nbd_core_libs) $(MICROHTTPD_LIBS)

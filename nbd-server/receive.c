@@ -377,7 +377,6 @@ static int coroutine_fn take_requests(Client *c, size_t *need)
             return garbage(c, "not a request, magic", h.magic);
         }
         if (h.type == NBD_CMD_DISC) {
-            c->goodbye = true;
             return -ESHUTDOWN;
         }
         if (h.payload <= INLINE_PAYLOAD_MAX) {

@@ -611,6 +611,23 @@ void request_unlist_write(Request *req)
     }
 }
 
+/* 0, or -ESHUTDOWN: nobody waits for it any more. */
+static int coroutine_fn take_turn(Request *req)
+{
+    const Command *cmd = req->cmd;
+    Export *export = req->client->conn.export;
+    int ret;
+
+    if (!atomic_load_explicit(&export->throttled, memory_order_relaxed) ||
+        !cmd->limited || req->len == 0) {
+        return 0;
+    }
+    ret = throttle_wait(req, cmd->run == run_cache ? min_u32(req->len, CACHE_MAX) : req->len,
+                        cmd->writes);
+    /* It was closed meanwhile. */
+    return ret == 0 && export_is_gated(export) && !hold_pass(req) ? -ESHUTDOWN : ret;
+}
+
 /* Who drains the export waits for what runs. */
 static int coroutine_fn run(Request *req)
 {
@@ -624,22 +641,6 @@ static int coroutine_fn run(Request *req)
         gate_conn_drained(c);
     }
     return ret;
-}
-
-/* 0, or -ESHUTDOWN: while it waited for that, the client has gone. */
-static int coroutine_fn take_turn(Request *req)
-{
-    const Command *cmd = req->cmd;
-    uint64_t len = cmd->run == run_cache ? min_u32(req->len, CACHE_MAX) : req->len;
-    int ret;
-
-    if (!atomic_load_explicit(&req->client->conn.export->throttled, memory_order_relaxed) ||
-        !cmd->limited || req->len == 0) {
-        return 0;
-    }
-    ret = throttle_wait(req, len, cmd->writes);
-    /* Meanwhile the export may have been stopped. */
-    return ret == 0 && !hold_pass(req) ? -ESHUTDOWN : ret;
 }
 
 static void coroutine_fn request_co(void *opaque)

@@ -138,6 +138,7 @@ struct ExportConfig {
     bool allocation_depth;    /* clients may ask for the meta context */
     NameList bitmaps;         /* that clients may ask for */
     unsigned rotational;      /* enum rotational_choice */
+    unsigned on_eject;        /* enum eject_choice */
     STAILQ_ENTRY(ExportConfig) link;   /* [main] its Config's list */
 };
 
@@ -209,13 +210,28 @@ int export_flush_medium(Export *export);
 bool export_flush(Export *export);
 /* The format of an image was guessed (not NULL): says that this is not safe. */
 void export_warn_if_guessed(const Export *export, const char *guessed);
-/* Lets the requests go that wait because of --throttle, and those to come.  [main] */
-void export_unthrottle(Export *export);
 /* Transmission flags, without those that a connection negotiates. */
 uint16_t export_flags(Export *export, bool read_only);
 /* Takes a client's place in the export; false if it is full, or removed.  [any thread] */
 bool export_enter(Export *export);
 void export_leave(Export *export);
+
+/* ---- throttle.c: limits of an export and of its clients ---- */
+
+/* What holds for all its clients together.  *group: whose limits those are, by name, for as long as
+ * they do not change; NULL: nobody's, there are none.  [main] */
+void export_throttle_config(Export *export, ThrottleConfig *limits, const char **group);
+/*
+ * Sets that.  group: those of all exports that are in it, and the export belongs to it from now on;
+ * NULL: it shares its limits with none.  False: the limits contradict each other, or it cannot be a
+ * name, and nothing is changed.  [main]
+ */
+bool export_set_limits(Export *export, const ThrottleConfig *limits, const char *group,
+                       Error **errp);
+/* Sets those of each of its clients.  [main] */
+bool export_set_client_limits(Export *export, const ThrottleConfig *limits, Error **errp);
+/* Lets the requests go that wait because of limits, and those to come.  [main] */
+void export_unthrottle(Export *export);
 
 /* ---- gate.c: an export whose requests wait ---- */
 
@@ -253,10 +269,12 @@ void coroutine_fn export_refresh_size(Export *export);
 void export_medium_changed(Export *export);
 /* Clients can read and write: there is a medium, and the tray is closed.  [any thread] */
 bool export_has_medium(Export *export);
+/* Requests wait or not, as --on-eject says now.  [main] */
+void export_follow_tray(Export *export);
 
 /*
  * All of these, [main], let the requests in flight end first; those that come meanwhile wait.
- * While the tray is open or empty, requests fail, and who knocks is refused.
+ * While the tray is open or empty, requests fail or wait (--on-eject), and who knocks is refused.
  *
  * What was written is flushed before the tray opens; if that fails it stays closed, unless `force`.
  * Nothing happens where it is open already.

@@ -48,5 +48,71 @@ const QmpCommand qmp_commands[] = {
       cmd_x_client_kick, "ends connections" },
     { "x-query-clients", "*export str", "[XClientInfo]", cmd_x_query_clients,
       "all connections, and what they have done" },
+
+    /* Limits. */
+    { "block_set_io_throttle",
+      "*device str, *id str, bps int, bps_rd int, bps_wr int, iops int, iops_rd int, iops_wr int, "
+      "*bps_max int, *bps_rd_max int, *bps_wr_max int, *iops_max int, *iops_rd_max int, "
+      "*iops_wr_max int, *bps_max_length int, *bps_rd_max_length int, *bps_wr_max_length int, "
+      "*iops_max_length int, *iops_rd_max_length int, *iops_wr_max_length int, *iops_size int, "
+      "*group str", "", cmd_block_set_io_throttle, "sets all limits of an export" },
+    { "x-query-throttle", "id str", "XThrottleInfo", cmd_x_query_throttle,
+      "the limits of an export and of its clients, and who waits" },
+    { "x-set-throttle", "id str, *scope XThrottleScope, *group str, " THROTTLE_SETTINGS,
+      "XThrottleInfo", cmd_x_set_throttle, "changes limits of an export, or of each client" },
+
+    /* Nodes. */
+    { "blockdev-add", "driver str, node-name str, ...", "", cmd_blockdev_add,
+      "opens an image as a node" },
+    { "blockdev-del", "node-name str", "", cmd_blockdev_del,
+      "closes a node that blockdev-add has opened" },
+    { "blockdev-reopen", "options [BlockdevOptions]", "", cmd_blockdev_reopen,
+      "makes nodes writable or read-only, and changes how they are cached" },
+
+    /* What there is, and what it has done. */
+    { "query-block", "", "[BlockInfo]", cmd_query_block, "the exports, and what is in them" },
+    { "query-named-block-nodes", "*flat bool", "[BlockDeviceInfo]", cmd_query_named_block_nodes,
+      "the nodes" },
+    { "query-blockstats", "*query-nodes bool", "[BlockStats]", cmd_query_blockstats,
+      "what exports have read and written, and how long it took" },
+    { "block-latency-histogram-set",
+      "id str, *boundaries [size], *boundaries-read [size], *boundaries-write [size], "
+      "*boundaries-flush [size]", "", cmd_block_latency_histogram_set,
+      "counts operations by their latency" },
+
+    /* Media. */
+    { "eject", "*device str, *id str, *force bool", "", cmd_eject,
+      "opens the tray and takes the medium out" },
+    { "blockdev-open-tray", "*device str, *id str, *force bool", "", cmd_blockdev_open_tray,
+      "puts the medium out of reach" },
+    { "blockdev-close-tray", "*device str, *id str", "", cmd_blockdev_close_tray,
+      "lets clients reach the medium again" },
+    { "blockdev-remove-medium", "*device str, *id str", "", cmd_blockdev_remove_medium,
+      "takes the medium out of the open tray" },
+    { "blockdev-insert-medium", "*device str, *id str, node-name str", "",
+      cmd_blockdev_insert_medium, "puts a node into the open tray" },
+    { "blockdev-change-medium",
+      "*device str, *id str, filename str, *format str, *force bool, "
+      "*read-only-mode BlockdevChangeReadOnlyMode", "", cmd_blockdev_change_medium,
+      "exchanges the medium for another image" },
+    { "block_resize", "*device str, *node-name str, size int, *x-force bool", "",
+      cmd_block_resize, "changes the size of an image" },
+    { "x-set-write-cache", "*device str, *id str, enable bool", "", cmd_x_set_write_cache,
+      "switches the write cache" },
+
+    /* Dirty bitmaps. */
+    { "block-dirty-bitmap-add",
+      "node str, name str, *granularity size, *persistent bool, *disabled bool", "",
+      cmd_block_dirty_bitmap_add, "begins to record what is written" },
+    { "block-dirty-bitmap-remove", "node str, name str", "", cmd_block_dirty_bitmap_remove,
+      "removes a bitmap, from the image too" },
+    { "block-dirty-bitmap-clear", "node str, name str", "", cmd_block_dirty_bitmap_clear,
+      "makes all of a bitmap clean" },
+    { "block-dirty-bitmap-enable", "node str, name str", "", cmd_block_dirty_bitmap_enable,
+      "lets a bitmap record" },
+    { "block-dirty-bitmap-disable", "node str, name str", "", cmd_block_dirty_bitmap_disable,
+      "lets a bitmap stay as it is" },
+    { "block-dirty-bitmap-merge", "node str, target str, bitmaps [any]", "",
+      cmd_block_dirty_bitmap_merge, "adds to a bitmap what others have recorded" },
 };
 const size_t n_qmp_commands = sizeof(qmp_commands) / sizeof(qmp_commands[0]);

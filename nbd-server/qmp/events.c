@@ -13,6 +13,9 @@ const QmpEventType qmp_events[] = {
     { "X_CLIENT_DISCONNECTED", "id int, export str, peer str, reason str", "a client has gone" },
     { "X_EXPORT_STATE", "id str, state XExportState", "an export was added, stopped, let go on, "
       "or removed" },
+    { "DEVICE_TRAY_MOVED", "device str, id str, tray-open bool",
+      "the tray of an export was opened or closed" },
+    { "x-EXPORT_RESIZED", "id str, size int", "an export has another size, in bytes" },
     { "x-EVENTS_LOST", "count int", "a client has not read that many events before this one" },
 };
 const size_t n_qmp_events = sizeof(qmp_events) / sizeof(qmp_events[0]);
