@@ -171,7 +171,6 @@ nbd_server_nbd_export_SOURCES = $(nbd_core_sources) \
 	nbd-server/iothread.c \
 	nbd-server/listen.c \
 	nbd-server/main.c \
-	nbd-server/reload.c \
 	nbd-server/run.c \
 	$(nbd_metrics_sources)
 nbd_server_nbd_export_LDADD = libblkbackend.la $(nbd_core_libs) $(MICROHTTPD_LIBS)
