@@ -17,6 +17,7 @@ void config_export_clear(ExportConfig *export)
     free(export->id);
     free(export->description);
     free(export->image);
+    free(export->node_name);
     free(export->format);
     free(export->throttle_group);
     free(export->load_snapshot);
@@ -45,6 +46,8 @@ ExportConfig *export_config_copy(const ExportConfig *from)
     *export = *from;
     atomic_init(&export->refs, 1);
     export->name = xstrdup(from->name);
+    export->id = xstrdup(from->id);
+    export->node_name = xstrdup(from->node_name);
     export->description = xstrdup(from->description);
     export->image = xstrdup(from->image);
     export->format = xstrdup(from->format);
@@ -61,6 +64,7 @@ ExportConfig *config_new_export(const Config *config)
     ExportConfig *export = export_config_copy(&config->defaults);
 
     free(take_ptr(export->name));
+    free(take_ptr(export->id));
     free(take_ptr(export->description));
     free(take_ptr(export->image));
     export->access.inherited = true;
@@ -87,6 +91,18 @@ static int open_flags(const Config *config, const ExportConfig *export)
     flags |= export->discard == DISCARD_UNMAP ? BDRV_O_UNMAP : 0;
     flags |= config->aio == AIO_NATIVE ? BDRV_O_NATIVE_AIO : 0;
     return flags;
+}
+
+void config_set_write_cache(ExportConfig *export, bool on)
+{
+    bool direct = export->open_flags & BDRV_O_NOCACHE;
+
+    export->cache = direct ? (on ? CACHE_NONE : CACHE_DIRECTSYNC)
+                           : (on ? CACHE_WRITEBACK : CACHE_WRITETHROUGH);
+    export->flush |= on;
+    export->sync &= !on;
+    export->open_flags = on ? export->open_flags | BDRV_O_CACHE_WB
+                            : export->open_flags & ~BDRV_O_CACHE_WB;
 }
 
 bool config_same_limits(const ThrottleConfig *a, const ThrottleConfig *b)

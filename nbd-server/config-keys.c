@@ -343,6 +343,27 @@ static const struct key_choice discard_choices[] = {
     { NULL, 0 },
 };
 
+static const struct key_choice read_error_choices[] = {
+    { "report", BLOCKDEV_ON_ERROR_REPORT },
+    { "ignore", BLOCKDEV_ON_ERROR_IGNORE },
+    { "stop", BLOCKDEV_ON_ERROR_STOP },
+    { NULL, 0 },
+};
+
+static const struct key_choice write_error_choices[] = {
+    { "report", BLOCKDEV_ON_ERROR_REPORT },
+    { "ignore", BLOCKDEV_ON_ERROR_IGNORE },
+    { "enospc", BLOCKDEV_ON_ERROR_ENOSPC },
+    { "stop", BLOCKDEV_ON_ERROR_STOP },
+    { NULL, 0 },
+};
+
+static const struct key_choice eject_choices[] = {
+    { "fail", EJECT_FAIL },
+    { "wait", EJECT_WAIT },
+    { NULL, 0 },
+};
+
 static const struct key_choice removed_choices[] = {
     { "keep", REMOVED_KEEP },
     { "disconnect", REMOVED_DISCONNECT },
@@ -463,9 +484,18 @@ const ConfigKey config_keys[] = {
       .live_if = only_write_cache, .def = "writeback", .help = "host cache and write cache" },
     { "discard", 0, "MODE", EXPORT(discard), .type = KEY_CHOICE, .choices = discard_choices,
       .def = "ignore", .help = "whether a client's trim frees space in the image" },
+    { "on-read-error", 0, "ACTION", EXPORT(on_read_error), .type = KEY_CHOICE,
+      .choices = read_error_choices, .def = "report", .live = true,
+      .help = "when the image cannot be read" },
+    { "on-write-error", 0, "ACTION", EXPORT(on_write_error), .type = KEY_CHOICE,
+      .choices = write_error_choices, .def = "report", .live = true,
+      .help = "when it cannot be written, or flushed" },
     { "rotational", 0, "MODE", EXPORT(rotational), .type = KEY_CHOICE,
       .choices = rotational_choices, .def = "auto",
       .help = "tell clients that the disk is one that turns" },
+    { "on-eject", 0, "MODE", EXPORT(on_eject), .type = KEY_CHOICE, .choices = eject_choices,
+      .live = true, .def = "fail",
+      .help = "whether requests fail, or wait, while the medium is out" },
     { "allocation-depth", 'A', NULL, EXPORT(allocation_depth), .type = KEY_SWITCH, .def = "off",
       .help = "tell clients which image of a chain has the data (qemu:allocation-depth)" },
     { "bitmap", 'B', "NAME", EXPORT(bitmaps), .type = KEY_NAMES, .min = 1,

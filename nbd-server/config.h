@@ -82,6 +82,7 @@ enum cache_choice {
 };
 enum discard_choice { DISCARD_IGNORE, DISCARD_UNMAP };
 enum removed_choice { REMOVED_KEEP, REMOVED_DISCONNECT };
+enum eject_choice { EJECT_FAIL, EJECT_WAIT };
 enum rotational_choice { ROTATIONAL_AUTO, ROTATIONAL_ON, ROTATIONAL_OFF };
 enum aio_choice { AIO_AUTO, AIO_THREADS, AIO_IO_URING, AIO_NATIVE };
 
@@ -107,6 +108,8 @@ ExportConfig *config_new_export(const Config *config);
 bool config_complete_export(const Config *config, ExportConfig *export, Error **errp);
 /* Takes over export, which has a name and an image; completes it, and checks it against others. */
 bool config_add_export(Config *config, ExportConfig *export, Error **errp);
+/* Writes are stable when they are answered, or not: the nearest mode of those that go with it. */
+void config_set_write_cache(ExportConfig *export, bool on);
 bool config_same_limits(const ThrottleConfig *a, const ThrottleConfig *b);
 /* Frees what it holds. */
 void config_export_clear(ExportConfig *export);
@@ -115,6 +118,8 @@ void config_export_clear(ExportConfig *export);
 
 /* What is left open about TLS, once the exports are known. */
 bool config_resolve_tls(Config *config, Error **errp);
+/* Whether the clients that an export is for can be told from others. */
+bool config_check_tls(const Config *config, const ExportConfig *export, Error **errp);
 bool config_check_process(const Config *config, Error **errp);
 
 /* ---- config-address.c ---- */
@@ -174,6 +179,8 @@ enum key_scope {
     KEY_ONLY_IN_LIST = 256, /* a key of --export that sections do not have */
     KEY_CLIENT_LIMIT = 512, /* the same of --throttle-client */
 };
+
+#define EXPORT_LIST_SCOPES (KEY_EXPORT | KEY_IN_LIST | KEY_ONLY_IN_LIST)
 
 struct key_choice {
     const char *name;

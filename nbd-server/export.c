@@ -80,6 +80,7 @@ static bool describe(Export *export, Error **errp)
     export->min_block = 1;      /* the block layer serves any alignment */
     export->max_block = NBD_MAX_REQUEST;
     export_medium_changed(export);
+    blk_iostatus_enable(blk);
     start_accounting(blk_get_stats(blk));
     return true;
 }
@@ -97,12 +98,25 @@ static bool open_image(Export *export, Error **errp)
     blk_attach_dev_nofail(export->blk, export);
     blk_insert_bs(export->blk, bs);
     bdrv_unref(bs);
+    if (export->cfg->node_name) {
+        blk_set_enable_write_cache(export->blk, export->cfg->open_flags & BDRV_O_CACHE_WB);
+    }
     export_warn_if_guessed(export, guessed);
     return true;
 }
 
+static void set_config(Export *export, ExportConfig *cfg)
+{
+    ExportConfig *old = export->cfg;
+
+    pthread_mutex_lock(&export->lock);
+    export->cfg = export_config_ref(cfg);
+    pthread_mutex_unlock(&export->lock);
+    export_config_unref(old);
+}
+
 /* In this order: a write that has not seen the switch was done before the flush began. */
-bool export_set_write_cache(Export *export, bool on, Error **errp)
+static bool switch_write_cache(Export *export, bool on, Error **errp)
 {
     int ret;
 
@@ -124,13 +138,28 @@ bool export_set_write_cache(Export *export, bool on, Error **errp)
     return ret >= 0;
 }
 
+bool export_set_write_cache(Export *export, bool on, Error **errp)
+{
+    bool ok = switch_write_cache(export, on, errp);
+
+    if (on != export->write_through) {
+        ExportConfig *cfg = export_config_copy(export->cfg);
+
+        config_set_write_cache(cfg, on);
+        set_config(export, cfg);
+        export_config_unref(cfg);
+    }
+    return ok;
+}
+
 /* The write cache as cfg has it, if that is a change. */
 static void apply_write_cache(Export *export, const ExportConfig *cfg)
 {
+    bool on = cfg->open_flags & BDRV_O_CACHE_WB;
     Error *err = NULL;
 
     if (((cfg->open_flags ^ export->cfg->open_flags) & BDRV_O_CACHE_WB) &&
-        !export_set_write_cache(export, cfg->open_flags & BDRV_O_CACHE_WB, &err)) {
+        !switch_write_cache(export, on, &err)) {
         error_prepend(&err, "Export '%s': ", export->name);
         log_error_free(err);
     }
@@ -169,7 +198,9 @@ Export *export_new(ExportConfig *cfg, Error **errp)
     export->read_only = cfg->read_only;
     if (!open_image(export, errp) || !describe(export, errp) ||
         !meta_contexts_init(export, cfg, errp)) {
-        error_prepend(errp, "Export '%s': image '%s': ", export->name, cfg->image);
+        error_prepend(errp, "Export '%s': %s '%s': ", export->name,
+                      cfg->node_name ? "node" : "image",
+                      cfg->node_name ? cfg->node_name : cfg->image);
         if (cfg->format) {
             error_append_hint(errp, "It was opened with --format=%s.\n", cfg->format);
         }
@@ -202,15 +233,13 @@ void export_free(Export *export)
 
 void export_apply(Export *export, ExportConfig *cfg)
 {
-    ExportConfig *old = export->cfg;
-
     throttle_apply(export, cfg);
     apply_write_cache(export, cfg);
-    pthread_mutex_lock(&export->lock);
-    export->cfg = export_config_ref(cfg);
-    pthread_mutex_unlock(&export->lock);
-    export_config_unref(old);
+    blk_set_on_error(export->blk, (BlockdevOnError)cfg->on_read_error,
+                     (BlockdevOnError)cfg->on_write_error);
+    set_config(export, cfg);
     export_medium_changed(export);
+    export_follow_tray(export);
 }
 
 bool export_can_take(const Export *export, const ExportConfig *cfg)

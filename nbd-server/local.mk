@@ -45,6 +45,9 @@ nbd_core_sources = \
 	nbd-server/conn.c \
 	nbd-server/data-pool.c \
 	nbd-server/data-pool.h \
+	nbd-server/error-policy.c \
+	nbd-server/events.c \
+	nbd-server/events.h \
 	nbd-server/export-dir.c \
 	nbd-server/export-dir.h \
 	nbd-server/export.c \
@@ -66,6 +69,8 @@ nbd_core_sources = \
 	nbd-server/log-int.h \
 	nbd-server/log-output.c \
 	nbd-server/log.c \
+	nbd-server/nodes.c \
+	nbd-server/nodes.h \
 	nbd-server/partition.c \
 	nbd-server/peer.c \
 	nbd-server/peer.h \
@@ -77,6 +82,15 @@ nbd_core_sources = \
 	nbd-server/qmp/args.c \
 	nbd-server/qmp/audit.c \
 	nbd-server/qmp/check.c \
+	nbd-server/qmp/cmd-process.c \
+	nbd-server/qmp/cmd-clients.c \
+	nbd-server/qmp/cmd-export-control.c \
+	nbd-server/qmp/cmd-exports.c \
+	nbd-server/qmp/cmd-bitmap.c \
+	nbd-server/qmp/cmd-blockstats.c \
+	nbd-server/qmp/cmd-media.c \
+	nbd-server/qmp/cmd-nodes.c \
+	nbd-server/qmp/cmd-query-block.c \
 	nbd-server/qmp/cmd-server.c \
 	nbd-server/qmp/cmd-throttle.c \
 	nbd-server/qmp/commands.c \
@@ -95,9 +109,12 @@ nbd_core_sources = \
 	nbd-server/qmp/schema.h \
 	nbd-server/qmp/server.c \
 	nbd-server/qmp/session.c \
+	nbd-server/qmp/settings.c \
+	nbd-server/qmp/settings.h \
 	nbd-server/qmp/text.c \
 	nbd-server/qmp/types.c \
 	nbd-server/receive.c \
+	nbd-server/reload.c \
 	nbd-server/reload.h \
 	nbd-server/reply.c \
 	nbd-server/request.c \
@@ -109,6 +126,8 @@ nbd_core_sources = \
 	nbd-server/stats.h \
 	nbd-server/succession.c \
 	nbd-server/succession.h \
+	nbd-server/systemd.c \
+	nbd-server/systemd.h \
 	nbd-server/throttle.c \
 	nbd-server/throttle.h \
 	nbd-server/tls.h \
@@ -116,6 +135,7 @@ nbd_core_sources = \
 	nbd-server/unix-socket.h \
 	nbd-server/uri.c \
 	nbd-server/uri.h \
+	nbd-server/user.c \
 	nbd-server/view.c \
 	nbd-server/view.h
 nbd_core_libs = $(JANSSON_LIBS) $(BLKID_LIBS)
@@ -151,13 +171,7 @@ nbd_server_nbd_export_SOURCES = $(nbd_core_sources) \
 	nbd-server/iothread.c \
 	nbd-server/listen.c \
 	nbd-server/main.c \
-	nbd-server/nodes.c \
-	nbd-server/nodes.h \
-	nbd-server/reload.c \
 	nbd-server/run.c \
-	nbd-server/systemd.c \
-	nbd-server/systemd.h \
-	nbd-server/user.c \
 	$(nbd_metrics_sources)
 nbd_server_nbd_export_LDADD = libblkbackend.la $(nbd_core_libs) $(MICROHTTPD_LIBS)
 

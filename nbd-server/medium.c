@@ -22,6 +22,7 @@
 #include "common/xalloc.h"
 #include "config.h"
 #include "meta-context.h"
+#include "qmp/qmp.h"
 #include "view.h"
 
 /* ---- what it is like ---- */
@@ -34,7 +35,9 @@ static void set_size(Export *export, int64_t size)
         return;     /* requests will tell what is the matter */
     }
     old = atomic_exchange(&export->size, (uint64_t)size);
-    if (old != (uint64_t)size) {
+    if (old != (uint64_t)size && export->server) {
+        qmp_event(export->server, "X_EXPORT_RESIZED",
+                  json_pack("{s:s, s:I}", "id", export->id, "size", (json_int_t)size));
         log_msg(LOG_LEVEL_INFO, export, NULL, "the image has %" PRId64 " bytes now, %" PRIu64
                 " before", size, old);
     }
@@ -90,6 +93,9 @@ static void move_tray(void *opaque, bool load)
     Export *export = opaque;
 
     export->tray_open = !load;
+    qmp_event(export->server, "DEVICE_TRAY_MOVED",
+              json_pack("{s:s, s:s, s:b}", "device", export->id, "id", export->id, "tray-open",
+                        !load));
 }
 
 static const BlockDevOps drive_ops = {
@@ -97,11 +103,27 @@ static const BlockDevOps drive_ops = {
     .is_tray_open = is_tray_open,
 };
 
-/* Between the two, nothing is in flight, nothing begins, and the library sees a drive. */
-static void begin_handling(Export *export)
+void export_follow_tray(Export *export)
 {
+    if (export->cfg->on_eject == EJECT_WAIT && !export_has_medium(export)) {
+        export_gate(export, GATE_NO_MEDIUM);
+    } else {
+        export_ungate(export, GATE_NO_MEDIUM);
+    }
+}
+
+/* Until end_handling(), nothing is in flight, nothing begins, and the library sees a drive. */
+static bool begin_handling(Export *export, Error **errp)
+{
+    export_gate(export, GATE_NO_MEDIUM);
+    if (!export_drain(export)) {
+        error_setg(errp, "Requests of clients of export '%s' do not come to an end", export->name);
+        export_follow_tray(export);
+        return false;
+    }
     blk_drained_begin(export->blk);
     blk_set_dev_ops(export->blk, &drive_ops, export);
+    return true;
 }
 
 /* Each request asks for the tray, if there is one: so it is not there as long as it is closed. */
@@ -111,6 +133,7 @@ static void end_handling(Export *export)
         blk_set_dev_ops(export->blk, NULL, NULL);
     }
     blk_drained_end(export->blk);
+    export_follow_tray(export);
 }
 
 static bool open_tray(Export *export, bool force, Error **errp)
@@ -130,7 +153,9 @@ bool export_open_tray(Export *export, bool force, Error **errp)
 {
     bool ok;
 
-    begin_handling(export);
+    if (!begin_handling(export, errp)) {
+        return false;
+    }
     ok = open_tray(export, force, errp);
     end_handling(export);
     return ok;
@@ -140,7 +165,9 @@ bool export_close_tray(Export *export, Error **errp)
 {
     bool ok;
 
-    begin_handling(export);
+    if (!begin_handling(export, errp)) {
+        return false;
+    }
     ok = blk_close_tray(export->blk, errp) == 0;
     end_handling(export);
     return ok;
@@ -179,7 +206,9 @@ bool export_remove_medium(Export *export, Error **errp)
 {
     bool ok;
 
-    begin_handling(export);
+    if (!begin_handling(export, errp)) {
+        return false;
+    }
     ok = remove_medium(export, errp);
     end_handling(export);
     return ok;
@@ -189,7 +218,9 @@ bool export_eject(Export *export, bool force, Error **errp)
 {
     bool ok;
 
-    begin_handling(export);
+    if (!begin_handling(export, errp)) {
+        return false;
+    }
     ok = !is_bound(export, errp) && open_tray(export, force, errp) && remove_medium(export, errp);
     end_handling(export);
     return ok;
@@ -217,7 +248,9 @@ bool export_insert_medium(Export *export, BlockDriverState *bs, Error **errp)
 {
     bool ok;
 
-    begin_handling(export);
+    if (!begin_handling(export, errp)) {
+        return false;
+    }
     ok = insert_medium(export, bs, errp);
     end_handling(export);
     return ok;
@@ -231,6 +264,7 @@ static ExportConfig *settings_for(Export *export, const char *filename, const ch
 {
     ExportConfig *cfg = export_config_copy(export->cfg);
 
+    free(take_ptr(cfg->node_name));
     free(cfg->image);
     free(cfg->format);
     cfg->image = xstrdup(filename);
@@ -281,10 +315,12 @@ bool export_change_medium(Export *export, const char *filename, const char *form
     if (!bs) {
         return false;
     }
-    begin_handling(export);
-    ok = open_tray(export, force, errp) && remove_medium(export, errp) &&
-         insert_medium(export, bs, errp) && blk_close_tray(export->blk, errp) == 0;
-    end_handling(export);
+    ok = begin_handling(export, errp);
+    if (ok) {
+        ok = open_tray(export, force, errp) && remove_medium(export, errp) &&
+             insert_medium(export, bs, errp) && blk_close_tray(export->blk, errp) == 0;
+        end_handling(export);
+    }
     bdrv_unref(bs);
     return ok;
 }
@@ -306,8 +342,8 @@ static bool may_resize(Export *export, int64_t size, bool force, Error **errp)
         return false;
     }
     if (clients > 0 && size < (int64_t)export->size && !force) {
-        error_setg(errp, "Export '%s' has %u clients, and %" PRId64 " bytes are less than the %"
-                   PRIu64 " that they were told", export->name, clients, size, export->size);
+        error_setg(errp, "Clients are connected to export '%s': %u. They were told of %" PRIu64
+                   " bytes, and %" PRId64 " are less", export->name, clients, export->size, size);
         error_append_hint(errp, "What is cut off is lost; x-force does it all the same.\n");
         return false;
     }

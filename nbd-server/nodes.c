@@ -115,6 +115,18 @@ char *nodes_users(Server *server, BlockDriverState *bs)
     return text;
 }
 
+Export *nodes_find_export(Server *server, BlockDriverState *bs)
+{
+    Export *export;
+
+    TAILQ_FOREACH(export, &server->exports, link) {
+        if (blk_bs(export->blk) == bs && !export->removed) {
+            return export_ref(export);
+        }
+    }
+    return NULL;
+}
+
 bool nodes_may_use(Server *server, BlockDriverState *bs, bool writes, Error **errp)
 {
     Users users;
@@ -202,6 +214,25 @@ bool nodes_remove(Server *server, const char *name, Error **errp)
     }
     drop(server, own);
     return true;
+}
+
+bool nodes_resize(Server *server, BlockDriverState *bs, int64_t size, Error **errp)
+{
+    auto_free char *users = nodes_users(server, bs);
+    int ret;
+
+    if (users) {
+        error_setg(errp, "Node '%s' is in use by %s", bdrv_get_node_name(bs), users);
+        error_append_hint(errp, "Resize the node that is on top.\n");
+        return false;
+    }
+    if (bdrv_op_is_blocked(bs, BLOCK_OP_TYPE_RESIZE, errp)) {
+        return false;
+    }
+    bdrv_drained_begin(bs);
+    ret = bdrv_truncate(bs, size, PREALLOC_MODE_OFF, errp);
+    bdrv_drained_end(bs);
+    return ret == 0;
 }
 
 void nodes_close(Server *server)

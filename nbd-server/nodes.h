@@ -17,12 +17,16 @@ bool nodes_remove(Server *server, const char *name, Error **errp);
 /* Changes nodes, those of exports too: writable or not, and the host's cache.  A list of options of
  * which nothing else differs; all or none of them change. */
 bool nodes_reopen(Server *server, const json_t *list, Error **errp);
+/* Resizes a node that nobody uses. */
+bool nodes_resize(Server *server, BlockDriverState *bs, int64_t size, Error **errp);
 /* Removes all, when no export is left that could use them. */
 void nodes_close(Server *server);
 
 /* Whether one more may use bs, `writes`: to write to it.  What is written by one is used by no
  * other; errp says who is in the way. */
 bool nodes_may_use(Server *server, BlockDriverState *bs, bool writes, Error **errp);
+/* The export whose medium it is, a reference; NULL: none's. */
+Export *nodes_find_export(Server *server, BlockDriverState *bs);
 /* Who uses it, like `export "disk", node "snap"`; the caller frees it; NULL: nobody. */
 char *nodes_users(Server *server, BlockDriverState *bs);
 

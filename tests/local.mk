@@ -83,9 +83,11 @@ endif
 # The library as a stranger's program sees it: each links with libblkbackend.la alone.
 lib_tests = \
 	tests/lib/api-check \
+	tests/lib/chain-changes-under-writes \
 	tests/lib/storm \
 	tests/lib/straight-path
 tests_lib_api_check_LDADD = libblkbackend.la $(JANSSON_LIBS)
+tests_lib_chain_changes_under_writes_LDADD = libblkbackend.la $(JANSSON_LIBS)
 tests_lib_storm_LDADD = libblkbackend.la $(JANSSON_LIBS)
 tests_lib_straight_path_LDADD = libblkbackend.la $(JANSSON_LIBS)
 
@@ -238,7 +240,11 @@ protocol_tests = \
 	tests/protocol/payload-timeout.py \
 	tests/protocol/pipelining.py \
 	tests/protocol/probed-raw-refuses-a-format-header.py \
+	tests/protocol/qmp-access.py \
+	tests/protocol/qmp-audit-log.py \
 	tests/protocol/qmp-conversation.py \
+	tests/protocol/qmp-hostile-clients.py \
+	tests/protocol/qmp-split-anywhere.py \
 	tests/protocol/read-beyond-maximum.py \
 	tests/protocol/read-only-is-eperm.py \
 	tests/protocol/reload-can-disconnect-clients.py \
@@ -496,10 +502,12 @@ code_tests = \
 	tests/code/includes.sh \
 	tests/code/install.sh \
 	tests/code/listed.sh \
+	tests/code/manual-lists-every-ctl-command.sh \
 	tests/code/manual-lists-every-img-command.sh \
 	tests/code/manual-lists-every-io-command.sh \
 	tests/code/manual-lists-every-option.sh \
 	tests/code/manual-lists-every-plugin-key.sh \
+	tests/code/manual-lists-every-qmp-command.py \
 	tests/code/manual-names-every-function.sh \
 	tests/code/shell.sh \
 	tests/code/spelling.sh \

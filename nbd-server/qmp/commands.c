@@ -14,6 +14,40 @@ const QmpCommand qmp_commands[] = {
       "all commands, events and types" },
     { "query-version", "", "VersionInfo", cmd_query_version, "who is there" },
     { "quit", "", "", cmd_quit, "ends the server as SIGTERM does" },
+    { "x-log-level", "*level XLogLevel", "XLogLevelInfo", cmd_x_log_level,
+      "how much is logged, from now on or as it is" },
+    { "x-query-server", "", "XServerInfo", cmd_x_query_server, "how the server is" },
+    { "x-reload", "", "XReloadInfo", cmd_x_reload, "reads the configuration file again" },
+    { "x-tls-reload", "", "", cmd_x_tls_reload, "reads certificates and keys again" },
+
+    /* Exports. */
+    { "block-export-add", "type BlockExportType, id str, node-name str, *writable bool, "
+      "*writethrough bool, *name str, *description str, *bitmaps [str], *allocation-depth bool", "",
+      cmd_block_export_add, "serves a node" },
+    { "block-export-del", "id str, *mode BlockExportRemoveMode", "", cmd_block_export_del,
+      "removes an export" },
+    { "query-block-exports", "", "[BlockExportInfo]", cmd_query_block_exports, "all exports" },
+    { "x-export-add", "name str, image str, *id str, ...", "", cmd_x_export_add,
+      "serves an image, with any key of --export" },
+    { "x-export-drain", "*id str", "", cmd_x_export_drain,
+      "waits until what is in flight is done, and flushes" },
+    { "x-export-pause", "id str", "XExportStateInfo", cmd_x_export_pause,
+      "has requests wait, with all that was written on the disk" },
+    { "x-export-resume", "id str", "XExportStateInfo", cmd_x_export_resume,
+      "lets requests go on, and failed ones run again" },
+    { "x-export-set", "id str, ...", "XExportSettings", cmd_x_export_set,
+      "changes settings of a running export" },
+    { "x-query-exports", "", "[XExportInfo]", cmd_x_query_exports,
+      "all exports, with their settings" },
+    { "x-set-error-policy", "device str, *on-read-error BlockdevOnError, "
+      "*on-write-error BlockdevOnError", "XErrorPolicy", cmd_x_set_error_policy,
+      "what becomes of requests that the image fails" },
+
+    /* Clients. */
+    { "x-client-kick", "*id int, *peer str, *export str, *force bool", "XClientKickResult",
+      cmd_x_client_kick, "ends connections" },
+    { "x-query-clients", "*export str", "[XClientInfo]", cmd_x_query_clients,
+      "all connections, and what they have done" },
 
     /* Limits. */
     { "block_set_io_throttle",
@@ -26,5 +60,59 @@ const QmpCommand qmp_commands[] = {
       "the limits of an export and of its clients, and who waits" },
     { "x-set-throttle", "id str, *scope XThrottleScope, *group str, " THROTTLE_SETTINGS,
       "XThrottleInfo", cmd_x_set_throttle, "changes limits of an export, or of each client" },
+
+    /* Nodes. */
+    { "blockdev-add", "driver str, node-name str, ...", "", cmd_blockdev_add,
+      "opens an image as a node" },
+    { "blockdev-del", "node-name str", "", cmd_blockdev_del,
+      "closes a node that blockdev-add has opened" },
+    { "blockdev-reopen", "options [BlockdevOptions]", "", cmd_blockdev_reopen,
+      "makes nodes writable or read-only, and changes how they are cached" },
+
+    /* What there is, and what it has done. */
+    { "query-block", "", "[BlockInfo]", cmd_query_block, "the exports, and what is in them" },
+    { "query-named-block-nodes", "*flat bool", "[BlockDeviceInfo]", cmd_query_named_block_nodes,
+      "the nodes" },
+    { "query-blockstats", "*query-nodes bool", "[BlockStats]", cmd_query_blockstats,
+      "what exports have read and written, and how long it took" },
+    { "block-latency-histogram-set",
+      "id str, *boundaries [size], *boundaries-read [size], *boundaries-write [size], "
+      "*boundaries-flush [size]", "", cmd_block_latency_histogram_set,
+      "counts operations by their latency" },
+
+    /* Media. */
+    { "eject", "*device str, *id str, *force bool", "", cmd_eject,
+      "opens the tray and takes the medium out" },
+    { "blockdev-open-tray", "*device str, *id str, *force bool", "", cmd_blockdev_open_tray,
+      "puts the medium out of reach" },
+    { "blockdev-close-tray", "*device str, *id str", "", cmd_blockdev_close_tray,
+      "lets clients reach the medium again" },
+    { "blockdev-remove-medium", "*device str, *id str", "", cmd_blockdev_remove_medium,
+      "takes the medium out of the open tray" },
+    { "blockdev-insert-medium", "*device str, *id str, node-name str", "",
+      cmd_blockdev_insert_medium, "puts a node into the open tray" },
+    { "blockdev-change-medium",
+      "*device str, *id str, filename str, *format str, *force bool, "
+      "*read-only-mode BlockdevChangeReadOnlyMode", "", cmd_blockdev_change_medium,
+      "exchanges the medium for another image" },
+    { "block_resize", "*device str, *node-name str, size int, *x-force bool", "",
+      cmd_block_resize, "changes the size of an image" },
+    { "x-set-write-cache", "*device str, *id str, enable bool", "", cmd_x_set_write_cache,
+      "switches the write cache" },
+
+    /* Dirty bitmaps. */
+    { "block-dirty-bitmap-add",
+      "node str, name str, *granularity size, *persistent bool, *disabled bool", "",
+      cmd_block_dirty_bitmap_add, "begins to record what is written" },
+    { "block-dirty-bitmap-remove", "node str, name str", "", cmd_block_dirty_bitmap_remove,
+      "removes a bitmap, from the image too" },
+    { "block-dirty-bitmap-clear", "node str, name str", "", cmd_block_dirty_bitmap_clear,
+      "makes all of a bitmap clean" },
+    { "block-dirty-bitmap-enable", "node str, name str", "", cmd_block_dirty_bitmap_enable,
+      "lets a bitmap record" },
+    { "block-dirty-bitmap-disable", "node str, name str", "", cmd_block_dirty_bitmap_disable,
+      "lets a bitmap stay as it is" },
+    { "block-dirty-bitmap-merge", "node str, target str, bitmaps [any]", "",
+      cmd_block_dirty_bitmap_merge, "adds to a bitmap what others have recorded" },
 };
 const size_t n_qmp_commands = sizeof(qmp_commands) / sizeof(qmp_commands[0]);

@@ -10,6 +10,22 @@
 QmpHandler cmd_qmp_capabilities, cmd_query_version, cmd_query_commands, cmd_query_qmp_schema,
     cmd_quit;
 
+/* ---- cmd-process.c ---- */
+
+QmpHandler cmd_x_log_level, cmd_x_query_server, cmd_x_reload, cmd_x_tls_reload;
+/* ---- cmd-exports.c ---- */
+
+QmpHandler cmd_block_export_add, cmd_block_export_del, cmd_query_block_exports, cmd_x_export_add,
+    cmd_x_query_exports;
+
+/* ---- cmd-export-control.c ---- */
+
+QmpHandler cmd_x_export_drain, cmd_x_export_pause, cmd_x_export_resume, cmd_x_export_set,
+    cmd_x_set_error_policy;
+
+/* ---- cmd-clients.c ---- */
+
+QmpHandler cmd_x_client_kick, cmd_x_query_clients;
 /* ---- cmd-throttle.c ---- */
 
 QmpHandler cmd_block_set_io_throttle, cmd_x_query_throttle, cmd_x_set_throttle;
@@ -20,5 +36,24 @@ QmpHandler cmd_block_set_io_throttle, cmd_x_query_throttle, cmd_x_set_throttle;
     THROTTLE_MEMBERS("bps-total") THROTTLE_MEMBERS("bps-read") THROTTLE_MEMBERS("bps-write") \
     THROTTLE_MEMBERS("iops-total") THROTTLE_MEMBERS("iops-read") THROTTLE_MEMBERS("iops-write") \
     "*iops-size size"
+/* ---- cmd-nodes.c ---- */
+
+QmpHandler cmd_blockdev_add, cmd_blockdev_del, cmd_blockdev_reopen;
+
+/* ---- cmd-query-block.c, cmd-blockstats.c ---- */
+
+QmpHandler cmd_query_block, cmd_query_named_block_nodes, cmd_query_blockstats,
+    cmd_block_latency_histogram_set;
+
+/* ---- cmd-media.c ---- */
+
+QmpHandler cmd_eject, cmd_blockdev_open_tray, cmd_blockdev_close_tray, cmd_blockdev_remove_medium,
+    cmd_blockdev_insert_medium, cmd_blockdev_change_medium, cmd_block_resize,
+    cmd_x_set_write_cache;
+
+/* ---- cmd-bitmap.c ---- */
+
+QmpHandler cmd_block_dirty_bitmap_add, cmd_block_dirty_bitmap_remove, cmd_block_dirty_bitmap_clear,
+    cmd_block_dirty_bitmap_enable, cmd_block_dirty_bitmap_disable, cmd_block_dirty_bitmap_merge;
 
 #endif

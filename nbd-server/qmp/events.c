@@ -5,6 +5,17 @@
 #include "qmp.h"
 
 const QmpEventType qmp_events[] = {
-    { "x-EVENTS_LOST", "count int", "a client has not read that many events before this one" },
+    { "SHUTDOWN", "guest bool, reason ShutdownCause", "the server ends" },
+    { "BLOCK_EXPORT_DELETED", "id str", "an export is closed, after it was removed" },
+    { "BLOCK_IO_ERROR", "device str, operation IoOperationType, action BlockErrorAction, "
+      "reason str, *node-name str, *nospace bool", "the image has failed a request" },
+    { "X_CLIENT_CONNECTED", "id int, export str, peer str", "a client has entered an export" },
+    { "X_CLIENT_DISCONNECTED", "id int, export str, peer str, reason str", "a client has gone" },
+    { "X_EXPORT_STATE", "id str, state XExportState", "an export was added, stopped, let go on, "
+      "or removed" },
+    { "DEVICE_TRAY_MOVED", "device str, id str, tray-open bool",
+      "the tray of an export was opened or closed" },
+    { "X_EXPORT_RESIZED", "id str, size int", "an export has another size, in bytes" },
+    { "X_EVENTS_LOST", "count int", "a client has not read that many events before this one" },
 };
 const size_t n_qmp_events = sizeof(qmp_events) / sizeof(qmp_events[0]);

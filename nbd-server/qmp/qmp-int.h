@@ -68,8 +68,7 @@ bool qmp_schema_check_args(const QmpCommand *command, const json_t *args, Error 
 
 /* ---- audit.c ---- */
 
-/* A line of the log; err: why the command has failed, or NULL. */
-void qmp_audit(const struct ucred *peer, const QmpCommand *command, const json_t *args,
-               const Error *err);
+/* A line of the log; err: why it was refused or has failed, or NULL. */
+void qmp_audit(const struct ucred *peer, const QmpRequest *request, const Error *err);
 
 #endif
