@@ -67,6 +67,7 @@ unit_tests = \
 	tests/unit/test-thread-pool \
 	tests/unit/test-throttle \
 	tests/unit/test-throttle-group \
+	tests/unit/test-throttle-members \
 	tests/unit/test-throttle-threads \
 	tests/unit/test-vmstate \
 	tests/unit/test-write-cache
@@ -395,6 +396,9 @@ image_tests += \
 # The tools, held against QEMU's.
 tools_tests = \
 	tests/tools/ctl-and-odd-servers.py \
+	tests/tools/ctl-changes-a-running-server.py \
+	tests/tools/ctl-completion-asks-the-server.sh \
+	tests/tools/ctl-top-on-a-terminal.py \
 	tests/tools/img-amend-as-qemu-img.sh \
 	tests/tools/img-bench-as-qemu-img.sh \
 	tests/tools/img-bitmap-as-qemu-img.sh \
@@ -591,7 +595,8 @@ EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_test
 	tests/tools/shadowedimage.py \
 	tests/tools/twotools.py \
 	tests/run tests/tsan.supp tests/unit/blk-test.h tests/unit/blkdebug-test.h tests/unit/driver-test.h \
-	tests/unit/graph-test.h tests/unit/qcow2-test.h tests/unit/testfmt.h tests/unit/unit.h
+	tests/unit/graph-test.h tests/unit/qcow2-test.h tests/unit/stepped-clock.h tests/unit/testfmt.h \
+	tests/unit/unit.h
 
 # For every program that says nothing else: the unit tests.
 LDADD = $(libblkbackend_la_OBJECTS) $(libblkbackend_la_LIBADD) $(CMOCKA_LIBS)
