@@ -15,7 +15,7 @@ const QmpEventType qmp_events[] = {
       "or removed" },
     { "DEVICE_TRAY_MOVED", "device str, id str, tray-open bool",
       "the tray of an export was opened or closed" },
-    { "x-EXPORT_RESIZED", "id str, size int", "an export has another size, in bytes" },
-    { "x-EVENTS_LOST", "count int", "a client has not read that many events before this one" },
+    { "X_EXPORT_RESIZED", "id str, size int", "an export has another size, in bytes" },
+    { "X_EVENTS_LOST", "count int", "a client has not read that many events before this one" },
 };
 const size_t n_qmp_events = sizeof(qmp_events) / sizeof(qmp_events[0]);

@@ -17,7 +17,7 @@ const QmpType qmp_types[] = {
     { "XLogLevelInfo", "level XLogLevel" },
     { "XReloadChange", "export str, settings [str]" },
     { "XReloadInfo", "added [str], changed [XReloadChange], removed [str], restart [str]" },
-    { "XServerInfo", "version str, pid int, uptime number, uris [str], exports int, clients int, "
+    { "XServerInfo", "version str, pid int, uptime int, uris [str], exports int, clients int, "
                      "max-clients int, memory int, max-memory int, threads int, "
                      "handshakes XHandshakeStats, tls-handshakes XHandshakeStats" },
 
