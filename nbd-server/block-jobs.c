@@ -70,7 +70,7 @@ static void tell_progress(void *opaque)
     if (info.done != j->told_done || info.total != j->told_total) {
         j->told_done = info.done;
         j->told_total = info.total;
-        qmp_event(j->server, "x-JOB_PROGRESS",
+        qmp_event(j->server, "X_JOB_PROGRESS",
                   json_pack("{s:s, s:I, s:I}", "id", info.id, "current-progress",
                             (json_int_t)info.done, "total-progress", (json_int_t)info.total));
     }

@@ -3,7 +3,7 @@
  * The gate of an export: while it is closed, for one reason or several, no request is started.
  * What comes waits in its connection (hold.c), what runs goes on.
  *
- * Closing it is a store; a thread that has not seen it yet starts requests for a moment.  So whoever
+ * Closing it is a store; a thread that has not seen it yet starts requests for a moment.  So who
  * wants to know that nothing runs any more asks each thread, after that: from then on it sees the
  * gate, and it counts what it has started before.
  */

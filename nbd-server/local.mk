@@ -86,15 +86,15 @@ nbd_core_sources = \
 	nbd-server/qmp/args.c \
 	nbd-server/qmp/audit.c \
 	nbd-server/qmp/check.c \
-	nbd-server/qmp/cmd-process.c \
+	nbd-server/qmp/cmd-bitmap.c \
+	nbd-server/qmp/cmd-blockstats.c \
 	nbd-server/qmp/cmd-clients.c \
 	nbd-server/qmp/cmd-export-control.c \
 	nbd-server/qmp/cmd-exports.c \
-	nbd-server/qmp/cmd-bitmap.c \
-	nbd-server/qmp/cmd-blockstats.c \
 	nbd-server/qmp/cmd-job.c \
 	nbd-server/qmp/cmd-media.c \
 	nbd-server/qmp/cmd-nodes.c \
+	nbd-server/qmp/cmd-process.c \
 	nbd-server/qmp/cmd-query-block.c \
 	nbd-server/qmp/cmd-server.c \
 	nbd-server/qmp/cmd-snapshot.c \
@@ -177,9 +177,6 @@ nbd_server_nbd_export_SOURCES = $(nbd_core_sources) \
 	nbd-server/iothread.c \
 	nbd-server/listen.c \
 	nbd-server/main.c \
-	nbd-server/nodes.c \
-	nbd-server/nodes.h \
-	nbd-server/reload.c \
 	nbd-server/run.c \
 	$(nbd_metrics_sources)
 nbd_server_nbd_export_LDADD = libblkbackend.la $(nbd_core_libs) $(MICROHTTPD_LIBS)

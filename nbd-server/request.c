@@ -504,37 +504,6 @@ void request_reject(Request *req, uint32_t nbd_error, const char *text)
     reply_queue(req);
 }
 
-/* For query-blockstats (rule R13: the library does not count). */
-static int coroutine_fn run_accounted(Request *req)
-{
-    BlockAcctStats *stats;
-    int ret;
-
-    if (req->cmd->acct == NO_ACCT) {
-        return req->cmd->run(req);
-    }
-    stats = blk_get_stats(blk_of(req));
-    block_acct_start(stats, &req->acct, (int64_t)req->len, (enum BlockAcctType)req->cmd->acct);
-    ret = req->cmd->run(req);
-    if (ret < 0) {
-        block_acct_failed(stats, &req->acct);
-    } else {
-        block_acct_done(stats, &req->acct);
-    }
-    return ret;
-}
-
-/* The one place that counts. */
-static int coroutine_fn run_counted(Request *req)
-{
-    Stats *stats = &req->client->stats;
-    int64_t begun_ns = stats_begin(stats);
-    int ret = run_accounted(req);
-
-    stats_end(stats, req->cmd->stat, begun_ns, req->len, ret >= 0);
-    return ret;
-}
-
 /* ---- the trace: every request as it begins and as it ends ---- */
 
 static void trace_begin(Request *req)
@@ -635,7 +604,7 @@ static int coroutine_fn run(Request *req)
     int ret;
 
     c->running++;
-    ret = run_counted(req);
+    ret = req->cmd->run(req);
     c->running--;
     if (c->draining && c->running == 0) {
         gate_conn_drained(c);
@@ -643,9 +612,9 @@ static int coroutine_fn run(Request *req)
     return ret;
 }
 
-static void coroutine_fn request_co(void *opaque)
+/* Until it is done, or has failed for good. */
+static int coroutine_fn run_in_turn(Request *req)
 {
-    Request *req = opaque;
     int ret = take_turn(req);
 
     if (ret == 0) {
@@ -653,6 +622,45 @@ static void coroutine_fn request_co(void *opaque)
             ret = run(req);
         } while (ret < 0 && error_policy_retries(req, &ret));
     }
+    return ret;
+}
+
+/* For query-blockstats (rule R13: the library does not count). */
+static int coroutine_fn run_accounted(Request *req)
+{
+    BlockAcctStats *stats;
+    int ret;
+
+    if (req->cmd->acct == NO_ACCT) {
+        return run_in_turn(req);
+    }
+    stats = blk_get_stats(blk_of(req));
+    block_acct_start(stats, &req->acct, (int64_t)req->len, (enum BlockAcctType)req->cmd->acct);
+    ret = run_in_turn(req);
+    if (ret < 0) {
+        block_acct_failed(stats, &req->acct);
+    } else {
+        block_acct_done(stats, &req->acct);
+    }
+    return ret;
+}
+
+/* The one place that counts, and as the client sees it: with the wait for its turn. */
+static int coroutine_fn run_counted(Request *req)
+{
+    Stats *stats = &req->client->stats;
+    int64_t begun_ns = stats_begin(stats);
+    int ret = run_accounted(req);
+
+    stats_end(stats, req->cmd->stat, begun_ns, req->len, ret >= 0);
+    return ret;
+}
+
+static void coroutine_fn request_co(void *opaque)
+{
+    Request *req = opaque;
+    int ret = run_counted(req);
+
     request_unlist_write(req);
     if (req->traced_ns) {
         trace_end(req, ret);

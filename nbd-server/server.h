@@ -250,7 +250,7 @@ static inline bool export_is_gated(const Export *export)
     return atomic_load_explicit(&export->gate, memory_order_relaxed) != 0;
 }
 
-/* Those that run go on.  False: it was closed for that before, or the server stops.  [any thread] */
+/* Those that run go on.  False: it was closed for that before, or the server stops.  [any] */
 bool export_gate(Export *export, unsigned reason);
 /* "running", "paused", "no-medium", "io-error", "removed".  [any thread] */
 const char *export_state(const Export *export);

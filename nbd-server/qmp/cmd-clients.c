@@ -19,20 +19,44 @@ static json_int_t connected_at(const Client *c)
     return (json_int_t)((qemu_clock_get_ns(QEMU_CLOCK_HOST) - age_ns) / INT64_C(1000000000));
 }
 
+static void add_throttled(json_t *info, const Client *c)
+{
+    const Request *req;
+    int n = 0;
+
+    TAILQ_FOREACH(req, &c->throttled, throttled_link) {
+        n++;
+    }
+    json_object_set_new(info, "throttled", json_integer(n));
+    json_object_set_new(info, "throttle-waits", json_integer((json_int_t)c->throttle_waits));
+    json_object_set_new(info, "throttle-wait-ns", json_integer((json_int_t)c->throttle_wait_ns));
+}
+
+static json_int_t errors(const Client *c)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i <= STATS_COMMANDS; i++) {
+        sum += c->stats.commands[i].errors;
+    }
+    return (json_int_t)sum;
+}
+
 static json_t *client_info(const Client *c)
 {
     const Conn *conn = &c->conn;
     const char *state = c->stopping ? "ending" : c->transmitting ? "transmission" : "handshake";
-    json_t *info = json_pack("{s:I, s:s, s:s, s:I, s:b, s:b, s:I, s:I, s:I, s:i, s:i, s:I}",
+    json_t *info = json_pack("{s:I, s:s, s:s, s:I, s:b, s:b, s:I, s:I, s:I, s:I, s:i, s:i, s:I}",
                              "id", (json_int_t)conn->id, "peer", conn->peer, "state", state,
                              "since", connected_at(c), "tls", (int)conn->tls,
                              "read-only", (int)conn->read_only,
-                             "requests", (json_int_t)c->n_requests,
+                             "requests", (json_int_t)c->n_requests, "errors", errors(c),
                              "bytes-read", (json_int_t)c->bytes_read,
                              "bytes-written", (json_int_t)c->bytes_written,
                              "in-flight", (int)c->in_flight, "held", (int)c->n_held,
                              "memory", (json_int_t)c->budget.used);
 
+    add_throttled(info, c);
     if (conn->export) {
         json_object_set_new(info, "export", json_string(conn->export->id));
     }

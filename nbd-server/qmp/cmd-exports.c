@@ -211,6 +211,17 @@ static void add_string(json_t *object, const char *name, const char *text)
     }
 }
 
+static void add_load(json_t *info, Export *export)
+{
+    Stats stats;
+
+    stats_of_export(export, &stats);
+    json_object_set_new(info, "in-flight", json_integer((json_int_t)stats.in_flight));
+    json_object_set_new(info, "throttle-waits", json_integer((json_int_t)export->throttle_waits));
+    json_object_set_new(info, "throttle-wait-ns",
+                        json_integer((json_int_t)export->throttle_wait_ns));
+}
+
 static json_t *export_info(Export *export)
 {
     const ExportConfig *cfg = export->cfg;
@@ -223,6 +234,7 @@ static json_t *export_info(Export *export)
                              "flags", flag_names(export_flags(export, export->read_only)),
                              "settings", settings_live(cfg));
 
+    add_load(info, export);
     add_string(info, "description", cfg->description);
     add_string(info, "image", cfg->node_name ? NULL : cfg->image);
     add_string(info, "format", cfg->format);

@@ -59,10 +59,10 @@ json_t *cmd_x_query_server(QmpSession *session, const json_t *args, Error **errp
 
     (void)args;
     (void)errp;
-    return json_pack("{s:s,s:i,s:f,s:o,s:o,s:i,s:i,s:I,s:I,s:i,s:o,s:o}",
+    return json_pack("{s:s,s:i,s:I,s:o,s:o,s:i,s:i,s:I,s:I,s:i,s:o,s:o}",
                      "version", PACKAGE_VERSION,
                      "pid", (int)getpid(),
-                     "uptime", (double)age_ns / 1e9,
+                     "uptime", (json_int_t)(age_ns / 1000000000),
                      "uris", list_uris(server),
                      "exports", count_exports(server),
                      "clients", (int)iothreads_connections(server),

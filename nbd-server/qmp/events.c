@@ -15,7 +15,7 @@ const QmpEventType qmp_events[] = {
       "or removed" },
     { "DEVICE_TRAY_MOVED", "device str, id str, tray-open bool",
       "the tray of an export was opened or closed" },
-    { "x-EXPORT_RESIZED", "id str, size int", "an export has another size, in bytes" },
+    { "X_EXPORT_RESIZED", "id str, size int", "an export has another size, in bytes" },
     { "BLOCK_JOB_CANCELLED", "type JobType, device str, len int, offset int, speed int",
       "a job was ended before it was done" },
     { "BLOCK_JOB_COMPLETED", "type JobType, device str, len int, offset int, speed int, "
@@ -26,8 +26,8 @@ const QmpEventType qmp_events[] = {
     { "BLOCK_JOB_READY", "type JobType, device str, len int, offset int, speed int",
       "a job waits for job-complete" },
     { "JOB_STATUS_CHANGE", "id str, status JobStatus", "a job is in another state" },
-    { "x-JOB_PROGRESS", "id str, current-progress int, total-progress int",
+    { "X_JOB_PROGRESS", "id str, current-progress int, total-progress int",
       "a job has come on: at most twice a second" },
-    { "x-EVENTS_LOST", "count int", "a client has not read that many events before this one" },
+    { "X_EVENTS_LOST", "count int", "a client has not read that many events before this one" },
 };
 const size_t n_qmp_events = sizeof(qmp_events) / sizeof(qmp_events[0]);

@@ -117,13 +117,19 @@ void qmp_session_event(QmpSession *s, QmpText *text)
     qemu_bh_schedule(s->bh);
 }
 
+void qmp_session_lose(QmpSession *s, uint64_t events)
+{
+    qmp_output_lose(&s->out, events);
+    qemu_bh_schedule(s->bh);
+}
+
 /* In the place where the events would have been. */
 static void tell_lost(QmpSession *s)
 {
     uint64_t lost = qmp_output_take_lost(&s->out);
 
     if (lost) {
-        send_line(s, qmp_event_line("x-EVENTS_LOST",
+        send_line(s, qmp_event_line("X_EVENTS_LOST",
                                     json_pack("{s:I}", "count", (json_int_t)lost),
                                     qemu_clock_get_ns(QEMU_CLOCK_HOST) / SCALE_US));
     }

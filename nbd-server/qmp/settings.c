@@ -9,7 +9,8 @@
 #include "common/cleanup.h"
 #include "common/xalloc.h"
 
-#define LIMIT_PREFIX "throttle."
+/* What can stand in a list of --export, limits of each kind included. */
+#define SCOPES (EXPORT_LIST_SCOPES | KEY_LIMIT | KEY_CLIENT_LIMIT)
 
 /* ---- from JSON ---- */
 
@@ -145,8 +146,8 @@ static void clear(const ConfigKey *key, ExportConfig *cfg)
     }
 }
 
-static bool set_limits(const Config *config, ExportConfig *cfg, const json_t *limits,
-                       Error **errp)
+static bool set_limits(const Config *config, ExportConfig *cfg, const char *list,
+                       const json_t *limits, Error **errp)
 {
     const char *name;
     json_t *value;
@@ -154,7 +155,7 @@ static bool set_limits(const Config *config, ExportConfig *cfg, const json_t *li
     json_object_foreach((json_t *)limits, name, value) {
         auto_free char *full = NULL;
 
-        if (asprintf(&full, LIMIT_PREFIX "%s", name) < 0) {
+        if (asprintf(&full, "%s.%s", list, name) < 0) {
             full = xalloc_check(NULL);
         }
         if (!settings_set(config, cfg, full, value, errp)) {
@@ -173,7 +174,7 @@ bool settings_set(const Config *config, ExportConfig *cfg, const char *name, con
         return false;
     }
     if (key->type == KEY_LIMITS && json_is_object(value)) {
-        return set_limits(config, cfg, value, errp);
+        return set_limits(config, cfg, name, value, errp);
     }
     if (json_is_null(value)) {
         reset(key, config, cfg);
@@ -263,13 +264,12 @@ json_t *settings_live(const ExportConfig *cfg)
     json_t *settings = json_object();
 
     for (const ConfigKey *key = config_keys; key < config_keys + n_config_keys; key++) {
-        bool shown = (key->live || key->live_if) && (key->scope & (EXPORT_LIST_SCOPES | KEY_LIMIT));
+        bool shown = (key->live || key->live_if) && (key->scope & SCOPES);
         json_t *value = shown ? value_json(key, cfg) : NULL;
         auto_free char *name = NULL;
 
         if (value) {
-            if (asprintf(&name, "%s%s", key->scope & KEY_LIMIT ? LIMIT_PREFIX : "",
-                         key->name) < 0) {
+            if (asprintf(&name, "%s%s", config_key_prefix(key), key->name) < 0) {
                 name = xalloc_check(NULL);
             }
             json_object_set_new(settings, name, value);

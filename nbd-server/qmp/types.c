@@ -17,7 +17,7 @@ const QmpType qmp_types[] = {
     { "XLogLevelInfo", "level XLogLevel" },
     { "XReloadChange", "export str, settings [str]" },
     { "XReloadInfo", "added [str], changed [XReloadChange], removed [str], restart [str]" },
-    { "XServerInfo", "version str, pid int, uptime number, uris [str], exports int, clients int, "
+    { "XServerInfo", "version str, pid int, uptime int, uris [str], exports int, clients int, "
                      "max-clients int, memory int, max-memory int, threads int, "
                      "handshakes XHandshakeStats, tls-handshakes XHandshakeStats" },
 
@@ -32,7 +32,8 @@ const QmpType qmp_types[] = {
     { "XExportFlag", "read-only | flush | fua | rotational | trim | write-zeroes | multi-conn | "
       "cache | fast-zero" },
     { "XExportInfo", "id str, name str, state XExportState, read-only bool, hidden bool, "
-      "dynamic bool, removed bool, size size, clients int, flags [XExportFlag], "
+      "dynamic bool, removed bool, size size, clients int, in-flight int, throttle-waits int, "
+      "throttle-wait-ns int, flags [XExportFlag], "
       "settings XExportSettings, *description str, *image str, *format str, node-name str" },
     { "XExportSettings", "..." },
     { "XExportState", "running | paused | io-error | no-medium | removed" },
@@ -40,7 +41,8 @@ const QmpType qmp_types[] = {
 
     /* Clients. */
     { "XClientInfo", "id int, peer str, state XClientState, since int, tls bool, read-only bool, "
-      "requests int, bytes-read int, bytes-written int, in-flight int, held int, memory size, "
+      "requests int, errors int, bytes-read int, bytes-written int, in-flight int, held int, "
+      "throttled int, throttle-waits int, throttle-wait-ns int, memory size, "
       "*export str, *uid int, *pid int, *tls-name str" },
     { "XClientKickResult", "kicked int" },
     { "XClientState", "handshake | transmission | ending" },
