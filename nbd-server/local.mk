@@ -82,14 +82,14 @@ nbd_core_sources = \
 	nbd-server/qmp/args.c \
 	nbd-server/qmp/audit.c \
 	nbd-server/qmp/check.c \
-	nbd-server/qmp/cmd-process.c \
+	nbd-server/qmp/cmd-bitmap.c \
+	nbd-server/qmp/cmd-blockstats.c \
 	nbd-server/qmp/cmd-clients.c \
 	nbd-server/qmp/cmd-export-control.c \
 	nbd-server/qmp/cmd-exports.c \
-	nbd-server/qmp/cmd-bitmap.c \
-	nbd-server/qmp/cmd-blockstats.c \
 	nbd-server/qmp/cmd-media.c \
 	nbd-server/qmp/cmd-nodes.c \
+	nbd-server/qmp/cmd-process.c \
 	nbd-server/qmp/cmd-query-block.c \
 	nbd-server/qmp/cmd-server.c \
 	nbd-server/qmp/cmd-throttle.c \

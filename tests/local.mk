@@ -67,6 +67,7 @@ unit_tests = \
 	tests/unit/test-thread-pool \
 	tests/unit/test-throttle \
 	tests/unit/test-throttle-group \
+	tests/unit/test-throttle-members \
 	tests/unit/test-throttle-threads \
 	tests/unit/test-vmstate \
 	tests/unit/test-write-cache
@@ -242,6 +243,7 @@ protocol_tests = \
 	tests/protocol/qmp-access.py \
 	tests/protocol/qmp-audit-log.py \
 	tests/protocol/qmp-conversation.py \
+	tests/protocol/qmp-events-of-slow-readers.py \
 	tests/protocol/qmp-hostile-clients.py \
 	tests/protocol/qmp-split-anywhere.py \
 	tests/protocol/read-beyond-maximum.py \
@@ -592,7 +594,8 @@ EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_test
 	tests/tools/shadowedimage.py \
 	tests/tools/twotools.py \
 	tests/run tests/tsan.supp tests/unit/blk-test.h tests/unit/blkdebug-test.h tests/unit/driver-test.h \
-	tests/unit/graph-test.h tests/unit/qcow2-test.h tests/unit/testfmt.h tests/unit/unit.h
+	tests/unit/graph-test.h tests/unit/qcow2-test.h tests/unit/stepped-clock.h tests/unit/testfmt.h \
+	tests/unit/unit.h
 
 # For every program that says nothing else: the unit tests.
 LDADD = $(libblkbackend_la_OBJECTS) $(libblkbackend_la_LIBADD) $(CMOCKA_LIBS)
