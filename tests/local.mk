@@ -247,6 +247,7 @@ protocol_tests = \
 	tests/protocol/qmp-events-of-slow-readers.py \
 	tests/protocol/qmp-hostile-clients.py \
 	tests/protocol/qmp-split-anywhere.py \
+	tests/protocol/qmp-throttle.py \
 	tests/protocol/read-beyond-maximum.py \
 	tests/protocol/read-only-is-eperm.py \
 	tests/protocol/reload-can-disconnect-clients.py \
@@ -277,8 +278,12 @@ protocol_tests = \
 	tests/protocol/structured-reply-twice.py \
 	tests/protocol/structured-reply-with-data-is-invalid.py \
 	tests/protocol/thousand-clients.py \
+	tests/protocol/throttle-client-is-each-ones-own.py \
 	tests/protocol/throttle-does-not-delay-the-end.py \
+	tests/protocol/throttle-forgets-who-has-gone.py \
+	tests/protocol/throttle-lets-nothing-large-pass.py \
 	tests/protocol/throttle-lets-trim-and-flush-pass.py \
+	tests/protocol/throttle-shares-are-fair.py \
 	tests/protocol/tls-bytes-ahead-of-the-handshake.py \
 	tests/protocol/tls-client-that-refuses-us.py \
 	tests/protocol/tls-client-vanishes-in-the-handshake.py \
