@@ -237,7 +237,12 @@ protocol_tests = \
 	tests/protocol/payload-timeout.py \
 	tests/protocol/pipelining.py \
 	tests/protocol/probed-raw-refuses-a-format-header.py \
+	tests/protocol/qmp-bitmaps-are-kept.py \
 	tests/protocol/qmp-conversation.py \
+	tests/protocol/qmp-media-change-under-clients.py \
+	tests/protocol/qmp-nodes-as-qemu-storage-daemon.py \
+	tests/protocol/qmp-resize-under-clients.py \
+	tests/protocol/qmp-write-cache-is-switched.py \
 	tests/protocol/read-beyond-maximum.py \
 	tests/protocol/read-only-is-eperm.py \
 	tests/protocol/reload-can-disconnect-clients.py \
