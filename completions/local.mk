@@ -2,4 +2,4 @@
 # Completion for bash.
 
 bashcompdir = $(datadir)/bash-completion/completions
-dist_bashcomp_DATA = completions/nbd-export
+dist_bashcomp_DATA = completions/nbd-ctl completions/nbd-export

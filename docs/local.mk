@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The manual: POD pages, made into man pages; the tarball carries both.
 
-dist_man1_MANS += docs/blk-img.1 docs/blk-io.1 docs/nbd-export.1 \
+dist_man1_MANS += docs/blk-img.1 docs/blk-io.1 docs/nbd-ctl.1 docs/nbd-export.1 \
 	docs/nbdkit-blkbackend-plugin.1
 # The library: a page a group of functions.
 dist_man3_MANS = \
@@ -13,6 +13,7 @@ dist_man3_MANS = \
 	docs/blk_errors.3 \
 	docs/blk_helpers.3 \
 	docs/blk_image.3 \
+	docs/blk_job.3 \
 	docs/blk_media.3 \
 	docs/blk_new.3 \
 	docs/blk_read.3 \

@@ -23,4 +23,8 @@ examples_hot_swap_LDADD = libblkbackend.la $(JANSSON_LIBS)
 examples_own_driver_LDADD = libblkbackend.la $(JANSSON_LIBS)
 examples_throttle_LDADD = libblkbackend.la $(JANSSON_LIBS)
 
-EXTRA_DIST += examples/README.md
+EXTRA_DIST += \
+	examples/README.md \
+	examples/prometheus/grafana-dashboard.json \
+	examples/prometheus/nbd-export.rules.yml \
+	examples/prometheus/prometheus.yml

@@ -11,7 +11,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     (void)argc;
     (void)argv;
-    server_target_init();
+    server_target_init(NULL);
     return 0;
 }
 

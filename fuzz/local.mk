@@ -6,6 +6,7 @@ fuzz_targets = \
 	fuzz/fuzz-config \
 	fuzz/fuzz-handshake \
 	fuzz/fuzz-qcow2 \
+	fuzz/fuzz-qmp \
 	fuzz/fuzz-transmission
 check_PROGRAMS += $(fuzz_targets)
 
@@ -22,6 +23,9 @@ fuzz_fuzz_config_LDADD = $(fuzz_server_libs)
 fuzz_fuzz_handshake_SOURCES = fuzz/fuzz-handshake.c $(fuzz_server_sources)
 fuzz_fuzz_handshake_LDADD = $(fuzz_server_libs)
 
+fuzz_fuzz_qmp_SOURCES = fuzz/fuzz-qmp.c $(fuzz_server_sources)
+fuzz_fuzz_qmp_LDADD = $(fuzz_server_libs)
+
 fuzz_fuzz_transmission_SOURCES = fuzz/fuzz-transmission.c $(fuzz_server_sources)
 fuzz_fuzz_transmission_LDADD = $(fuzz_server_libs)
 
@@ -29,16 +33,18 @@ if FUZZERS
 fuzz_fuzz_config_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 fuzz_fuzz_handshake_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 fuzz_fuzz_qcow2_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+fuzz_fuzz_qmp_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 fuzz_fuzz_transmission_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 else
 fuzz_fuzz_config_SOURCES += fuzz/replay.c
 fuzz_fuzz_handshake_SOURCES += fuzz/replay.c
 fuzz_fuzz_qcow2_SOURCES += fuzz/replay.c
+fuzz_fuzz_qmp_SOURCES += fuzz/replay.c
 fuzz_fuzz_transmission_SOURCES += fuzz/replay.c
 endif
 
 EXTRA_DIST += fuzz/config.dict fuzz/corpus fuzz/handshake.dict fuzz/make-nbd-corpus.py \
-	fuzz/make-qcow2-corpus.sh fuzz/qcow2.dict fuzz/run.sh fuzz/transmission.dict
+	fuzz/make-qcow2-corpus.sh fuzz/make-qmp-corpus.py fuzz/qcow2.dict fuzz/qmp.dict fuzz/run.sh fuzz/transmission.dict
 
 # New inputs are kept in fuzz-build/corpus; what crashed, in fuzz-build/found.
 .PHONY: fuzz

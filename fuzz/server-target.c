@@ -3,12 +3,15 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <blkbackend/block-backend.h>
 
 #include "nbd-server/config.h"
+#include "nbd-server/qmp/qmp.h"
 #include "nbd-server/server.h"
 
 typedef struct Peer {
@@ -26,6 +29,21 @@ void iothread_conn_gone(Conn *conn)
 {
     export_unref(conn->export);
     conn_gone = true;
+}
+
+unsigned iothreads_connections(Server *s)
+{
+    (void)s;
+    return !conn_gone;
+}
+
+bool listen_next(Server *s, Listener **l, struct sockaddr_storage *addr, socklen_t *len)
+{
+    (void)s;
+    (void)l;
+    (void)addr;
+    (void)len;
+    return false;
 }
 
 void iothreads_shutdown_export(Server *s, Export *export)
@@ -112,26 +130,40 @@ static void open_exports(void)
     }
 }
 
-void server_target_init(void)
+void server_target_init(const char *qmp)
 {
     char *args[] = {
         "nbd-export", "--image-opts", "--allocation-depth", "--discard=unmap",
         "--export", "name=,description=text,image=driver=memory,,size=1M",
         "--export", "name=ro,read-only=on,image=driver=memory,,size=64k",
         "--export", "name=big,image=driver=null-co,,size=16G,,read-zeroes=on",
+        "--qmp", (char *)qmp,
     };
-
+    const int n = sizeof(args) / sizeof(args[0]);
+    Error *err = NULL;
     ConfigErrors errors = CONFIG_ERRORS_INIT(errors);
 
     qemu_init_main_loop(&error_abort);
     log_open(LOG_TO_STDERR, LOG_LEVEL_ERROR, &error_abort);
-    server.config = config_parse(sizeof(args) / sizeof(args[0]), args, false, &errors);
+    server.config = config_parse(qmp ? n : n - 2, args, false, &errors);
     if (!server.config) {
         config_errors_log(&errors);
         abort();
     }
     server.max_memory = server.config->max_memory;
     server.n_threads = 1;
+    conn_gone = true;
+    if (!qmp_start(&server, &err)) {
+        log_error_free(err);
+        abort();
+    }
+}
+
+/* Sends what it has to say, and reads until it is left alone. */
+static void peer_start(Peer *peer, int fd)
+{
+    peer->fd = fd;
+    aio_set_fd_handler(qemu_get_aio_context(), fd, false, peer_read, peer_write, peer);
 }
 
 void server_target_run(const uint8_t *bytes, size_t len, size_t step)
@@ -146,11 +178,35 @@ void server_target_run(const uint8_t *bytes, size_t len, size_t step)
     }
     open_exports();
     conn_gone = false;
-    peer.fd = fds[0];
-    aio_set_fd_handler(ctx, peer.fd, false, peer_read, peer_write, &peer);
+    peer_start(&peer, fds[0]);
     conn_start(conn_new(&server, NULL, ctx, fds[1], &address, sizeof(sa_family_t)));
     while (!conn_gone || peer.fd >= 0) {
         aio_poll(ctx, true);
     }
     exports_close(&server);
+}
+
+static int connect_qmp(void)
+{
+    struct sockaddr_un addr = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    strncpy(addr.sun_path, server.config->qmp, sizeof(addr.sun_path) - 1);
+    if (fd >= 0 && connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0) {
+        abort();
+    }
+    return fd;
+}
+
+void server_target_run_qmp(const uint8_t *bytes, size_t len, size_t step)
+{
+    Peer peer = { .bytes = bytes, .len = len, .step = step };
+
+    open_exports();
+    peer_start(&peer, connect_qmp());
+    while (peer.fd >= 0) {
+        aio_poll(qemu_get_aio_context(), true);
+    }
+    exports_close(&server);
+    log_threshold = LOG_LEVEL_ERROR;      /* as x-log-level found it */
 }

@@ -13,8 +13,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-void server_target_init(void);
+/* qmp: path of a control socket; NULL: none. */
+void server_target_init(const char *qmp);
 /* A client that sends these bytes, `step` at a time (0: all at once), and then no more. */
 void server_target_run(const uint8_t *bytes, size_t len, size_t step);
+/* The same for a client of the control socket. */
+void server_target_run_qmp(const uint8_t *bytes, size_t len, size_t step);
 
 #endif

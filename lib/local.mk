@@ -13,6 +13,7 @@ blkbackend_HEADERS = \
 	include/blkbackend/dirty-bitmap.h \
 	include/blkbackend/error.h \
 	include/blkbackend/image.h \
+	include/blkbackend/job.h \
 	include/blkbackend/iov.h \
 	include/blkbackend/notify.h \
 	include/blkbackend/qdict.h \
@@ -141,12 +142,15 @@ libblkbackend_la_SOURCES = \
 	lib/backend/backend.h \
 	lib/backend/blk-throttle.c \
 	lib/backend/block-backend.c \
+	lib/backend/commit-job.c \
 	lib/backend/context.c \
 	lib/backend/debug.c \
 	lib/backend/doors.c \
 	lib/backend/drain.c \
 	lib/backend/histogram.c \
 	lib/backend/hooks.c \
+	lib/backend/job-int.h \
+	lib/backend/job.c \
 	lib/backend/media.c \
 	lib/backend/multiwrite.c \
 	lib/backend/plug.c \
@@ -155,6 +159,7 @@ libblkbackend_la_SOURCES = \
 	lib/backend/request.c \
 	lib/backend/request.h \
 	lib/backend/root-state.c \
+	lib/backend/snapshot.c \
 	lib/backend/special.c \
 	lib/backend/throttle-group.c \
 	lib/backend/throttle.c \

@@ -24,6 +24,7 @@ typedef struct RuleKind RuleKind;
 
 struct AccessRule {
     const RuleKind *kind;
+    char *text;            /* as it was given */
     bool read_only;
     PeerAddress address;   /* net */
     unsigned prefix;       /* net: bits that must agree */
@@ -262,6 +263,7 @@ static bool add_rule(AccessRules *rules, const char *text, bool read_only, bool 
     if (rules->inherited) {
         access_rules_clear(rules);
     }
+    rule.text = xstrdup(text);
     rules->rules = xalloc_check(realloc(rules->rules, (rules->n + 1) * sizeof(rule)));
     rules->rules[rules->n++] = rule;
     return true;
@@ -286,6 +288,7 @@ void access_rules_inherit(AccessRules *to, const AccessRules *from)
     for (size_t i = 0; i < from->n; i++) {
         to->rules[i] = from->rules[i];
         to->rules[i].name = xstrdup(from->rules[i].name);
+        to->rules[i].text = xstrdup(from->rules[i].text);
     }
 }
 
@@ -310,13 +313,40 @@ bool access_rules_equal(const AccessRules *a, const AccessRules *b)
     return true;
 }
 
+static void clear_rule(AccessRule *rule)
+{
+    free(rule->name);
+    free(rule->text);
+}
+
 void access_rules_clear(AccessRules *rules)
 {
     for (size_t i = 0; i < rules->n; i++) {
-        free(rules->rules[i].name);
+        clear_rule(&rules->rules[i]);
     }
     free(rules->rules);
     *rules = (AccessRules){ .n = 0 };
+}
+
+void access_rules_drop(AccessRules *rules, bool read_only)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < rules->n; i++) {
+        if (rules->inherited || rules->rules[i].read_only == read_only) {
+            clear_rule(&rules->rules[i]);
+        } else {
+            rules->rules[n++] = rules->rules[i];
+        }
+    }
+    rules->n = n;
+    rules->inherited = false;
+}
+
+const char *access_rules_text(const AccessRules *rules, size_t i, bool *read_only)
+{
+    *read_only = i < rules->n && rules->rules[i].read_only;
+    return i < rules->n ? rules->rules[i].text : NULL;
 }
 
 enum access access_check(const AccessRules *rules, const Conn *conn)

@@ -31,6 +31,10 @@ bool access_rules_add_local(AccessRules *rules, const char *text, Error **errp);
 /* `to` gets a copy, as inherited ones; what it had is lost. */
 void access_rules_inherit(AccessRules *to, const AccessRules *from);
 void access_rules_clear(AccessRules *rules);
+/* Drops those of one kind, and inherited ones: what is added next stands in their place. */
+void access_rules_drop(AccessRules *rules, bool read_only);
+/* The i-th rule as it was given; NULL: there are no more. */
+const char *access_rules_text(const AccessRules *rules, size_t i, bool *read_only);
 /* One by one, whatever they were inherited from. */
 bool access_rules_equal(const AccessRules *a, const AccessRules *b);
 /* [conn's thread] */

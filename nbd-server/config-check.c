@@ -29,6 +29,20 @@ static bool check_rules(const Config *config, const ExportConfig *export, Error 
     return !kind;
 }
 
+bool config_check_tls(const Config *config, const ExportConfig *export, Error **errp)
+{
+    if (!check_rules(config, export, errp)) {
+        return false;
+    }
+    if (export->tls == TLS_REQUIRE && config->tls == TLS_OFF) {
+        error_setg(errp, "export \"%s\" is for clients with TLS, and there is no TLS",
+                   export->name);
+        error_append_hint(errp, "Give --tls=on and --tls-certs DIR or --tls-psk FILE.\n");
+        return false;
+    }
+    return true;
+}
+
 /* Who gives certificates or keys and says no more wants nobody to do without. */
 bool config_resolve_tls(Config *config, Error **errp)
 {
@@ -54,13 +68,7 @@ bool config_resolve_tls(Config *config, Error **errp)
         return false;
     }
     STAILQ_FOREACH(export, &config->exports, link) {
-        if (!check_rules(config, export, errp)) {
-            return false;
-        }
-        if (export->tls == TLS_REQUIRE && config->tls == TLS_OFF) {
-            error_setg(errp, "export \"%s\" is for clients with TLS, and there is no TLS",
-                       export->name);
-            error_append_hint(errp, "Give --tls=on and --tls-certs DIR or --tls-psk FILE.\n");
+        if (!config_check_tls(config, export, errp)) {
             return false;
         }
     }

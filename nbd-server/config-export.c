@@ -17,6 +17,7 @@ void config_export_clear(ExportConfig *export)
     free(export->id);
     free(export->description);
     free(export->image);
+    free(export->node_name);
     free(export->format);
     free(export->throttle_group);
     free(export->load_snapshot);
@@ -46,6 +47,7 @@ ExportConfig *export_config_copy(const ExportConfig *from)
     atomic_init(&export->refs, 1);
     export->name = xstrdup(from->name);
     export->id = xstrdup(from->id);
+    export->node_name = xstrdup(from->node_name);
     export->description = xstrdup(from->description);
     export->image = xstrdup(from->image);
     export->format = xstrdup(from->format);

@@ -59,8 +59,8 @@ void config_print_help(void)
     print_keys("Keys of --export (KEY=VALUE,KEY=VALUE,...; write a comma in a value twice)",
                KEY_IN_LIST | KEY_ONLY_IN_LIST | KEY_EXPORT, true);
     print_keys("Keys of --throttle and, except for group, --throttle-client: what may pass in a\n"
-               "second; with KEY-max in a second of a burst, and with KEY-max-length how long that\n"
-               "is.  In --export: throttle.KEY=VALUE, throttle-client.KEY=VALUE",
+               "second; with KEY-max in a second of a burst, and with KEY-max-length how long\n"
+               "that is.  In --export: throttle.KEY=VALUE, throttle-client.KEY=VALUE",
                KEY_LIMIT, true);
     printf("\nThe manual, nbd-export(1), tells more.\n");
 }

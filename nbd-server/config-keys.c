@@ -343,6 +343,21 @@ static const struct key_choice discard_choices[] = {
     { NULL, 0 },
 };
 
+static const struct key_choice read_error_choices[] = {
+    { "report", BLOCKDEV_ON_ERROR_REPORT },
+    { "ignore", BLOCKDEV_ON_ERROR_IGNORE },
+    { "stop", BLOCKDEV_ON_ERROR_STOP },
+    { NULL, 0 },
+};
+
+static const struct key_choice write_error_choices[] = {
+    { "report", BLOCKDEV_ON_ERROR_REPORT },
+    { "ignore", BLOCKDEV_ON_ERROR_IGNORE },
+    { "enospc", BLOCKDEV_ON_ERROR_ENOSPC },
+    { "stop", BLOCKDEV_ON_ERROR_STOP },
+    { NULL, 0 },
+};
+
 static const struct key_choice eject_choices[] = {
     { "fail", EJECT_FAIL },
     { "wait", EJECT_WAIT },
@@ -469,6 +484,12 @@ const ConfigKey config_keys[] = {
       .live_if = only_write_cache, .def = "writeback", .help = "host cache and write cache" },
     { "discard", 0, "MODE", EXPORT(discard), .type = KEY_CHOICE, .choices = discard_choices,
       .def = "ignore", .help = "whether a client's trim frees space in the image" },
+    { "on-read-error", 0, "ACTION", EXPORT(on_read_error), .type = KEY_CHOICE,
+      .choices = read_error_choices, .def = "report", .live = true,
+      .help = "when the image cannot be read" },
+    { "on-write-error", 0, "ACTION", EXPORT(on_write_error), .type = KEY_CHOICE,
+      .choices = write_error_choices, .def = "report", .live = true,
+      .help = "when it cannot be written, or flushed" },
     { "rotational", 0, "MODE", EXPORT(rotational), .type = KEY_CHOICE,
       .choices = rotational_choices, .def = "auto",
       .help = "tell clients that the disk is one that turns" },

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -65,6 +66,26 @@ void config_errors_log(ConfigErrors *errors)
         log_msg(LOG_LEVEL_ERROR, NULL, NULL, "... and %u more errors", errors->n - MAX_ERRORS);
     }
     config_errors_forget(errors);
+}
+
+char *config_errors_text(const ConfigErrors *errors)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = xalloc_check(open_memstream(&text, &size));
+    const struct ConfigError *each;
+
+    STAILQ_FOREACH(each, &errors->list, link) {
+        const char *hint = error_get_hint(each->err);
+
+        fprintf(out, "%s%s", ftell(out) > 0 ? "; " : "", error_get_pretty(each->err));
+        fprintf(out, "%s%.*s", *hint ? ". " : "", (int)strcspn(hint, "\n"), hint);
+    }
+    if (errors->n > MAX_ERRORS) {
+        fprintf(out, "; and %u more errors", errors->n - MAX_ERRORS);
+    }
+    fclose(out);
+    return text;
 }
 
 /* ---- reading ---- */

@@ -41,6 +41,8 @@ typedef struct ConfigErrors {
 
 void config_errors_add(ConfigErrors *errors, Error *err);             /* takes over err */
 void config_errors_log(ConfigErrors *errors);                         /* and forgets them */
+/* The messages and hints with spaces between them; the caller frees it. */
+char *config_errors_text(const ConfigErrors *errors);
 void config_errors_forget(ConfigErrors *errors);
 
 /* Appends the sections of a file, or of `len` bytes that are called so in messages.  False: the

@@ -15,7 +15,6 @@
 #include "common/xalloc.h"
 
 #define COMMAND_LINE_SCOPES (KEY_SERVER | KEY_COMMAND | KEY_EXPORT | KEY_ONE_EXPORT)
-#define LIST_SCOPES (KEY_EXPORT | KEY_IN_LIST | KEY_ONLY_IN_LIST)
 
 /* ---- exports ---- */
 
@@ -27,7 +26,7 @@ static bool parse_export_text(Config *config, const char *text, Error **errp)
 
     export->name = xstrdup("");
     while (option_list_next(&cursor, &key, &value)) {
-        const ConfigKey *row = config_export_key_find(key, LIST_SCOPES, errp);
+        const ConfigKey *row = config_export_key_find(key, EXPORT_LIST_SCOPES, errp);
         bool ok = row && config_key_set_named(row, config, export, key, value, errp);
 
         free(key);

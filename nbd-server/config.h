@@ -118,6 +118,8 @@ void config_export_clear(ExportConfig *export);
 
 /* What is left open about TLS, once the exports are known. */
 bool config_resolve_tls(Config *config, Error **errp);
+/* Whether the clients that an export is for can be told from others. */
+bool config_check_tls(const Config *config, const ExportConfig *export, Error **errp);
 bool config_check_process(const Config *config, Error **errp);
 
 /* ---- config-address.c ---- */
@@ -177,6 +179,8 @@ enum key_scope {
     KEY_ONLY_IN_LIST = 256, /* a key of --export that sections do not have */
     KEY_CLIENT_LIMIT = 512, /* the same of --throttle-client */
 };
+
+#define EXPORT_LIST_SCOPES (KEY_EXPORT | KEY_IN_LIST | KEY_ONLY_IN_LIST)
 
 struct key_choice {
     const char *name;

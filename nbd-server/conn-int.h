@@ -115,9 +115,10 @@ struct Client {
     Heir *heir;                     /* itself, while it waits for elders; or NULL */
 
     TAILQ_HEAD(, Request) throttled;    /* that wait because of limits */
+    atomic_uint n_throttled;        /* [atomic] those */
     _Atomic uint64_t throttle_waits, throttle_wait_ns;   /* [atomic] how many did, how long */
     bool unwanted[2];               /* [is_write] such requests do not wait any more: they fail */
-    bool goodbye;                   /* NBD_CMD_DISC has come: what came before is to be done */
+    bool goodbye;                   /* NBD_CMD_DISC has come, and nothing will come any more */
 
     RequestQueue replies;           /* in order of completion */
     bool tx_blocked;                /* the socket is full */
@@ -136,6 +137,7 @@ struct Client {
     uint64_t pace_moved;            /* ... and the bytes it had moved by then */
 
     bool stopping;                  /* conn_shutdown() was called */
+    bool dismissed;                 /* conn_dismiss() was */
     bool linger;                    /* the client was busy when the stop came */
     int64_t heard_ns;               /* when something was received last */
     uint64_t serve_until;           /* position in the stream that had reached us at the stop */
@@ -209,6 +211,9 @@ uint32_t request_check(const Request *req, char *text);
 /* It names a range that does not end within the export as we know it. */
 bool request_is_past_end(const Request *req);
 bool request_writes(const Request *req);
+/* What it does is the export's error policy's business, of reads or of writes. */
+bool request_has_policy(const Request *req, bool *is_read);
+const char *request_name(const Request *req);
 /* A write is in its client's list from the moment it could run until it is done; hold.c lists what
  * it holds, otherwise request_start() does. */
 void request_list_write(Request *req);
@@ -224,6 +229,12 @@ int coroutine_fn request_get_data(Request *req, size_t size);
 /* Lets the other coroutines and connections of this thread have a turn: in long requests, which
  * end with an error if there is nobody left to answer. */
 int coroutine_fn request_give_way(Request *req);
+
+/* ---- error-policy.c ---- */
+
+/* The request has failed with *ret: does what the policy says.  True: it is to run again; false: it
+ * ends with *ret, and what has succeeded by decree has a reply. */
+bool coroutine_fn error_policy_retries(Request *req, int *ret);
 
 /* ---- gate.c ---- */
 

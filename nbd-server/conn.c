@@ -18,6 +18,7 @@
 #include "config.h"
 #include "conn-int.h"
 #include "data-pool.h"
+#include "events.h"
 #include "hold.h"
 #include "liveness.h"
 #include "peer.h"
@@ -604,19 +605,35 @@ static void log_disconnect(const Client *c)
                c->n_requests, c->bytes_read, c->bytes_written);
 }
 
+/* ret: what transmission_run() said. */
+static const char *why_ended(const Client *c, int ret)
+{
+    int error = c->error ? c->error : ret;
+
+    if (c->dismissed) {
+        return "kicked";
+    } else if (error == -ECANCELED || c->stopping) {
+        return c->conn.server->stopping ? "server stops" : "export removed";
+    }
+    return error == 0 ? "closed" : error == -ESHUTDOWN ? "left"
+           : error == -ETIMEDOUT ? "timed out" : error == -EPROTO ? "misbehaved" : "lost";
+}
+
 static void coroutine_fn conn_run(void *opaque)
 {
     Client *c = opaque;
     Conn *conn = &c->conn;
-    bool left = false;
+    int ret = 0;
 
     if (handshake_run(conn) == 0) {
         c->transmitting = true;
-        left = transmission_run(conn) == -ESHUTDOWN;
+        event_client_connected(conn);
+        ret = transmission_run(conn);
+        c->goodbye = ret == -ESHUTDOWN;
     }
     probation_end(c);
     /* Who takes his leave is owed what he has asked for: "Terminating the transmission phase". */
-    c->ended = !left;
+    c->ended = !c->goodbye;
     hold_drop(c, c->ended);
     reply_flush(c);
     if (liveness_gone(conn->fd)) {
@@ -632,6 +649,7 @@ static void coroutine_fn conn_run(void *opaque)
     channel_close(conn);
     if (conn->export) {
         log_disconnect(c);
+        event_client_disconnected(conn, why_ended(c, ret));
     }
     iothread_conn_gone(conn);
     client_free(c);
@@ -664,6 +682,7 @@ Conn *conn_new(Server *server, IoThread *thread, AioContext *ctx, int fd,
     c->conn.thread = thread;
     c->conn.ctx = ctx;
     c->conn.fd = fd;
+    c->conn.id = atomic_fetch_add(&server->n_conns, 1) + 1;
     c->since_ns = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
     c->conn.addr = *addr;
     c->conn.addr_len = addr_len;
@@ -709,6 +728,16 @@ void conn_abort(Conn *conn)
 {
     client_fail(client_of(conn), -ECANCELED);
     throttle_give_up(client_of(conn), true);
+}
+
+void conn_dismiss(Conn *conn, bool force)
+{
+    client_of(conn)->dismissed = true;
+    if (force) {
+        conn_abort(conn);
+    } else {
+        conn_shutdown(conn);
+    }
 }
 
 void conn_release(Conn *conn)

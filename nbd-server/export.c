@@ -80,6 +80,7 @@ static bool describe(Export *export, Error **errp)
     export->min_block = 1;      /* the block layer serves any alignment */
     export->max_block = NBD_MAX_REQUEST;
     export_medium_changed(export);
+    blk_iostatus_enable(blk);
     start_accounting(blk_get_stats(blk));
     return true;
 }
@@ -97,11 +98,14 @@ static bool open_image(Export *export, Error **errp)
     blk_attach_dev_nofail(export->blk, export);
     blk_insert_bs(export->blk, bs);
     bdrv_unref(bs);
+    if (export->cfg->node_name) {
+        blk_set_enable_write_cache(export->blk, export->cfg->open_flags & BDRV_O_CACHE_WB);
+    }
     export_warn_if_guessed(export, guessed);
     return true;
 }
 
-static void set_config(Export *export, ExportConfig *cfg)
+void export_set_config(Export *export, ExportConfig *cfg)
 {
     ExportConfig *old = export->cfg;
 
@@ -142,7 +146,7 @@ bool export_set_write_cache(Export *export, bool on, Error **errp)
         ExportConfig *cfg = export_config_copy(export->cfg);
 
         config_set_write_cache(cfg, on);
-        set_config(export, cfg);
+        export_set_config(export, cfg);
         export_config_unref(cfg);
     }
     return ok;
@@ -194,7 +198,9 @@ Export *export_new(ExportConfig *cfg, Error **errp)
     export->read_only = cfg->read_only;
     if (!open_image(export, errp) || !describe(export, errp) ||
         !meta_contexts_init(export, cfg, errp)) {
-        error_prepend(errp, "Export '%s': image '%s': ", export->name, cfg->image);
+        error_prepend(errp, "Export '%s': %s '%s': ", export->name,
+                      cfg->node_name ? "node" : "image",
+                      cfg->node_name ? cfg->node_name : cfg->image);
         if (cfg->format) {
             error_append_hint(errp, "It was opened with --format=%s.\n", cfg->format);
         }
@@ -218,6 +224,7 @@ void export_free(Export *export)
             close(export->file);
         }
         export_config_unref(export->cfg);
+        export_config_unref(export->configured);
         pthread_mutex_destroy(&export->lock);
         free(export->name);
         free(export->id);
@@ -229,7 +236,9 @@ void export_apply(Export *export, ExportConfig *cfg)
 {
     throttle_apply(export, cfg);
     apply_write_cache(export, cfg);
-    set_config(export, cfg);
+    blk_set_on_error(export->blk, (BlockdevOnError)cfg->on_read_error,
+                     (BlockdevOnError)cfg->on_write_error);
+    export_set_config(export, cfg);
     export_medium_changed(export);
     export_follow_tray(export);
 }

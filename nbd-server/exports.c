@@ -9,8 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "block-jobs.h"
 #include "common/xalloc.h"
 #include "config.h"
+#include "events.h"
 
 /* ---- references ---- */
 
@@ -22,6 +24,7 @@ static void close_export(Export *export)
     TAILQ_REMOVE(&server->exports, export, link);
     pthread_mutex_unlock(&server->exports_lock);
     server->data_lost |= !export_flush(export);
+    event_export_deleted(export);
     export_free(export);
 }
 
@@ -92,6 +95,7 @@ void exports_add(Server *server, Export *export)
     pthread_mutex_lock(&server->exports_lock);
     TAILQ_INSERT_TAIL(&server->exports, export, link);
     pthread_mutex_unlock(&server->exports_lock);
+    event_export_state(export);
 }
 
 static void cut_off(void *opaque)
@@ -108,22 +112,62 @@ static void end_connections(Export *export)
     int64_t timeout_ns = (int64_t)export->server->config->drain_timeout * 1000000000;
 
     iothreads_shutdown_export(export->server, export);
+    timer_free(export->deadline);
     export->deadline = aio_timer_new(qemu_get_aio_context(), QEMU_CLOCK_REALTIME, SCALE_NS,
                                      cut_off, export);
     timer_mod_ns(export->deadline, qemu_clock_get_ns(QEMU_CLOCK_REALTIME) + timeout_ns);
 }
 
-void exports_remove(Export *export, bool hard)
+/* False: it was already. */
+static bool set_removed(Export *export, bool removed)
 {
     Server *server = export->server;
+    bool was;
 
     pthread_mutex_lock(&server->exports_lock);
-    atomic_store(&export->removed, true);
+    was = atomic_exchange(&export->removed, removed);
     pthread_mutex_unlock(&server->exports_lock);
-    if (hard) {
-        end_connections(export);
-    }
+    return was != removed;
+}
+
+/* It was removed just now: the list's reference goes. */
+static void give_up(Export *export)
+{
+    export_jobs_cancel(export);
     export_unref(export);
+}
+
+void exports_remove(Export *export, enum remove_mode mode)
+{
+    bool first = set_removed(export, true);
+
+    if (first) {
+        event_export_state(export);
+    }
+    if (mode == REMOVE_SOFT) {
+        end_connections(export);
+    } else if (mode == REMOVE_HARD) {
+        iothreads_abort_export(export->server, export);
+    }
+    if (first) {
+        give_up(export);
+    }
+}
+
+bool exports_remove_unused(Export *export)
+{
+    bool first = set_removed(export, true);
+
+    /* Looked at after that: who comes later sees that it is removed, and who was faster counts. */
+    if (!first || export->clients > 0) {
+        if (first) {
+            set_removed(export, false);
+        }
+        return false;
+    }
+    event_export_state(export);
+    give_up(export);
+    return true;
 }
 
 void exports_set_default(Server *server, const char *name)
@@ -153,14 +197,11 @@ Export *exports_find_id(Server *server, const char *id)
 
     exports_close_unused(server);
     TAILQ_FOREACH(export, &server->exports, link) {
-        if (export->removed) {
-            continue;
-        }
-        if (strcmp(export->id, id) == 0) {
+        bool better = !found || (found->removed && !export->removed);
+
+        if (strcmp(export->id, id) == 0 && (better || strcmp(found->id, id) != 0)) {
             found = export;
-            break;
-        }
-        if (strcmp(export->name, id) == 0) {
+        } else if (strcmp(export->name, id) == 0 && better) {
             found = export;
         }
     }
@@ -171,8 +212,9 @@ void exports_revive(Export *export)
 {
     timer_free(export->deadline);
     export->deadline = NULL;
-    export->removed = false;
     export_ref(export);
+    set_removed(export, false);
+    event_export_state(export);
 }
 
 bool exports_close(Server *server)
@@ -182,7 +224,7 @@ bool exports_close(Server *server)
     /* Closing happens in the main loop: nothing leaves the list in here. */
     TAILQ_FOREACH(export, &server->exports, link) {
         if (!export->removed && !export->transient) {
-            exports_remove(export, false);
+            exports_remove(export, REMOVE_HIDE);
         }
     }
     while (!TAILQ_EMPTY(&server->exports)) {

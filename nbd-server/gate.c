@@ -3,25 +3,45 @@
  * The gate of an export: while it is closed, for one reason or several, no request is started.
  * What comes waits in its connection (hold.c), what runs goes on.
  *
- * Closing it is a store; a thread that has not seen it yet starts requests for a moment.  So whoever
+ * Closing it is a store; a thread that has not seen it yet starts requests for a moment.  So who
  * wants to know that nothing runs any more asks each thread, after that: from then on it sees the
  * gate, and it counts what it has started before.
  */
 #include "config.h"
 #include "conn-int.h"
+#include "events.h"
 
-void export_gate(Export *export, unsigned reason)
+const char *export_state(const Export *export)
 {
-    atomic_fetch_or(&export->gate, reason);
+    unsigned gate = export->gate;
+
+    return export->removed ? "removed"
+           : gate & GATE_PAUSED ? "paused"
+           : gate & GATE_IO_ERROR ? "io-error"
+           : gate & GATE_NO_MEDIUM ? "no-medium" : "running";
+}
+
+bool export_gate(Export *export, unsigned reason)
+{
+    unsigned old = atomic_fetch_or(&export->gate, reason);
+
     if (export->server->stopping) {
         atomic_store(&export->gate, 0);     /* exports_ungate() may have been before us */
+        return false;
     }
+    if ((reason & ~GATE_DRAIN) && !(old & reason)) {
+        event_export_state(export);
+    }
+    return !(old & reason);
 }
 
 void export_ungate(Export *export, unsigned reasons)
 {
     unsigned old = atomic_fetch_and(&export->gate, ~reasons);
 
+    if (old & reasons & ~GATE_DRAIN) {
+        event_export_state(export);
+    }
     if (old && !(old & ~reasons)) {
         iothreads_release_export(export->server, export);
     }

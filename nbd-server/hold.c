@@ -99,7 +99,7 @@ bool coroutine_fn hold_pass(Request *req)
         hold(c, req);
         qemu_coroutine_yield();
     }
-    return !c->error && !c->ended;
+    return !c->error;
 }
 
 bool hold_is_full(const Client *c, uint64_t payload)

@@ -20,11 +20,15 @@ nbd_core_sources = \
 	common/xalloc.h \
 	nbd-server/access.c \
 	nbd-server/access.h \
+	nbd-server/block-jobs.c \
+	nbd-server/block-jobs.h \
 	nbd-server/block-status.c \
 	nbd-server/budget.c \
 	nbd-server/budget.h \
 	nbd-server/channel.c \
 	nbd-server/channel.h \
+	nbd-server/chain.c \
+	nbd-server/chain.h \
 	nbd-server/check-config.c \
 	nbd-server/check-config.h \
 	nbd-server/config-address.c \
@@ -45,6 +49,9 @@ nbd_core_sources = \
 	nbd-server/conn.c \
 	nbd-server/data-pool.c \
 	nbd-server/data-pool.h \
+	nbd-server/error-policy.c \
+	nbd-server/events.c \
+	nbd-server/events.h \
 	nbd-server/export-dir.c \
 	nbd-server/export-dir.h \
 	nbd-server/export.c \
@@ -81,10 +88,17 @@ nbd_core_sources = \
 	nbd-server/qmp/check.c \
 	nbd-server/qmp/cmd-bitmap.c \
 	nbd-server/qmp/cmd-blockstats.c \
+	nbd-server/qmp/cmd-clients.c \
+	nbd-server/qmp/cmd-export-control.c \
+	nbd-server/qmp/cmd-exports.c \
+	nbd-server/qmp/cmd-job.c \
 	nbd-server/qmp/cmd-media.c \
 	nbd-server/qmp/cmd-nodes.c \
+	nbd-server/qmp/cmd-process.c \
 	nbd-server/qmp/cmd-query-block.c \
 	nbd-server/qmp/cmd-server.c \
+	nbd-server/qmp/cmd-snapshot.c \
+	nbd-server/qmp/cmd-throttle.c \
 	nbd-server/qmp/commands.c \
 	nbd-server/qmp/commands.h \
 	nbd-server/qmp/events.c \
@@ -101,9 +115,12 @@ nbd_core_sources = \
 	nbd-server/qmp/schema.h \
 	nbd-server/qmp/server.c \
 	nbd-server/qmp/session.c \
+	nbd-server/qmp/settings.c \
+	nbd-server/qmp/settings.h \
 	nbd-server/qmp/text.c \
 	nbd-server/qmp/types.c \
 	nbd-server/receive.c \
+	nbd-server/reload.c \
 	nbd-server/reload.h \
 	nbd-server/reply.c \
 	nbd-server/request.c \
@@ -115,6 +132,8 @@ nbd_core_sources = \
 	nbd-server/stats.h \
 	nbd-server/succession.c \
 	nbd-server/succession.h \
+	nbd-server/systemd.c \
+	nbd-server/systemd.h \
 	nbd-server/throttle.c \
 	nbd-server/throttle.h \
 	nbd-server/tls.h \
@@ -122,6 +141,7 @@ nbd_core_sources = \
 	nbd-server/unix-socket.h \
 	nbd-server/uri.c \
 	nbd-server/uri.h \
+	nbd-server/user.c \
 	nbd-server/view.c \
 	nbd-server/view.h
 nbd_core_libs = $(JANSSON_LIBS) $(BLKID_LIBS)
@@ -157,11 +177,7 @@ nbd_server_nbd_export_SOURCES = $(nbd_core_sources) \
 	nbd-server/iothread.c \
 	nbd-server/listen.c \
 	nbd-server/main.c \
-	nbd-server/reload.c \
 	nbd-server/run.c \
-	nbd-server/systemd.c \
-	nbd-server/systemd.h \
-	nbd-server/user.c \
 	$(nbd_metrics_sources)
 nbd_server_nbd_export_LDADD = libblkbackend.la $(nbd_core_libs) $(MICROHTTPD_LIBS)
 

@@ -10,6 +10,7 @@
 typedef struct LogRecord {
     enum log_level level;
     const char *export, *client;     /* NULL: it is about none */
+    const char *command;             /* of the control socket; NULL: it is about none */
     const char *message;             /* any bytes: names come from clients */
     const LogField *fields;
     unsigned n_fields;

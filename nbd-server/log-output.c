@@ -121,7 +121,7 @@ static void write_line(Line *line)
 
 /* ---- the forms ---- */
 
-/* [export "NAME":] [client ADDR:] message */
+/* [export "NAME":] [client ADDR:] [command NAME:] message */
 static void add_plain(Line *line, const LogRecord *record)
 {
     if (record->export) {
@@ -132,6 +132,11 @@ static void add_plain(Line *line, const LogRecord *record)
     if (record->client) {
         add(line, "client ");
         add_escaped(line, record->client);
+        add(line, ": ");
+    }
+    if (record->command) {
+        add(line, "command ");
+        add_escaped(line, record->command);
         add(line, ": ");
     }
     add_escaped(line, record->message);
@@ -175,6 +180,10 @@ static void to_json(Line *line, const LogRecord *record)
         add(line, ",\"client\":");
         add_json_string(line, record->client);
     }
+    if (record->command) {
+        add(line, ",\"command\":");
+        add_json_string(line, record->command);
+    }
     for (unsigned i = 0; i < record->n_fields; i++) {
         add(line, ",\"%s\":%" PRId64, record->fields[i].name, record->fields[i].value);
     }
@@ -197,6 +206,11 @@ static void to_journal(Line *line, const LogRecord *record)
     if (record->client) {
         add(line, "NBD_CLIENT=");
         add_escaped(line, record->client);
+        add(line, "\n");
+    }
+    if (record->command) {
+        add(line, "NBD_COMMAND=");
+        add_escaped(line, record->command);
         add(line, "\n");
     }
     for (unsigned i = 0; i < record->n_fields; i++) {

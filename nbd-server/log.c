@@ -153,6 +153,24 @@ void log_fields(enum log_level level, const Export *export, const Conn *conn,
     }
 }
 
+void log_command(enum log_level level, const char *command, const LogField *fields,
+                 unsigned n_fields, const char *fmt, ...)
+{
+    LogRecord record = {
+        .level = level,
+        .command = command,
+        .fields = fields,
+        .n_fields = n_fields,
+    };
+    va_list args;
+
+    if (log_enabled(level)) {
+        va_start(args, fmt);
+        put(&record, fmt, args);
+        va_end(args);
+    }
+}
+
 void log_peer(enum log_level level, const char *peer, const char *fmt, ...)
 {
     LogRecord record = { .level = level, .client = peer };

@@ -16,6 +16,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "block-jobs.h"
 #include "budget.h"
 #include "check-config.h"
 #include "common/cleanup.h"
@@ -38,6 +39,7 @@
 static Server server;
 static bool reload_wanted;    /* SIGHUP was seen */
 static bool told_to_end;
+static const char *end_cause;  /* QEMU's word for why it ends */
 static int signal_fd = -1;    /* watched to the very end: a second signal must always work */
 
 /* ---- signals ---- */
@@ -53,9 +55,10 @@ static void end_at_once(const char *why)
     _exit(EXIT_FAILURE);
 }
 
-static void stop(const char *why)
+static void stop(const char *why, const char *cause)
 {
     if (!atomic_exchange(&server.stopping, true)) {
+        end_cause = cause;
         log_msg(LOG_LEVEL_INFO, NULL, NULL, "ending: %s", why);
     }
 }
@@ -63,7 +66,7 @@ static void stop(const char *why)
 void server_end(Server *s, const char *why)
 {
     (void)s;
-    stop(why);
+    stop(why, "host-qmp-quit");
 }
 
 static void end_signal(int signum)
@@ -73,7 +76,7 @@ static void end_signal(int signum)
     }
     told_to_end = true;
     run_kill(signum);
-    stop(strsignal(signum));
+    stop(strsignal(signum), "host-signal");
 }
 
 static void signal_ready(void *opaque)
@@ -89,7 +92,7 @@ static void signal_ready(void *opaque)
         if (info.ssi_signo != SIGCHLD) {
             end_signal((int)info.ssi_signo);
         } else if (run_has_ended()) {
-            stop("the command of --run has ended");
+            stop("the command of --run has ended", "guest-shutdown");
         }
     }
 }
@@ -161,7 +164,7 @@ void server_client_left(Server *s)
     listen_client_left(s);
     if (iothreads_connections(s) == 0 &&
         (s->config->inetd || (s->config->exit_with_last_client && s->served))) {
-        stop("the last client has left");
+        stop("the last client has left", "guest-shutdown");
     }
 }
 
@@ -185,10 +188,18 @@ static bool wait_for_clients(int64_t timeout_ns)
     return iothreads_connections(&server) == 0;
 }
 
+static void tell_shutdown(void)
+{
+    qmp_event(&server, "SHUTDOWN", json_pack("{s:b,s:s}", "guest",
+                                             strcmp(end_cause, "guest-shutdown") == 0, "reason",
+                                             end_cause));
+}
+
 static void drain_clients(void)
 {
     systemd_notify_stopping();
     exports_ungate(&server);
+    tell_shutdown();
     qmp_stop(&server);
     /* In this order: who finds nobody listening any more gets ESHUTDOWN where he is connected. */
     iothreads_shutdown_conns(&server);
@@ -258,25 +269,18 @@ static bool start(const Config *config, Error **errp)
     return daemon_ready(config, errp) && (!config->run || run_start(&server, errp));
 }
 
-/* What reload() takes. */
-typedef struct {
-    int argc;
-    char **argv;
-} CommandLine;
-
 static void run_reload(void *opaque)
 {
-    const CommandLine *line = opaque;
+    ReloadReport report = { .errors = NULL };
 
-    systemd_notify_reloading();
-    reload(&server, line->argc, line->argv);
-    systemd_notify_ready();
+    (void)opaque;
+    reload(&server, &report);
+    reload_report_clear(&report);
 }
 
-static void main_loop(int argc, char **argv)
+static void main_loop(void)
 {
-    CommandLine line = { argc, argv };
-    Job job = { .func = run_reload, .opaque = &line };
+    Job job = { .func = run_reload };
 
     while (!server.stopping) {
         main_loop_wait(false);
@@ -293,6 +297,9 @@ static int serve(const Config *config, int argc, char **argv)
     bool ok;
 
     server.config = config;
+    server.argc = argc;
+    server.argv = argv;
+    server.since_ns = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
     server.started_ns = qemu_clock_get_ns(QEMU_CLOCK_HOST);
     server.max_memory = config->max_memory;
     exports_init(&server);
@@ -302,7 +309,7 @@ static int serve(const Config *config, int argc, char **argv)
 
     ok = start(config, &err);
     if (ok) {
-        main_loop(argc, argv);
+        main_loop();
         drain_clients();
         inetd_end();
     } else {
@@ -312,6 +319,7 @@ static int serve(const Config *config, int argc, char **argv)
     }
     metrics_stop();
     ok &= exports_close(&server);
+    export_jobs_free();
     nodes_close(&server);
     export_dir_close(&server);
     iothreads_stop(&server);

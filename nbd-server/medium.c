@@ -36,7 +36,7 @@ static void set_size(Export *export, int64_t size)
     }
     old = atomic_exchange(&export->size, (uint64_t)size);
     if (old != (uint64_t)size && export->server) {
-        qmp_event(export->server, "x-EXPORT_RESIZED",
+        qmp_event(export->server, "X_EXPORT_RESIZED",
                   json_pack("{s:s, s:I}", "id", export->id, "size", (json_int_t)size));
         log_msg(LOG_LEVEL_INFO, export, NULL, "the image has %" PRId64 " bytes now, %" PRIu64
                 " before", size, old);
@@ -264,6 +264,7 @@ static ExportConfig *settings_for(Export *export, const char *filename, const ch
 {
     ExportConfig *cfg = export_config_copy(export->cfg);
 
+    free(take_ptr(cfg->node_name));
     free(cfg->image);
     free(cfg->format);
     cfg->image = xstrdup(filename);

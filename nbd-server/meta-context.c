@@ -73,10 +73,10 @@ static BdrvDirtyBitmap *find_bitmap(BlockDriverState *bs, const char *name, bool
 }
 
 /* What clients are told must hold as long as they are: the bitmap must not change. */
-static BdrvDirtyBitmap *get_bitmap(BlockBackend *blk, const char *name, Error **errp)
+static BdrvDirtyBitmap *get_bitmap(BlockDriverState *bs, const char *name, Error **errp)
 {
     bool writable;
-    BdrvDirtyBitmap *bitmap = find_bitmap(blk_bs(blk), name, &writable);
+    BdrvDirtyBitmap *bitmap = find_bitmap(bs, name, &writable);
 
     if (!bitmap) {
         error_setg(errp, "Bitmap '%s' is not found", name);
@@ -97,10 +97,13 @@ static BdrvDirtyBitmap *get_bitmap(BlockBackend *blk, const char *name, Error **
     return bitmap;
 }
 
-static bool add_bitmap(Export *export, const char *bitmap_name, Error **errp)
+static bool add_bitmap(Export *export, const ExportConfig *cfg, const char *bitmap_name,
+                       Error **errp)
 {
+    /* The export may have a node of its own on top of a node that others use, too. */
+    BlockDriverState *bs = cfg->node_name ? bdrv_find_node(cfg->node_name) : blk_bs(export->blk);
     char name[sizeof(NBD_META_QEMU_DIRTY_BITMAP) + BDRV_BITMAP_MAX_NAME_SIZE];
-    BdrvDirtyBitmap *bitmap = get_bitmap(export->blk, bitmap_name, errp);
+    BdrvDirtyBitmap *bitmap = get_bitmap(bs, bitmap_name, errp);
     MetaContext *context;
 
     if (!bitmap) {
@@ -127,7 +130,7 @@ bool meta_contexts_init(Export *export, const ExportConfig *cfg, Error **errp)
         return false;
     }
     for (unsigned i = 0; i < cfg->bitmaps.n; i++) {
-        if (!add_bitmap(export, cfg->bitmaps.names[i], errp)) {
+        if (!add_bitmap(export, cfg, cfg->bitmaps.names[i], errp)) {
             return false;
         }
     }

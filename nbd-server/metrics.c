@@ -27,6 +27,8 @@ typedef struct ExportNumbers {
     Stats stats;
     uint64_t ok, refused;           /* handshakes */
     uint64_t clients, size;
+    uint64_t throttle_waits, throttle_wait_ns;
+    unsigned gate;
     bool read_only;
 } ExportNumbers;
 
@@ -51,6 +53,9 @@ static bool take_export(ExportNumbers *to, Export *export)
     to->refused = export->handshakes.failed;
     to->clients = export->clients;
     to->size = export->size;
+    to->throttle_waits = export->throttle_waits;
+    to->throttle_wait_ns = export->throttle_wait_ns;
+    to->gate = export->gate;
     to->read_only = export->read_only;
     return true;
 }
@@ -187,6 +192,16 @@ static void put_in_flight(const Page *page)
     put(page, "", get(&page->export->stats.in_flight));
 }
 
+static void put_throttle_waits(const Page *page)
+{
+    put(page, "", page->export->throttle_waits);
+}
+
+static void put_throttle_wait(const Page *page)
+{
+    metrics_text_seconds(page->text, page->export->label, "", page->export->throttle_wait_ns);
+}
+
 static void put_export_clients(const Page *page)
 {
     put(page, "", page->export->clients);
@@ -206,6 +221,15 @@ static void put_size(const Page *page)
 static void put_read_only(const Page *page)
 {
     put(page, "", page->export->read_only);
+}
+
+static void put_paused(const Page *page)
+{
+    unsigned gate = page->export->gate;
+
+    put(page, "reason=\"request\"", (gate & GATE_PAUSED) != 0);
+    put(page, "reason=\"no_medium\"", (gate & GATE_NO_MEDIUM) != 0);
+    put(page, "reason=\"io_error\"", (gate & GATE_IO_ERROR) != 0);
 }
 
 /* ---- of the server ---- */
@@ -336,11 +360,17 @@ static const Metric metrics[] = {
     EXPORT("latency_seconds", METRIC_HISTOGRAM, "seconds", put_latency,
            "Time from a request's start, waits for limits included, until its reply was ready."),
     EXPORT("in_flight", METRIC_GAUGE, "", put_in_flight, "Requests that are being served."),
+    EXPORT("throttle_waits", METRIC_COUNTER, "", put_throttle_waits,
+           "Requests that waited because of a limit."),
+    EXPORT("throttle_wait_seconds", METRIC_COUNTER, "seconds", put_throttle_wait,
+           "How long they waited, all together."),
     EXPORT("clients", METRIC_GAUGE, "", put_export_clients, "Connections that use the export."),
     EXPORT("handshakes", METRIC_COUNTER, "", put_export_handshakes,
            "Connections that asked for the export, and entered it or were refused."),
     EXPORT("size_bytes", METRIC_GAUGE, "bytes", put_size, "Size of the export."),
     EXPORT("read_only", METRIC_GAUGE, "", put_read_only, "1 if nobody can write to the export."),
+    EXPORT("paused", METRIC_GAUGE, "", put_paused,
+           "1 if requests wait until somebody lets them go on."),
 
     SERVER("build", METRIC_INFO, "", put_build, "The version that runs."),
     SERVER("clients", METRIC_GAUGE, "", put_clients,

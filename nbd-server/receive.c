@@ -103,7 +103,8 @@ void request_free(Request *req)
     }
     c->in_flight--;
     n_in_flight--;
-    if (c->wait == WAIT_ROOM || c->n_held > 0 || (c->in_flight == 0 && (c->wait == WAIT_QUIET || c->stopping))) {
+    if (c->wait == WAIT_ROOM || c->n_held > 0 ||
+        (c->in_flight == 0 && (c->wait == WAIT_QUIET || c->stopping))) {
         client_kick(c);
     }
 }
@@ -376,7 +377,6 @@ static int coroutine_fn take_requests(Client *c, size_t *need)
             return garbage(c, "not a request, magic", h.magic);
         }
         if (h.type == NBD_CMD_DISC) {
-            c->goodbye = true;
             return -ESHUTDOWN;
         }
         if (h.payload <= INLINE_PAYLOAD_MAX) {

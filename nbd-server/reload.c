@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * SIGHUP: reads the settings anew and makes the exports fit them.
+ * SIGHUP and x-reload: reads the settings anew and makes the exports fit them.
  *
  * First everything that can fail: the files are read and the images of new exports opened.  Then
  * the exports change, or, if anything was wrong, nothing does.
+ *
+ * What was added over the control socket is no business of the files, unless they name it.
  *
  * An image may be locked by an export that is about to go.  Exports that nobody uses are closed
  * for its sake before the image is opened, and opened again if that was in vain.
@@ -13,13 +15,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chain.h"
 #include "common/cleanup.h"
 #include "common/xalloc.h"
+#include "systemd.h"
 #include "tls.h"
 
 /* What becomes of one export. */
 typedef struct Step {
-    ExportConfig *cfg;         /* of the new Config */
+    ExportConfig *cfg;         /* what it is to be, by the new Config; a reference */
+    ExportConfig *configured;  /* the same to the letter, if that means another image now; so too */
     ExportConfig *was;         /* how it is now, a reference; NULL: there is none */
     Export *old;               /* has the name now, a reference; NULL: none that is open */
     Export *opened;            /* takes its place; NULL: old stays, with other settings */
@@ -27,7 +32,7 @@ typedef struct Step {
 
 /* An export that was closed already. */
 typedef struct Retired {
-    ExportConfig *cfg;         /* a reference */
+    ExportConfig *cfg, *configured;    /* references, the latter may be NULL */
     STAILQ_ENTRY(Retired) link;
 } Retired;
 
@@ -39,6 +44,7 @@ typedef struct Plan {
     STAILQ_HEAD(, Retired) retired;
     TlsCreds *tls;             /* new sessions get these */
     ConfigErrors errors;
+    ReloadReport *report;
     bool limits_changed;
 } Plan;
 
@@ -66,10 +72,22 @@ static void look_up(Plan *plan)
     STAILQ_FOREACH(cfg, &plan->config->exports, link) {
         Step *step = &plan->steps[plan->n++];
 
-        step->cfg = cfg;
         step->old = exports_find_any(plan->server, cfg->name);
+        step->cfg = step->old ? chain_follow(step->old, cfg) : export_config_ref(cfg);
+        step->configured = step->cfg != cfg ? export_config_ref(cfg) : NULL;
         step->was = step->old && !step->old->removed ? export_settings(step->old) : NULL;
     }
+}
+
+/* configured: NULL, or as Export has it. */
+static Export *open_export(ExportConfig *cfg, ExportConfig *configured, Error **errp)
+{
+    Export *export = export_new(cfg, errp);
+
+    if (export && configured) {
+        export->configured = export_config_ref(configured);
+    }
+    return export;
 }
 
 /* False if an image that is needed cannot be opened. */
@@ -84,7 +102,7 @@ static bool open_images(Plan *plan, ConfigErrors *errors)
         if (is_open(step)) {
             continue;
         }
-        step->opened = export_new(step->cfg, &err);
+        step->opened = open_export(step->cfg, step->configured, &err);
         ok &= step->opened != NULL;
         if (err && errors && step->old) {
             error_append_hint(&err, "Clients still use the export as it was. If that keeps the "
@@ -119,17 +137,18 @@ static void retire(Plan *plan, Export *export)
     unsigned ours = 2 + (step && step->old == export);    /* the server's list, the caller's */
     Retired *retired;
 
-    if ((step && is_open(step)) || export->refs > ours) {
+    if ((step && is_open(step)) || export->refs > ours || export->cfg->dynamic) {
         export_unref(export);
         return;
     }
     retired = xcalloc(1, sizeof(*retired));
     retired->cfg = export_settings(export);
+    retired->configured = export->configured ? export_config_ref(export->configured) : NULL;
     STAILQ_INSERT_TAIL(&plan->retired, retired, link);
     if (step && step->old == export) {
         export_unref(take_ptr(step->old));
     }
-    exports_remove(export, false);
+    exports_remove(export, REMOVE_HIDE);
     export_unref(export);
 }
 
@@ -155,7 +174,7 @@ static void bring_back(Plan *plan)
         if (export) {        /* somebody entered just before it went */
             exports_revive(export);
             export_unref(export);
-        } else if ((export = export_new(retired->cfg, &err))) {
+        } else if ((export = open_export(retired->cfg, retired->configured, &err))) {
             exports_add(plan->server, export);
         } else {
             config_errors_add(&plan->errors, err);
@@ -193,6 +212,8 @@ static void drop_plan(Plan *plan)
     Retired *retired;
 
     for (unsigned i = 0; i < plan->n; i++) {
+        export_config_unref(plan->steps[i].cfg);
+        export_config_unref(plan->steps[i].configured);
         export_config_unref(plan->steps[i].was);
         export_unref(plan->steps[i].old);
     }
@@ -201,24 +222,38 @@ static void drop_plan(Plan *plan)
     while ((retired = STAILQ_FIRST(&plan->retired))) {
         STAILQ_REMOVE_HEAD(&plan->retired, link);
         export_config_unref(retired->cfg);
+        export_config_unref(retired->configured);
         free(retired);
     }
 }
 
 /* ---- changing ---- */
 
-static void replace(Step *step)
+static void log_change(Plan *plan, const Export *export, const char *when, const char *changes)
+{
+    log_msg(LOG_LEVEL_NOTICE, export, NULL, "changed%s: %s", when, changes);
+    name_list_add(&plan->report->changed, export->name);
+    name_list_add(&plan->report->changes, changes);
+}
+
+static void log_added(Plan *plan, const Export *export)
+{
+    log_msg(LOG_LEVEL_NOTICE, export, NULL, "added");
+    name_list_add(&plan->report->added, export->name);
+}
+
+static void replace(Plan *plan, Step *step)
 {
     if (step->was) {
         auto_free char *changes = config_export_changes(step->was, step->cfg,
                                                         CHANGES_LIVE | CHANGES_REOPEN);
 
-        log_msg(LOG_LEVEL_NOTICE, step->opened, NULL, "changed, for new clients: %s", changes);
+        log_change(plan, step->opened, ", for new clients", changes ? changes : "nothing");
     } else {
-        log_msg(LOG_LEVEL_NOTICE, step->opened, NULL, "added");
+        log_added(plan, step->opened);
     }
     if (step->old && !step->old->removed) {
-        exports_remove(step->old, false);
+        exports_remove(step->old, REMOVE_HIDE);
     }
 }
 
@@ -229,20 +264,20 @@ static void change(Plan *plan, Export *export, ExportConfig *cfg)
     if (changes) {
         export_apply(export, cfg);
         plan->limits_changed |= strstr(changes, "throttle.") != NULL;
-        log_msg(LOG_LEVEL_NOTICE, export, NULL, "changed: %s", changes);
+        log_change(plan, export, "", changes);
     }
 }
 
 static void take_step(Plan *plan, Step *step)
 {
     if (step->opened) {
-        replace(step);
+        replace(plan, step);
         exports_add(plan->server, take_ptr(step->opened));
         return;
     }
     if (step->old->removed) {
         exports_revive(step->old);
-        log_msg(LOG_LEVEL_NOTICE, step->old, NULL, "added");
+        log_added(plan, step->old);
     }
     change(plan, step->old, step->cfg);
 }
@@ -260,8 +295,9 @@ static void renew_group_limits(Plan *plan)
     }
 }
 
-static void log_removed(const char *name)
+static void log_removed(Plan *plan, const char *name)
 {
+    name_list_add(&plan->report->removed, name);
     log_msg(LOG_LEVEL_NOTICE, NULL, NULL, "export \"%s\": removed", name);
 }
 
@@ -271,22 +307,24 @@ static void remove_others(Plan *plan)
     Retired *retired;
 
     for (Export **next = all; next && *next; next++) {
-        if (!find_step(plan, (*next)->name)) {
-            log_removed((*next)->name);
-            exports_remove(*next, plan->config->removed_clients == REMOVED_DISCONNECT);
+        if (!find_step(plan, (*next)->name) && !(*next)->cfg->dynamic) {
+            log_removed(plan, (*next)->name);
+            exports_remove(*next, plan->config->removed_clients == REMOVED_DISCONNECT
+                                  ? REMOVE_SOFT : REMOVE_HIDE);
         }
     }
     exports_snapshot_free(all);
     STAILQ_FOREACH(retired, &plan->retired, link) {
         if (!find_step(plan, retired->cfg->name)) {
-            log_removed(retired->cfg->name);
+            log_removed(plan, retired->cfg->name);
         }
     }
 }
 
 /* What the server goes on without. */
-static void warn_of_restart(const Config *from, const Config *to)
+static void warn_of_restart(Plan *plan)
 {
+    const Config *from = plan->server->config, *to = plan->config;
     auto_free char *server = config_server_changes(from, to);
     auto_free char *defaults = config_export_changes(&from->defaults, &to->defaults,
                                                      CHANGES_LIVE | CHANGES_REOPEN);
@@ -294,10 +332,12 @@ static void warn_of_restart(const Config *from, const Config *to)
     if (server) {
         log_msg(LOG_LEVEL_WARNING, NULL, NULL, "changed, and will hold after a restart: %s",
                 server);
+        name_list_add(&plan->report->restart, server);
     }
     if (from->export_dir && defaults) {
         log_msg(LOG_LEVEL_WARNING, NULL, NULL, "changed, and will hold for --export-dir after a "
                 "restart: %s", defaults);
+        name_list_add(&plan->report->restart, defaults);
     }
 }
 
@@ -310,20 +350,21 @@ static void carry_out(Plan *plan)
     }
     renew_group_limits(plan);
     exports_set_default(plan->server, plan->config->default_export);
-    warn_of_restart(plan->server->config, plan->config);
+    warn_of_restart(plan);
     log_msg(LOG_LEVEL_NOTICE, NULL, NULL, "reloaded \"%s\"", plan->config->file);
 }
 
-static void reload_exports(Server *server, int argc, char **argv)
+static void reload_exports(Server *server, ReloadReport *report)
 {
-    Plan plan = { .server = server, .errors = CONFIG_ERRORS_INIT(plan.errors) };
+    Plan plan = { .server = server, .errors = CONFIG_ERRORS_INIT(plan.errors), .report = report };
 
     STAILQ_INIT(&plan.retired);
-    plan.config = config_parse(argc, argv, true, &plan.errors);
+    plan.config = config_parse(server->argc, server->argv, true, &plan.errors);
     if (plan.config && prepare(&plan)) {
         carry_out(&plan);
     }
     if (plan.errors.n > 0) {
+        report->errors = config_errors_text(&plan.errors);
         config_errors_log(&plan.errors);
         log_msg(LOG_LEVEL_ERROR, NULL, NULL, "reloading \"%s\" failed: nothing is changed",
                 server->config->file);
@@ -333,7 +374,7 @@ static void reload_exports(Server *server, int argc, char **argv)
 }
 
 /* Certificates may be new ones where there is no file of settings. */
-static void reload_tls(Server *server)
+static void reload_tls(Server *server, ReloadReport *report)
 {
     Error *err = NULL;
 
@@ -343,17 +384,31 @@ static void reload_tls(Server *server)
     } else if (tls_reload(server, &err)) {
         log_msg(LOG_LEVEL_NOTICE, NULL, NULL, "reloaded the credentials of TLS");
     } else {
+        report->errors = xstrdup(error_get_pretty(err));
         log_error_free(err);
         log_msg(LOG_LEVEL_ERROR, NULL, NULL, "reloading the credentials of TLS failed: the old "
                 "ones stay");
     }
 }
 
-void reload(Server *server, int argc, char **argv)
+void reload(Server *server, ReloadReport *report)
 {
+    systemd_notify_reloading();
     if (server->config->file) {
-        reload_exports(server, argc, argv);
+        reload_exports(server, report);
     } else {
-        reload_tls(server);
+        reload_tls(server, report);
     }
+    systemd_notify_ready();
+}
+
+void reload_report_clear(ReloadReport *report)
+{
+    name_list_clear(&report->added);
+    name_list_clear(&report->removed);
+    name_list_clear(&report->changed);
+    name_list_clear(&report->changes);
+    name_list_clear(&report->restart);
+    free(report->errors);
+    *report = (ReloadReport){ .errors = NULL };
 }

@@ -5,8 +5,19 @@
 
 #include "config.h"
 
-/* Reads the configuration file again and adds, changes and removes exports.  The command line is
- * that of the start.  [main] */
-void reload(Server *server, int argc, char **argv);
+/* What it has come to: names of exports, and of settings as "a, b". */
+typedef struct ReloadReport {
+    NameList added, removed;
+    NameList changed;          /* exports, and ... */
+    NameList changes;          /* ... what of each, in the same order */
+    NameList restart;          /* settings that will hold after a restart */
+    char *errors;              /* messages; NULL: there were none */
+} ReloadReport;
+
+/* Reads the configuration file again, with the command line of the start, and adds, changes and
+ * removes exports; or, if anything is wrong, does nothing.  Without a file: reads the credentials
+ * of TLS again.  Logs it all; fills report.  [main, in a job] */
+void reload(Server *server, ReloadReport *report);
+void reload_report_clear(ReloadReport *report);
 
 #endif

@@ -13,6 +13,7 @@
 #include "common/nbd-protocol.h"
 #include "conn-int.h"
 #include "data-pool.h"
+#include "hold.h"
 #include "throttle.h"
 
 /* Zero writes and trims are passed on in pieces that end at multiples of this. */
@@ -239,7 +240,6 @@ static int coroutine_fn run_write(Request *req)
         ret = blk_co_pwritev(blk_of(req), (int64_t)req->offset, (int64_t)req->len, &req->qiov,
                              must_be_stable(req) ? BDRV_REQ_FUA : 0);
     }
-    request_release_data(req);
     return ret;
 }
 
@@ -504,37 +504,6 @@ void request_reject(Request *req, uint32_t nbd_error, const char *text)
     reply_queue(req);
 }
 
-/* For query-blockstats (rule R13: the library does not count). */
-static int coroutine_fn run_accounted(Request *req)
-{
-    BlockAcctStats *stats;
-    int ret;
-
-    if (req->cmd->acct == NO_ACCT) {
-        return req->cmd->run(req);
-    }
-    stats = blk_get_stats(blk_of(req));
-    block_acct_start(stats, &req->acct, (int64_t)req->len, (enum BlockAcctType)req->cmd->acct);
-    ret = req->cmd->run(req);
-    if (ret < 0) {
-        block_acct_failed(stats, &req->acct);
-    } else {
-        block_acct_done(stats, &req->acct);
-    }
-    return ret;
-}
-
-/* The one place that counts. */
-static int coroutine_fn run_counted(Request *req)
-{
-    Stats *stats = &req->client->stats;
-    int64_t begun_ns = stats_begin(stats);
-    int ret = run_accounted(req);
-
-    stats_end(stats, req->cmd->stat, begun_ns, req->len, ret >= 0);
-    return ret;
-}
-
 /* ---- the trace: every request as it begins and as it ends ---- */
 
 static void trace_begin(Request *req)
@@ -577,6 +546,17 @@ static void count(Request *req)
     c->bytes_written += req->cmd->acct == BLOCK_ACCT_WRITE ? req->len : 0;
 }
 
+bool request_has_policy(const Request *req, bool *is_read)
+{
+    *is_read = req->cmd->acct == BLOCK_ACCT_READ;
+    return req->cmd->acct != NO_ACCT || req->cmd->writes;
+}
+
+const char *request_name(const Request *req)
+{
+    return req->cmd->name;
+}
+
 bool request_writes(const Request *req)
 {
     return req->cmd->writes;
@@ -600,6 +580,23 @@ void request_unlist_write(Request *req)
     }
 }
 
+/* 0, or -ESHUTDOWN: nobody waits for it any more. */
+static int coroutine_fn take_turn(Request *req)
+{
+    const Command *cmd = req->cmd;
+    Export *export = req->client->conn.export;
+    int ret;
+
+    if (!atomic_load_explicit(&export->throttled, memory_order_relaxed) ||
+        !cmd->limited || req->len == 0) {
+        return 0;
+    }
+    ret = throttle_wait(req, cmd->run == run_cache ? min_u32(req->len, CACHE_MAX) : req->len,
+                        cmd->writes);
+    /* It was closed meanwhile. */
+    return ret == 0 && export_is_gated(export) && !hold_pass(req) ? -ESHUTDOWN : ret;
+}
+
 /* Who drains the export waits for what runs. */
 static int coroutine_fn run(Request *req)
 {
@@ -607,7 +604,7 @@ static int coroutine_fn run(Request *req)
     int ret;
 
     c->running++;
-    ret = run_counted(req);
+    ret = req->cmd->run(req);
     c->running--;
     if (c->draining && c->running == 0) {
         gate_conn_drained(c);
@@ -615,27 +612,55 @@ static int coroutine_fn run(Request *req)
     return ret;
 }
 
-/* 0, or -ESHUTDOWN: while it waited for that, the client has gone. */
-static int coroutine_fn take_turn(Request *req)
+/* Until it is done, or has failed for good. */
+static int coroutine_fn run_in_turn(Request *req)
 {
-    const Command *cmd = req->cmd;
+    int ret = take_turn(req);
 
-    if (!atomic_load_explicit(&req->client->conn.export->throttled, memory_order_relaxed) ||
-        !cmd->limited || req->len == 0) {
-        return 0;
+    if (ret == 0) {
+        do {
+            ret = run(req);
+        } while (ret < 0 && error_policy_retries(req, &ret));
     }
-    return throttle_wait(req, cmd->run == run_cache ? min_u32(req->len, CACHE_MAX) : req->len,
-                         cmd->writes);
+    return ret;
+}
+
+/* For query-blockstats (rule R13: the library does not count). */
+static int coroutine_fn run_accounted(Request *req)
+{
+    BlockAcctStats *stats;
+    int ret;
+
+    if (req->cmd->acct == NO_ACCT) {
+        return run_in_turn(req);
+    }
+    stats = blk_get_stats(blk_of(req));
+    block_acct_start(stats, &req->acct, (int64_t)req->len, (enum BlockAcctType)req->cmd->acct);
+    ret = run_in_turn(req);
+    if (ret < 0) {
+        block_acct_failed(stats, &req->acct);
+    } else {
+        block_acct_done(stats, &req->acct);
+    }
+    return ret;
+}
+
+/* The one place that counts, and as the client sees it: with the wait for its turn. */
+static int coroutine_fn run_counted(Request *req)
+{
+    Stats *stats = &req->client->stats;
+    int64_t begun_ns = stats_begin(stats);
+    int ret = run_accounted(req);
+
+    stats_end(stats, req->cmd->stat, begun_ns, req->len, ret >= 0);
+    return ret;
 }
 
 static void coroutine_fn request_co(void *opaque)
 {
     Request *req = opaque;
-    int ret = take_turn(req);
+    int ret = run_counted(req);
 
-    if (ret == 0) {
-        ret = run(req);
-    }
     request_unlist_write(req);
     if (req->traced_ns) {
         trace_end(req, ret);
@@ -645,6 +670,9 @@ static void coroutine_fn request_co(void *opaque)
         request_fill_error(req, ret);
     } else {
         count(req);
+        if (req->cmd->writes) {
+            request_release_data(req);
+        }
         if (req->n_out == 0) {
             reply_success(req);
         }

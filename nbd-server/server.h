@@ -87,6 +87,10 @@ void log_msg(enum log_level level, const Export *export, const Conn *conn, const
 void log_fields(enum log_level level, const Export *export, const Conn *conn,
                 const LogField *fields, unsigned n_fields, const char *fmt, ...)
     __attribute__((format(printf, 6, 7)));
+/* About a command of the control socket; never limited. */
+void log_command(enum log_level level, const char *command, const LogField *fields,
+                 unsigned n_fields, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
 /* About a client that is no Conn yet. */
 void log_peer(enum log_level level, const char *peer, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
@@ -110,6 +114,8 @@ struct ExportConfig {
     char *id;                 /* for the control socket; NULL: the name */
     char *description;        /* NULL: none */
     char *image;              /* file name, or option string with image_opts */
+    char *node_name;          /* a node that is there already, instead; or NULL */
+    bool dynamic;             /* added while the server runs: in no file */
     char *format;             /* NULL: probe */
     bool image_opts;
     bool read_only;
@@ -119,6 +125,7 @@ struct ExportConfig {
     bool fua, trim;           /* offered to clients */
     bool flush, sync;         /* nbd-server's: off, or on, writes are stable when answered */
     unsigned cache, discard;  /* as given; open_flags says what they mean */
+    unsigned on_read_error, on_write_error;     /* BlockdevOnError */
     int open_flags;           /* BDRV_O_* from cache, aio, discard, read-only */
     ThrottleConfig limits;    /* --throttle */
     char *throttle_group;     /* NULL: shares its limits with none */
@@ -150,6 +157,7 @@ struct Export {
     char *id;                       /* [const] what the control socket calls it: mostly the name */
     pthread_mutex_t lock;
     ExportConfig *cfg;              /* [lock] its settings: export_settings() */
+    ExportConfig *configured;       /* [main] before a snapshot or commit; chain.c; NULL: none */
     BlockBackend *blk;              /* [const] one reference */
     _Atomic uint64_t size;          /* [atomic] bytes, when it was last looked at */
     uint32_t min_block, max_block;  /* [const] bytes: INFO_BLOCK_SIZE, as the next one */
@@ -157,6 +165,7 @@ struct Export {
     atomic_bool read_only;          /* [atomic] */
     atomic_uint gate;               /* [atomic] GATE_*: why its requests wait; gate.c */
     atomic_uint draining;           /* [atomic] connections whose requests a drain waits for */
+    _Atomic int64_t io_error_ns[2]; /* [atomic] when one of a write, a read was told last */
     atomic_bool tray_open;          /* [atomic] the medium is out of reach, or was taken out */
     atomic_uint medium;             /* [atomic] counts the media: another one is in if it differs */
     atomic_bool write_through;      /* [atomic] what is answered is stable */
@@ -185,6 +194,8 @@ bool export_is_rotational(BlockBackend *blk);
 void export_free(Export *export);
 /* Other settings for those who enter from now on; limits hold for all.  [main] */
 void export_apply(Export *export, ExportConfig *cfg);
+/* The settings alone; keeps a reference.  [main] */
+void export_set_config(Export *export, ExportConfig *cfg);
 /* Whether that is all it takes, or the image must be opened anew.  [main] */
 bool export_can_take(const Export *export, const ExportConfig *cfg);
 /* A reference to what is set now.  [any thread] */
@@ -202,13 +213,28 @@ int export_flush_medium(Export *export);
 bool export_flush(Export *export);
 /* The format of an image was guessed (not NULL): says that this is not safe. */
 void export_warn_if_guessed(const Export *export, const char *guessed);
-/* Lets the requests go that wait because of --throttle, and those to come.  [main] */
-void export_unthrottle(Export *export);
 /* Transmission flags, without those that a connection negotiates. */
 uint16_t export_flags(Export *export, bool read_only);
 /* Takes a client's place in the export; false if it is full, or removed.  [any thread] */
 bool export_enter(Export *export);
 void export_leave(Export *export);
+
+/* ---- throttle.c: limits of an export and of its clients ---- */
+
+/* What holds for all its clients together.  *group: whose limits those are, by name, for as long as
+ * they do not change; NULL: nobody's, there are none.  [main] */
+void export_throttle_config(Export *export, ThrottleConfig *limits, const char **group);
+/*
+ * Sets that.  group: those of all exports that are in it, and the export belongs to it from now on;
+ * NULL: it shares its limits with none.  False: the limits contradict each other, or it cannot be a
+ * name, and nothing is changed.  [main]
+ */
+bool export_set_limits(Export *export, const ThrottleConfig *limits, const char *group,
+                       Error **errp);
+/* Sets those of each of its clients.  [main] */
+bool export_set_client_limits(Export *export, const ThrottleConfig *limits, Error **errp);
+/* Lets the requests go that wait because of limits, and those to come.  [main] */
+void export_unthrottle(Export *export);
 
 /* ---- gate.c: an export whose requests wait ---- */
 
@@ -224,8 +250,10 @@ static inline bool export_is_gated(const Export *export)
     return atomic_load_explicit(&export->gate, memory_order_relaxed) != 0;
 }
 
-/* Those that run go on.  Nothing while the server stops.  [any thread] */
-void export_gate(Export *export, unsigned reason);
+/* Those that run go on.  False: it was closed for that before, or the server stops.  [any] */
+bool export_gate(Export *export, unsigned reason);
+/* "running", "paused", "no-medium", "io-error", "removed".  [any thread] */
+const char *export_state(const Export *export);
 /* Takes reasons back: without one they start, in the order they came.  [main] */
 void export_ungate(Export *export, unsigned reasons);
 void exports_ungate(Server *server);                     /* [main] for ever: the server stops */
@@ -274,12 +302,19 @@ bool export_resize(Export *export, int64_t size, bool force, Error **errp);
 void exports_init(Server *server);                       /* [main] */
 /* Takes over the reference; limits begin to hold.  [main] */
 void exports_add(Server *server, Export *export);
-/* Nobody finds it any more, and it is closed once its last user leaves.  hard: its connections
- * are ended, as by conn_shutdown(), and cut off when the drain timeout is over.  [main] */
-void exports_remove(Export *export, bool hard);
+enum remove_mode {
+    REMOVE_HIDE,       /* its connections stay */
+    REMOVE_SOFT,       /* they are ended, as by conn_shutdown(), and cut off at --drain-timeout */
+    REMOVE_HARD,       /* they are cut off */
+};
+/* Nobody finds it any more, and it is closed once its last user leaves.  For one that is removed
+ * already: the same to its connections.  [main] */
+void exports_remove(Export *export, enum remove_mode mode);
+/* False: it has clients, or is removed.  [main] */
+bool exports_remove_unused(Export *export);
 /* A reference, by name; one that is removed too if it is still in use.  [main] */
 Export *exports_find_any(Server *server, const char *name);
-/* A reference to one that is not removed, by its id or else its name; or NULL.  [main] */
+/* The same by its id, or else its name.  [main] */
 Export *exports_find_id(Server *server, const char *id);
 /* Closes now what nobody refers to any more, and would be closed soon.  [main] */
 void exports_close_unused(Server *server);
@@ -316,6 +351,7 @@ struct Conn {
     Server *server;                 /* [const] */
     IoThread *thread;               /* [const] */
     AioContext *ctx;                /* [const] */
+    uint64_t id;                    /* [const] no other connection of the server has it, ever */
     int fd;                         /* [conn] */
     struct sockaddr_storage addr;   /* [const] of the client */
     socklen_t addr_len;             /* [const] */
@@ -374,6 +410,8 @@ void conn_start(Conn *conn);
 void conn_shutdown(Conn *conn);
 /* Ends the connection without waiting for anything but its own requests to the images. */
 void conn_abort(Conn *conn);
+/* One of the two, because somebody wants this client to go. */
+void conn_dismiss(Conn *conn, bool force);
 /* The export's gate is open: looks at what waits. */
 void conn_release(Conn *conn);
 /* For as long as others wait for memory: conn_watch() once, then conn_press() again and again,
@@ -432,6 +470,9 @@ void listen_stop(Server *server);                       /* [main] closes, remove
 
 struct Server {
     const Config *config;                 /* [const] */
+    int argc;                             /* [const] the command line, to read it again */
+    char **argv;
+    int64_t since_ns;                     /* [const] QEMU_CLOCK_REALTIME at the start */
     pthread_mutex_t exports_lock;
     TAILQ_HEAD(, Export) exports;         /* [exports_lock] changed by [main] only */
     char *default_export;                 /* [exports_lock] what "" means; NULL: the only one */
@@ -446,6 +487,7 @@ struct Server {
     int passed_fds;                       /* [const] sockets that systemd listens on for us */
     char *private_socket;                 /* [const] path, for --run; or NULL */
     QEMUTimer *accept_timer;              /* [main] pending: out of descriptors, not accepting */
+    _Atomic uint64_t n_conns;             /* [atomic] that there have been: their ids */
     atomic_bool served;                   /* [atomic] somebody has entered an export */
     atomic_bool stopping;                 /* [atomic] SIGTERM was seen: requests get ESHUTDOWN */
     int64_t started_ns;                   /* [const] QEMU_CLOCK_HOST */

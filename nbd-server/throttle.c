@@ -119,10 +119,12 @@ int coroutine_fn throttle_wait(Request *req, uint64_t bytes, bool is_write)
     int ret;
 
     TAILQ_INSERT_TAIL(&c->throttled, req, throttled_link);
+    atomic_fetch_add_explicit(&c->n_throttled, 1, memory_order_relaxed);
     ret = wait_for(tc->own, c, bytes, is_write, &own_ns);
     if (ret == 0) {
         ret = wait_for(tc->turns, c, bytes, is_write, &turns_ns);
     }
+    atomic_fetch_sub_explicit(&c->n_throttled, 1, memory_order_relaxed);
     TAILQ_REMOVE(&c->throttled, req, throttled_link);
     count_wait(c, own_ns + turns_ns);
     return ret < 0 ? -ESHUTDOWN : 0;
@@ -213,6 +215,100 @@ void throttle_apply(Export *export, const ExportConfig *cfg)
         set_limits(tc->limits, &cfg->client_limits);
     }
     export->throttled = limited || cfg->throttle_group || is_limited(&cfg->client_limits);
+    pthread_mutex_unlock(&export->lock);
+}
+
+void export_throttle_config(Export *export, ThrottleConfig *limits, const char **group)
+{
+    throttle_state_get_config(export->limits, limits);
+    *group = export->cfg->throttle_group ? export->cfg->throttle_group
+             : throttle_enabled(limits) ? export->id : NULL;
+}
+
+/* A group has one set of limits: those that claim to have set them do not contradict. */
+static void tell_group(Export *export)
+{
+    const ExportConfig *cfg = export->cfg;
+    Export **all = cfg->throttle_group ? exports_snapshot(export->server) : NULL;
+
+    for (Export **next = all; next && *next; next++) {
+        const ExportConfig *other = (*next)->cfg;
+
+        if (*next != export && is_limited(&other->limits) &&
+            config_same_string(other->throttle_group, cfg->throttle_group)) {
+            ExportConfig *copy = export_config_copy(other);
+
+            copy->limits = cfg->limits;
+            export_apply(*next, copy);
+            export_config_unref(copy);
+        }
+    }
+    exports_snapshot_free(all);
+}
+
+/* Takes over cfg, a changed copy of the export's settings. */
+static void change_settings(Export *export, ExportConfig *cfg)
+{
+    export_apply(export, cfg);
+    export_config_unref(cfg);
+}
+
+static bool check_limits(const ThrottleConfig *limits, Error **errp)
+{
+    ThrottleConfig copy = *limits;
+
+    return throttle_is_valid(&copy, errp);
+}
+
+bool export_set_limits(Export *export, const ThrottleConfig *limits, const char *group,
+                       Error **errp)
+{
+    const ConfigKey *key = config_key_find("group", KEY_LIMIT, "", &error_abort);
+    ExportConfig *cfg = export_config_copy(export->cfg);
+
+    cfg->limits = *limits;
+    free(cfg->throttle_group);
+    cfg->throttle_group = NULL;
+    if (!check_limits(limits, errp) ||
+        (group && !config_key_set_named(key, NULL, cfg, "group", group, errp))) {
+        export_config_unref(cfg);
+        return false;
+    }
+    change_settings(export, cfg);
+    tell_group(export);
+    return true;
+}
+
+bool export_set_client_limits(Export *export, const ThrottleConfig *limits, Error **errp)
+{
+    ExportConfig *cfg;
+
+    if (!check_limits(limits, errp)) {
+        return false;
+    }
+    cfg = export_config_copy(export->cfg);
+    cfg->client_limits = *limits;
+    change_settings(export, cfg);
+    return true;
+}
+
+void throttle_list_clients(Export *export, void (*func)(const Conn *conn, bool first, void *opaque),
+                           void *opaque)
+{
+    const ThrottleClient *tc;
+    const Conn *conn;
+
+    pthread_mutex_lock(&export->lock);
+    LIST_FOREACH(tc, &export->throttle_clients, link) {
+        bool first = true;
+
+        TAILQ_FOREACH(conn, &export->conns, export_link) {
+            if (conn->throttle == tc) {
+                func(conn, first, opaque);
+                first = false;
+            }
+        }
+    }
     pthread_mutex_unlock(&export->lock);
 }
 

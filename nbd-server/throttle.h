@@ -16,6 +16,11 @@ void throttle_apply(Export *export, const ExportConfig *cfg);
 void throttle_join(Conn *conn);
 void throttle_leave(Conn *conn);
 
+/* Calls func for each connection, those of one client one after the other (the first of them:
+ * `first`).  It must not call anything of the export's.  [any thread] */
+void throttle_list_clients(Export *export, void (*func)(const Conn *conn, bool first, void *opaque),
+                           void *opaque);
+
 /* Waits until so many bytes may go.  0, or -ESHUTDOWN: nobody wants the request any more. */
 int coroutine_fn throttle_wait(Request *req, uint64_t bytes, bool is_write);
 /* Who has gone: its requests, or with !all its reads, wait no more, and are not run. */

@@ -5,6 +5,8 @@
  *     image ─▶ --load-snapshot: as it was then
  *           └▶ --snapshot: with an overlay for what is written
  *               └▶ --offset, --size, --partition: a raw node that shows a window
+ *
+ * An export that was added for a node shows that one as it is.
  */
 #include "view.h"
 
@@ -168,16 +170,62 @@ static BlockDriverState *open_window(BlockDriverState *bs, const ExportConfig *c
     return window;
 }
 
+/* ---- a node that is there already ---- */
+
+/* A node is the root of one backend at most. */
+static bool is_taken(const char *node_name)
+{
+    BlockBackend *blk = blk_new_open(NULL, node_name, NULL, 0, NULL);
+
+    blk_unref(blk);
+    return !blk;
+}
+
+/* Served by another export, too: through a node that passes on. */
+static BlockDriverState *open_filter(const ExportConfig *cfg, Error **errp)
+{
+    QDict *options = qdict_new();
+    BlockDriverState *bs = NULL;
+
+    if (cfg->allocation_depth) {
+        error_setg(errp, "Node '%s' is in use by another export or job: then clients cannot be "
+                   "told its allocation depth", cfg->node_name);
+        return NULL;
+    }
+    qdict_put(options, "driver", qstring_from_str("raw"));
+    qdict_put(options, "file", qstring_from_str(cfg->node_name));
+    bdrv_open(&bs, NULL, NULL, options, cfg->open_flags, errp);
+    return bs;
+}
+
+static BlockDriverState *use_node(const ExportConfig *cfg, Error **errp)
+{
+    BlockDriverState *bs = bdrv_find_node(cfg->node_name);
+
+    if (!bs) {      /* it was there when the export was added */
+        error_setg(errp, "Cannot find node '%s' any more", cfg->node_name);
+        return NULL;
+    }
+    if (is_taken(cfg->node_name)) {
+        return open_filter(cfg, errp);
+    }
+    bdrv_ref(bs);
+    return bs;
+}
+
 BlockDriverState *view_open(const ExportConfig *cfg, char **guessed, Error **errp)
 {
     bool window = view_is_window(cfg);
     /* Below a window, the window's cache mode decides. */
     int flags = cfg->open_flags | (cfg->snapshot ? BDRV_O_SNAPSHOT : 0) |
                 (window ? BDRV_O_CACHE_WB : 0);
-    BlockDriverState *bs = open_image(cfg, flags, errp);
-    BlockDriverState *view = NULL;
+    BlockDriverState *bs, *view = NULL;
 
     *guessed = NULL;
+    if (cfg->node_name) {
+        return use_node(cfg, errp);
+    }
+    bs = open_image(cfg, flags, errp);
     if (!bs) {
         return NULL;
     }

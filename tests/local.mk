@@ -67,6 +67,7 @@ unit_tests = \
 	tests/unit/test-thread-pool \
 	tests/unit/test-throttle \
 	tests/unit/test-throttle-group \
+	tests/unit/test-throttle-members \
 	tests/unit/test-throttle-threads \
 	tests/unit/test-vmstate \
 	tests/unit/test-write-cache
@@ -82,9 +83,11 @@ endif
 # The library as a stranger's program sees it: each links with libblkbackend.la alone.
 lib_tests = \
 	tests/lib/api-check \
+	tests/lib/chain-changes-under-writes \
 	tests/lib/storm \
 	tests/lib/straight-path
 tests_lib_api_check_LDADD = libblkbackend.la $(JANSSON_LIBS)
+tests_lib_chain_changes_under_writes_LDADD = libblkbackend.la $(JANSSON_LIBS)
 tests_lib_storm_LDADD = libblkbackend.la $(JANSSON_LIBS)
 tests_lib_straight_path_LDADD = libblkbackend.la $(JANSSON_LIBS)
 
@@ -237,11 +240,17 @@ protocol_tests = \
 	tests/protocol/payload-timeout.py \
 	tests/protocol/pipelining.py \
 	tests/protocol/probed-raw-refuses-a-format-header.py \
+	tests/protocol/qmp-access.py \
+	tests/protocol/qmp-audit-log.py \
 	tests/protocol/qmp-bitmaps-are-kept.py \
+	tests/protocol/qmp-commands-fit-those-of-qemu.py \
 	tests/protocol/qmp-conversation.py \
+	tests/protocol/qmp-events-of-slow-readers.py \
+	tests/protocol/qmp-hostile-clients.py \
 	tests/protocol/qmp-media-change-under-clients.py \
 	tests/protocol/qmp-nodes-as-qemu-storage-daemon.py \
 	tests/protocol/qmp-resize-under-clients.py \
+	tests/protocol/qmp-split-anywhere.py \
 	tests/protocol/qmp-write-cache-is-switched.py \
 	tests/protocol/read-beyond-maximum.py \
 	tests/protocol/read-only-is-eperm.py \
@@ -392,6 +401,9 @@ image_tests += \
 # The tools, held against QEMU's.
 tools_tests = \
 	tests/tools/ctl-and-odd-servers.py \
+	tests/tools/ctl-changes-a-running-server.py \
+	tests/tools/ctl-completion-asks-the-server.sh \
+	tests/tools/ctl-top-on-a-terminal.py \
 	tests/tools/img-amend-as-qemu-img.sh \
 	tests/tools/img-bench-as-qemu-img.sh \
 	tests/tools/img-bitmap-as-qemu-img.sh \
@@ -500,10 +512,12 @@ code_tests = \
 	tests/code/includes.sh \
 	tests/code/install.sh \
 	tests/code/listed.sh \
+	tests/code/manual-lists-every-ctl-command.sh \
 	tests/code/manual-lists-every-img-command.sh \
 	tests/code/manual-lists-every-io-command.sh \
 	tests/code/manual-lists-every-option.sh \
 	tests/code/manual-lists-every-plugin-key.sh \
+	tests/code/manual-lists-every-qmp-command.py \
 	tests/code/manual-names-every-function.sh \
 	tests/code/shell.sh \
 	tests/code/spelling.sh \
@@ -586,7 +600,8 @@ EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_test
 	tests/tools/shadowedimage.py \
 	tests/tools/twotools.py \
 	tests/run tests/tsan.supp tests/unit/blk-test.h tests/unit/blkdebug-test.h tests/unit/driver-test.h \
-	tests/unit/graph-test.h tests/unit/qcow2-test.h tests/unit/testfmt.h tests/unit/unit.h
+	tests/unit/graph-test.h tests/unit/qcow2-test.h tests/unit/stepped-clock.h tests/unit/testfmt.h \
+	tests/unit/unit.h
 
 # For every program that says nothing else: the unit tests.
 LDADD = $(libblkbackend_la_OBJECTS) $(libblkbackend_la_LIBADD) $(CMOCKA_LIBS)

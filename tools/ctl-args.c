@@ -331,33 +331,3 @@ bool ctl_parse_size(Ctl *ctl, const char *what, const char *text, int64_t *bytes
     }
     return true;
 }
-
-bool ctl_parse_pair(Ctl *ctl, json_t *object, const char *text)
-{
-    const char *equals = strchr(text, '=');
-    auto_free char *key = NULL;
-    json_t *value;
-    char *end;
-
-    if (!equals || equals == text) {
-        ctl_usage_error(ctl, NULL, "\"%s\" is not of the form KEY=VALUE", text);
-        return false;
-    }
-    key = xstrndup(text, (size_t)(equals - text));
-    text = equals + 1;
-    errno = 0;
-    if (strcmp(text, "on") == 0 || strcmp(text, "off") == 0) {
-        value = json_boolean(text[1] == 'n');
-    } else if (*text && strtoll(text, &end, 10) >= 0 && !*end && !errno) {
-        value = json_integer(strtoll(text, NULL, 10));
-    } else {
-        value = json_string(text);
-    }
-    if (json_object_get(object, key)) {
-        ctl_usage_error(ctl, NULL, "\"%s\" is given twice", key);
-        json_decref(value);
-        return false;
-    }
-    json_object_set_new(object, key, value);
-    return true;
-}

@@ -61,8 +61,8 @@ bool ctl_connect(Ctl *ctl)
     if (ctl->qmp || try_places(ctl, &tried)) {
         return true;
     }
-    if (asprintf(&hint, "%sA server with a control socket is started with `nbd-export --qmp "
-                 "SOCKET ...`; --socket or $NBD_EXPORT_QMP names another place.", tried) < 0) {
+    if (asprintf(&hint, "%sA server has a control socket if it was started with `nbd-export --qmp "
+                 "SOCKET ...`;\n--socket or $NBD_EXPORT_QMP says where it is.", tried) < 0) {
         xalloc_check(NULL);
     }
     ctl_error(ctl, "NoServer", hint, "no server answers; tried:");
@@ -74,28 +74,26 @@ bool ctl_connect(Ctl *ctl)
 typedef struct Kind {
     const char *name;
     const char *command;         /* whose result is a list ... */
-    const char *keys[2];         /* ... of objects, which are named by the first that they have */
+    const char *key;             /* ... of objects, which are named by this */
 } Kind;
 
 static const Kind kinds[] = {
-    { "exports", "x-query-exports", { "name", "id" } },
-    { "clients", "x-query-clients", { "id" } },
-    { "jobs", "query-jobs", { "id" } },
-    { "nodes", "query-named-block-nodes", { "node-name" } },
+    { "exports", "x-query-exports", "id" },
+    { "commands", "query-commands", "name" },
+    { "clients", "x-query-clients", "id" },
+    { "jobs", "query-jobs", "id" },
+    { "nodes", "query-named-block-nodes", "node-name" },
 };
 
-/* An array of strings; NULL: reported. */
-static json_t *query_names(Ctl *ctl, const Kind *kind)
+/* The names of what a list has: an array of strings. */
+static json_t *names_of(const json_t *list, const Kind *kind)
 {
-    json_t *list = ctl_call(ctl, kind->command, NULL), *names = list ? json_array() : NULL, *each;
+    json_t *names = json_array(), *each;
     size_t i;
 
     json_array_foreach(list, i, each) {
-        const json_t *name = json_object_get(each, kind->keys[0]);
+        const json_t *name = json_object_get(each, kind->key);
 
-        if (!name && kind->keys[1]) {
-            name = json_object_get(each, kind->keys[1]);
-        }
         if (json_is_integer(name)) {
             json_array_append_new(names, json_sprintf("%" JSON_INTEGER_FORMAT,
                                                       json_integer_value(name)));
@@ -103,6 +101,15 @@ static json_t *query_names(Ctl *ctl, const Kind *kind)
             json_array_append_new(names, json_string(json_string_value(name)));
         }
     }
+    return names;
+}
+
+/* NULL: reported. */
+static json_t *query_names(Ctl *ctl, const Kind *kind)
+{
+    json_t *list = ctl_call(ctl, kind->command, NULL);
+    json_t *names = list ? names_of(list, kind) : NULL;
+
     json_decref(list);
     return names;
 }
@@ -186,9 +193,10 @@ const char *ctl_take_export(Ctl *ctl, unsigned others)
 /* What to do about it, beyond what the server says; or NULL. */
 static const char *advice(const Ctl *ctl, const char *error_class)
 {
-    return strcmp(error_class, "CommandNotFound") == 0
-           ? "`nbd-ctl qmp query-commands` lists what it has; it may be of another version."
-           : ctl->cmd ? ctl->cmd->advice : NULL;
+    if (strcmp(error_class, "CommandNotFound") == 0) {
+        return "`nbd-ctl qmp query-commands` lists what it has; it may be of another version.";
+    }
+    return strcmp(error_class, "GenericError") == 0 && ctl->cmd ? ctl->cmd->advice : NULL;
 }
 
 static json_t *call(Ctl *ctl, const char *command, json_t *args, bool quiet)
@@ -202,8 +210,8 @@ static json_t *call(Ctl *ctl, const char *command, json_t *args, bool quiet)
     }
     result = ctl_qmp_execute(ctl->qmp, command, args, &refusal, &err);
     if (err) {
-        ctl_error(ctl, "NoAnswer", "Whether it was carried out is not known; `nbd-ctl status` "
-                  "shows what is.", "%s", error_get_pretty(err));
+        ctl_error(ctl, "NoAnswer", strstr(command, "query") ? NULL : "Whether it was carried out "
+                  "is not known; `nbd-ctl status` shows what is.", "%s", error_get_pretty(err));
         error_free(err);
     } else if (refusal && !quiet) {
         const char *error_class = ctl_str(refusal, "class");
@@ -252,10 +260,47 @@ json_t *ctl_try(Ctl *ctl, const char *command, const char *fmt, ...)
 
 json_t *ctl_query_export(Ctl *ctl, const char *name)
 {
-    json_t *list = ctl_call(ctl, "x-query-exports", "{s:s}", "device", name), *found;
+    json_t *list = ctl_call(ctl, "x-query-exports", NULL), *found = NULL, *each;
+    size_t i;
 
-    found = json_incref(json_array_get(list, 0));
+    json_array_foreach(list, i, each) {
+        /* An id goes before a name. */
+        if (strcmp(ctl_str(each, "id"), name) == 0) {
+            found = each;
+            break;
+        } else if (strcmp(ctl_str(each, "name"), name) == 0) {
+            found = each;
+        }
+    }
+    if (list && !found) {
+        json_t *names = names_of(list, &kinds[0]);
+        auto_free char *text = list_names(names);
+
+        ctl_error(ctl, "DeviceNotFound", NULL, "there is no export \"%s\"; there are: %s", name,
+                  *text ? text : "none");
+        json_decref(names);
+    }
+    json_incref(found);
     json_decref(list);
+    return found;
+}
+
+json_t *ctl_query_block(Ctl *ctl, const char *name)
+{
+    json_t *export = ctl_query_export(ctl, name), *list, *each, *found = NULL;
+    size_t i;
+
+    list = export ? ctl_call(ctl, "query-block", NULL) : NULL;
+    json_array_foreach(list, i, each) {
+        if (strcmp(ctl_str(each, "device"), ctl_str(export, "id")) == 0) {
+            found = json_incref(each);
+        }
+    }
+    if (list && !found) {
+        ctl_error(ctl, "DeviceNotFound", NULL, "export \"%s\" is being removed", name);
+    }
+    json_decref(list);
+    json_decref(export);
     return found;
 }
 

@@ -4,43 +4,75 @@
 
 #include <string.h>
 
-/* KEY=VALUE of each word from the first on, as the server's command takes it. */
-static bool parse_settings(Ctl *ctl, json_t *settings)
+#include "common/cleanup.h"
+#include "common/xalloc.h"
+
+/* KEY=VALUE as of --export: a text each, a list of them where a key comes again. */
+static bool put_setting(Ctl *ctl, json_t *settings, const char *text)
 {
-    for (unsigned i = 0; i < ctl->n_words; i++) {
-        if (!ctl_parse_pair(ctl, settings, ctl->words[i])) {
-            return false;
-        }
+    const char *equals = strchr(text, '=');
+    auto_free char *key = equals ? xstrndup(text, (size_t)(equals - text)) : NULL, *path = NULL;
+    json_t *value, *before;
+
+    if (!key || !*key) {
+        ctl_usage_error(ctl, NULL, "\"%s\" is not of the form KEY=VALUE", text);
+        return false;
+    }
+    path = strcmp(key, "image") == 0 ? ctl_image_name(equals + 1) : NULL;
+    value = json_string(path ? path : equals + 1);
+    before = json_object_get(settings, key);
+    if (json_is_array(before)) {
+        json_array_append_new(before, value);
+    } else if (before) {
+        json_object_set_new(settings, key, json_pack("[O, o]", before, value));
+    } else {
+        json_object_set_new(settings, key, value);
     }
     return true;
 }
 
-int ctl_run_export_add(Ctl *ctl)
+/* Of each word from the first on; NULL: reported. */
+static json_t *parse_settings(Ctl *ctl)
 {
     json_t *settings = json_object();
 
-    if (!parse_settings(ctl, settings)) {
-        json_decref(settings);
+    for (unsigned i = 0; i < ctl->n_words; i++) {
+        if (!put_setting(ctl, settings, ctl->words[i])) {
+            json_decref(settings);
+            return NULL;
+        }
+    }
+    return settings;
+}
+
+int ctl_run_export_add(Ctl *ctl)
+{
+    json_t *settings = parse_settings(ctl);
+    const char *name;
+    int status;
+
+    if (!settings) {
         return CTL_USAGE;
     }
-    return ctl_done(ctl, ctl_call(ctl, "x-export-add", "{s:o}", "settings", settings),
-                    "it is served");
+    json_incref(settings);
+    name = ctl_str(settings, "name");
+    status = ctl_done(ctl, ctl_call_with(ctl, "x-export-add", settings), "%s: served", name);
+    json_decref(settings);
+    return status;
 }
 
 int ctl_run_export_set(Ctl *ctl)
 {
-    const char *export = ctl->words[0];
-    json_t *settings = json_object();
+    const char *export = *ctl->words++;
+    json_t *settings;
 
-    ctl->words++;
     ctl->n_words--;
-    if (!parse_settings(ctl, settings)) {
-        json_decref(settings);
+    settings = parse_settings(ctl);
+    if (!settings) {
         return CTL_USAGE;
     }
-    return ctl_done(ctl, ctl_call(ctl, "x-export-set", "{s:s, s:o}", "device", export,
-                                  "settings", settings),
-                    "%s: changed", export);
+    json_object_set_new(settings, "id", json_string(export));
+    return ctl_done(ctl, ctl_call_with(ctl, "x-export-set", settings), "%s: changed", export);
 }
 
 int ctl_run_export_del(Ctl *ctl)
@@ -68,7 +100,7 @@ static int act(Ctl *ctl, const char *command, const char *done)
 {
     const char *export = ctl_take_export(ctl, 0);
 
-    return export ? ctl_done(ctl, ctl_call(ctl, command, "{s:s}", "device", export), "%s: %s",
+    return export ? ctl_done(ctl, ctl_call(ctl, command, "{s:s}", "id", export), "%s: %s",
                              export, done)
                   : CTL_FAILED;
 }
@@ -85,5 +117,7 @@ int ctl_run_resume(Ctl *ctl)
 
 int ctl_run_drain(Ctl *ctl)
 {
-    return act(ctl, "x-export-drain", "nothing is in flight any more");
+    return ctl->n_words ? act(ctl, "x-export-drain", "all that was in flight is done")
+                        : ctl_done(ctl, ctl_call(ctl, "x-export-drain", NULL),
+                                   "all that was in flight is done");
 }

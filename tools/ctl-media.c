@@ -87,30 +87,26 @@ int ctl_run_resize(Ctl *ctl)
                          "lost.", "%s has %s now, and would be shrunk to %s", export,
                          size_str((uint64_t)old, was), size_str((uint64_t)size, is));
     }
-    return ctl_done(ctl, ctl_call(ctl, "block_resize", "{s:s, s:I}", "device", export, "size",
-                                  (json_int_t)size),
+    return ctl_done(ctl, ctl_call(ctl, "block_resize", "{s:s, s:I, s:b}", "device", export, "size",
+                                  (json_int_t)size, "x-force", size < old),
                     "%s: %s (%jd bytes)", export, size_str((uint64_t)size, is), (intmax_t)size);
 }
 
 /* ---- how it writes ---- */
 
-static int show(Ctl *ctl, const char *export, void (*print)(const char *name, const json_t *now))
+static int show_cache(Ctl *ctl, const char *export)
 {
-    json_t *now = ctl_query_export(ctl, export);
+    json_t *block = ctl_query_block(ctl, export), *cache = NULL;
 
-    if (now && !ctl->json) {
-        auto_free char *name = ctl_escape(export);
-
-        print(name, now);
-        json_decref(now);
-        return CTL_OK;
+    if (block) {
+        cache = json_incref(json_object_get(json_object_get(block, "inserted"), "cache"));
+        json_decref(block);
+        if (!cache) {
+            return ctl_error(ctl, "GenericError", NULL, "%s has no medium", export);
+        }
     }
-    return ctl_done(ctl, now, "%s", "");
-}
-
-static void print_cache(const char *name, const json_t *now)
-{
-    printf("%s: write cache %s\n", name, ctl_bool(now, "write-cache") ? "on" : "off");
+    return ctl_done(ctl, cache, "%s: write cache %s", export,
+                    ctl_bool(cache, "writeback") ? "on" : "off");
 }
 
 int ctl_run_cache(Ctl *ctl)
@@ -125,7 +121,7 @@ int ctl_run_cache(Ctl *ctl)
     if (!export) {
         return CTL_FAILED;
     } else if (!on && !off) {
-        return show(ctl, export, print_cache);
+        return show_cache(ctl, export);
     }
     return ctl_done(ctl, ctl_call(ctl, "x-set-write-cache", "{s:s, s:b}", "device", export,
                                   "enable", on),
@@ -133,10 +129,24 @@ int ctl_run_cache(Ctl *ctl)
                        : "%s: write cache off: a write is stable when it is answered", export);
 }
 
-static void print_on_error(const char *name, const json_t *now)
+/* Takes over what x-set-error-policy says, and what the settings of an export do, too. */
+static int tell_policy(Ctl *ctl, const char *export, json_t *policy)
 {
-    printf("%s: an error of reading: %s, of writing: %s\n", name, ctl_str(now, "on-read-error"),
-           ctl_str(now, "on-write-error"));
+    return ctl_done(ctl, policy, "%s: errors of reading: %s, of writing: %s", export,
+                    ctl_str(policy, "on-read-error"), ctl_str(policy, "on-write-error"));
+}
+
+static int show_policy(Ctl *ctl, const char *name)
+{
+    json_t *export = ctl_query_export(ctl, name), *settings, *policy = NULL;
+
+    settings = json_object_get(export, "settings");
+    if (settings) {
+        policy = json_pack("{s:s, s:s}", "on-read-error", ctl_str(settings, "on-read-error"),
+                           "on-write-error", ctl_str(settings, "on-write-error"));
+    }
+    json_decref(export);
+    return tell_policy(ctl, name, policy);
 }
 
 int ctl_run_on_error(Ctl *ctl)
@@ -148,7 +158,7 @@ int ctl_run_on_error(Ctl *ctl)
     if (!export) {
         return CTL_FAILED;
     } else if (!read && !write) {
-        return show(ctl, export, print_on_error);
+        return show_policy(ctl, export);
     }
     args = json_pack("{s:s}", "device", export);
     if (read) {
@@ -157,5 +167,5 @@ int ctl_run_on_error(Ctl *ctl)
     if (write) {
         json_object_set_new(args, "on-write-error", json_string(write));
     }
-    return ctl_done(ctl, ctl_call_with(ctl, "x-set-error-policy", args), "%s: changed", export);
+    return tell_policy(ctl, export, ctl_call_with(ctl, "x-set-error-policy", args));
 }

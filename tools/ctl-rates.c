@@ -156,7 +156,8 @@ static json_t *export_row(const json_t *now, const json_t *stats, const json_t *
     };
     double waited = growth(now, then, "throttle-wait-ns");
     double busy = growth_of_all(stats, old_stats, times);
-    json_t *row = json_pack("{s:s, s:I, s:I}", "export", ctl_str(now, "name"), "clients",
+    json_t *row = json_pack("{s:s, s:s, s:I, s:I}", "export", ctl_str(now, "name"),
+                            "state", ctl_str(now, "state"), "clients",
                             (json_int_t)ctl_int(now, "clients"), "in-flight",
                             (json_int_t)ctl_int(now, "in-flight"));
 
@@ -226,17 +227,21 @@ static json_t *sorted(json_t *rows)
     return result;
 }
 
+static const json_t *stats_of(const json_t *look, const char *id)
+{
+    return json_object_get(json_object_get(json_object_get(look, "stats"), id), "stats");
+}
+
 json_t *ctl_rates(const json_t *then, const json_t *now, double seconds)
 {
     json_t *exports = json_array(), *clients = json_array(), *each;
     const char *name;
 
     json_object_foreach(json_object_get(now, "exports"), name, each) {
-        json_array_append_new(exports, export_row(
-            each, json_object_get(json_object_get(json_object_get(now, "stats"), name), "stats"),
-            json_object_get(json_object_get(then, "exports"), name),
-            json_object_get(json_object_get(json_object_get(then, "stats"), name), "stats"),
-            seconds));
+        const json_t *before = json_object_get(json_object_get(then, "exports"), name);
+
+        json_array_append_new(exports, export_row(each, stats_of(now, name), before,
+                                                  stats_of(then, name), seconds));
     }
     json_object_foreach(json_object_get(now, "clients"), name, each) {
         json_array_append_new(clients, client_row(

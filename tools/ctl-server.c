@@ -7,9 +7,62 @@
 #include "common/cleanup.h"
 #include "common/xalloc.h"
 
+/* "WHAT: a, b", if there are any. */
+static void print_names(const char *what, const json_t *names)
+{
+    json_t *each;
+    size_t i;
+
+    json_array_foreach(names, i, each) {
+        auto_free char *name = ctl_escape(json_string_value(each));
+
+        printf("%s%s", i ? ", " : what, name);
+    }
+    if (json_array_size(names) > 0) {
+        putchar('\n');
+    }
+}
+
+static void print_reload(const json_t *result)
+{
+    const json_t *changed = json_object_get(result, "changed");
+    json_t *each;
+    size_t i;
+
+    print_names("added: ", json_object_get(result, "added"));
+    print_names("removed: ", json_object_get(result, "removed"));
+    json_array_foreach(changed, i, each) {
+        auto_free char *export = ctl_escape(ctl_str(each, "export"));
+
+        printf("changed: %s", export);
+        print_names(": ", json_object_get(each, "settings"));
+    }
+    print_names("takes a restart: ", json_object_get(result, "restart"));
+}
+
+static bool is_empty(const json_t *object)
+{
+    const char *key;
+    json_t *value;
+
+    json_object_foreach((json_t *)object, key, value) {
+        if (json_array_size(value) > 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 int ctl_run_reload(Ctl *ctl)
 {
-    return ctl_done(ctl, ctl_call(ctl, "x-reload", NULL), "the configuration was read again");
+    json_t *result = ctl_call(ctl, "x-reload", NULL);
+
+    if (result && !ctl->json && !is_empty(result)) {
+        print_reload(result);
+        json_decref(result);
+        return CTL_OK;
+    }
+    return ctl_done(ctl, result, "nothing has changed");
 }
 
 int ctl_run_tls_reload(Ctl *ctl)

@@ -32,24 +32,15 @@ static void print_snapshots(const json_t *snapshots)
 /* Those of the image that an export shows: an array, maybe empty; NULL: reported. */
 static json_t *query_snapshots(Ctl *ctl, const char *export)
 {
-    json_t *list = ctl_call(ctl, "query-block", NULL), *device, *found = NULL;
-    size_t i;
+    json_t *block = ctl_query_block(ctl, export), *found;
+    const json_t *image = json_object_get(json_object_get(block, "inserted"), "image");
 
-    json_array_foreach(list, i, device) {
-        if (strcmp(ctl_str(device, "device"), export) == 0) {
-            const json_t *image = json_object_get(json_object_get(device, "inserted"), "image");
-
-            found = json_incref(json_object_get(image, "snapshots"));
-            if (!found) {
-                found = json_array();
-            }
-        }
+    if (!block) {
+        return NULL;
     }
-    if (list && !found) {
-        ctl_error(ctl, "DeviceNotFound", NULL, "there is no export \"%s\"", export);
-    }
-    json_decref(list);
-    return found;
+    found = json_incref(json_object_get(image, "snapshots"));
+    json_decref(block);
+    return found ? found : json_array();
 }
 
 static int list(Ctl *ctl, const char *export)

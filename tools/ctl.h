@@ -42,7 +42,7 @@ typedef struct CtlCommand {
     int (*run)(Ctl *ctl);        /* exit status */
     const char *help;            /* one line */
     const char *advice;          /* what to do if the server refuses; or NULL */
-    CtlOption options[10];
+    CtlOption options[12];       /* the last one has no name */
 } CtlCommand;
 
 extern const CtlCommand ctl_commands[];
@@ -83,8 +83,6 @@ bool ctl_parse_number(Ctl *ctl, const char *what, const char *text, int64_t min,
                       int64_t *value);
 /* Bytes; false, reported: text is no size. */
 bool ctl_parse_size(Ctl *ctl, const char *what, const char *text, int64_t *bytes);
-/* Adds "KEY=VALUE" to an object, numbers and switches as such; false: reported. */
-bool ctl_parse_pair(Ctl *ctl, json_t *object, const char *text);
 
 /* ---- ctl-report.c ---- */
 
@@ -129,9 +127,11 @@ json_t *ctl_try(Ctl *ctl, const char *command, const char *fmt, ...);
 /* Of the words of the command line: the export, if more than `others` words are given, which it
  * takes off; otherwise the only one that the server has.  NULL: reported. */
 const char *ctl_take_export(Ctl *ctl, unsigned others);
-/* What the server says of an export, a new reference; NULL: reported. */
+/* What x-query-exports says of an export, and what query-block does: new references; NULL:
+ * reported. */
 json_t *ctl_query_export(Ctl *ctl, const char *name);
-/* Names for completion, one a line: of "exports", "clients", "jobs" or "nodes". */
+json_t *ctl_query_block(Ctl *ctl, const char *name);
+/* Names for completion, one a line: of "exports", "clients", "commands", "jobs" or "nodes". */
 int ctl_print_names(Ctl *ctl, const char *kind);
 
 /* ---- what a result holds; none of it fails ---- */

@@ -218,6 +218,11 @@ void blk_remove_bs(BlockBackend *blk);
 /* Makes bs, nobody's root, the root of an empty blk; takes a reference of its own.  Notifies;
  * neither tells the device nor applies the root state: blk_insert_medium(), blk_change_medium(). */
 void blk_insert_bs(BlockBackend *blk, BlockDriverState *bs);
+/* Another root instead of the one that it has, while others make requests: those in flight end on
+ * the old one, the next begin on bs, and none finds the backend empty.  The write cache's mode,
+ * zero detection, the event loop and operation blockers go over to bs; the size is bs's.
+ * -ENOMEDIUM: no root; -EBUSY: bs is another backend's. */
+int blk_replace_bs(BlockBackend *blk, BlockDriverState *bs, Error **errp);
 /* Takes the names of blk and of its root away; who holds pointers goes on. */
 void blk_hide_on_behalf_of_hmp_drive_del(BlockBackend *blk);
 

@@ -3,8 +3,8 @@
  * BlockBackends: their life, their names and their root.
  *
  * Two lists: all backends, and those registered under a name.  Neither holds a
- * reference.  The root changes in one place each way, blk_insert_bs() and
- * blk_remove_bs(), with requests kept away.
+ * reference.  The root changes in three places, blk_insert_bs(), blk_remove_bs()
+ * and blk_replace_bs(), with requests kept away.
  */
 #include "backend/backend.h"
 
@@ -323,6 +323,53 @@ void blk_insert_bs(BlockBackend *blk, BlockDriverState *bs)
     atomic_store(&blk->root, bs);
     blk_plug_update(blk, bs);
     notifier_list_notify(&blk->insert_bs_notifiers, blk);
+}
+
+static int check_replacement(BlockBackend *blk, BlockDriverState *bs, Error **errp)
+{
+    if (!blk_root(blk)) {
+        error_setg(errp, "Device '%s' has no medium", blk_name(blk));
+        return -ENOMEDIUM;
+    }
+    if (bdrv_has_blk_parent(bs)) {
+        error_setg(errp, "Node '%s' is already in use by another block backend",
+                   bdrv_get_node_name(bs));
+        return -EBUSY;
+    }
+    return 0;
+}
+
+/* No request is in flight.  What is a node's, and was set for this backend's clients, stays. */
+static void exchange_root(BlockBackend *blk, BlockDriverState *old, BlockDriverState *bs)
+{
+    bdrv_set_enable_write_cache(bs, atomic_load(&old->enable_write_cache));
+    atomic_store(&bs->detect_zeroes, atomic_load(&old->detect_zeroes));
+    bdrv_ref(bs);
+    atomic_store(&blk->root, bs);
+    bdrv_wait_while(bdrv_get_aio_context(bs), blk_looked_at, blk);
+    blk_plug_forget(blk, old);
+    bdrv_move_op_blockers(old, bs);
+    bdrv_remove_parent(old, &blk->root_link);
+    bdrv_add_parent(bs, &blk->root_link);
+    blk_plug_update(blk, bs);
+}
+
+int blk_replace_bs(BlockBackend *blk, BlockDriverState *bs, Error **errp)
+{
+    BlockDriverState *old = blk_root(blk);
+    int ret = check_replacement(blk, bs, errp);
+
+    if (ret < 0) {
+        return ret;
+    }
+    blk_drained_begin(blk);             /* holds its gate while it is no node's parent */
+    bdrv_drained_begin(old);
+    bdrv_move_to_context(bs, bdrv_get_aio_context(old));
+    exchange_root(blk, old, bs);
+    bdrv_drained_end(old);
+    blk_drained_end(blk);
+    bdrv_unref(old);
+    return 0;
 }
 
 void blk_hide_on_behalf_of_hmp_drive_del(BlockBackend *blk)

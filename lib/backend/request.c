@@ -142,6 +142,7 @@ const BdrvParentOps blk_parent_ops = {
     .drained_end = gate_open,
     .name = parent_name,
     .has_device = parent_has_device,
+    .is_backend = true,
 };
 
 /*

@@ -130,7 +130,8 @@ static int coroutine_fn copy_counted(BlkRequest *r, CopySource *source)
         ret = blk_throttle(r, true);
     }
     return ret < 0 ? ret : bdrv_co_copy_range(blk_root(source->blk), source->offset,
-                                              blk_root(r->blk), r->offset, r->bytes, r->flags);
+                                              blk_root(r->blk), r->offset, r->bytes, r->flags,
+                                              NULL);
 }
 
 static int64_t coroutine_fn op_copy_range(BlkRequest *r)

@@ -38,20 +38,48 @@ static void attach(BlockDriverState *bs, BlockDriverState *backing)
     bdrv_op_unblock(backing, BLOCK_OP_TYPE_COMMIT_TARGET, bs->backing_blocker);
 }
 
-void bdrv_detach_backing(BlockDriverState *bs)
+/* bs does not refer to it any more. */
+static void detach(BlockDriverState *bs, BlockDriverState *backing)
 {
-    BlockDriverState *backing = bs->backing;
-
-    bdrv_set_backing_file(bs, NULL, NULL);
-    if (!backing) {
-        return;
-    }
-    bs->backing = NULL;
     bdrv_op_unblock_all(backing, bs->backing_blocker);
     error_free(bs->backing_blocker);
     bs->backing_blocker = NULL;
     bdrv_remove_parent(backing, &bs->backing_link);
     bdrv_unref(backing);
+}
+
+void bdrv_detach_backing(BlockDriverState *bs)
+{
+    BlockDriverState *backing = bs->backing;
+
+    bdrv_set_backing_file(bs, NULL, NULL);
+    bs->backing = NULL;
+    if (backing) {
+        detach(bs, backing);
+    }
+}
+
+void bdrv_set_backing(BlockDriverState *bs, BlockDriverState *backing)
+{
+    BlockDriverState *old = bs->backing;
+
+    bdrv_drained_begin(bs);
+    if (backing) {
+        bdrv_ref(backing);              /* it may be below the old one, and go with it */
+    }
+    bs->backing = backing;
+    /* Those who look at properties do not stop at a gate, but they are counted: who may have seen
+     * the old one is gone when the node has been drained once more. */
+    bdrv_drained_begin(bs);
+    if (old) {
+        detach(bs, old);
+    }
+    if (backing) {
+        attach(bs, backing);
+        atomic_fetch_and(&bs->open_flags, ~BDRV_O_NO_BACKING);
+    }
+    bdrv_drained_end(bs);
+    bdrv_drained_end(bs);
 }
 
 /* ---- the name in the header ---- */
@@ -136,6 +164,40 @@ BlockDriverState *bdrv_find_backing_image(BlockDriverState *bs, const char *file
         }
     }
     return NULL;
+}
+
+/* A name of this host's file system would mean another file where the header lies. */
+char *bdrv_name_for_header(BlockDriverState *bs)
+{
+    const char *name = image_name(bs);
+
+    if (strncmp(name, "file:", 5) == 0) {
+        name += 5;
+    }
+    if (!*name || strncmp(name, "json:", 5) == 0) {
+        return NULL;
+    }
+    return protocol_prefix(name) ? bdrv_strdup(name) : realpath(name, NULL);
+}
+
+char *bdrv_backing_name_from(BlockDriverState *overlay, BlockDriverState *base)
+{
+    BlockDriverState *above = overlay;
+    char *full;
+    bool fits;
+
+    while (above->backing && above->backing != base) {
+        above = above->backing;
+    }
+    if (above->backing_file) {
+        full = bdrv_resolve_backing_filename(image_name(overlay), above->backing_file);
+        fits = same_file(full, image_name(base));
+        free(full);
+        if (fits) {
+            return bdrv_strdup(above->backing_file);
+        }
+    }
+    return bdrv_name_for_header(base);
 }
 
 /* ---- opening ---- */

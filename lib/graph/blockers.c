@@ -60,6 +60,34 @@ void bdrv_op_unblock(BlockDriverState *bs, BlockOpType op, Error *reason)
     }
 }
 
+static bool is_of_overlay(BlockDriverState *bs, const Error *reason)
+{
+    BdrvParent *parent;
+
+    LIST_FOREACH(parent, &bs->parents, link) {
+        if (parent->ops == &bdrv_node_parent_ops &&
+            ((BlockDriverState *)parent->opaque)->backing_blocker == reason) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void bdrv_move_op_blockers(BlockDriverState *from, BlockDriverState *to)
+{
+    OpBlocker *blocker, *next;
+
+    for (int op = 0; op < BLOCK_OP_TYPE_MAX; op++) {
+        for (blocker = LIST_FIRST(&from->op_blockers[op]); blocker; blocker = next) {
+            next = LIST_NEXT(blocker, link);
+            if (!is_of_overlay(from, blocker->reason)) {
+                LIST_REMOVE(blocker, link);
+                LIST_INSERT_HEAD(&to->op_blockers[op], blocker, link);
+            }
+        }
+    }
+}
+
 void bdrv_op_block_all(BlockDriverState *bs, Error *reason)
 {
     for (int op = 0; op < BLOCK_OP_TYPE_MAX; op++) {

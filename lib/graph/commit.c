@@ -17,78 +17,88 @@
 typedef struct Commit {
     BlockDriverState *top, *base;
     bool empties;                      /* the overlay, once its data are safe */
-    int64_t bytes_per_second;          /* 0: as fast as it can be */
+    BdrvRate rate;
     BdrvProgressFunc *progress;
     void *opaque;
-    int64_t copied, started;           /* bytes; ns */
 } Commit;
 
-/* ---- copying ---- */
+/* ---- a limit of bytes a second ---- */
 
-/* Waits until what has been copied is no more than the limit allows. */
-static void coroutine_fn keep_rate(Commit *c, int64_t bytes)
+void bdrv_rate_start(BdrvRate *rate, int64_t bytes_per_second)
+{
+    *rate = (BdrvRate){ .bytes_per_second = bytes_per_second,
+                        .started = qemu_clock_get_ns(QEMU_CLOCK_REALTIME) };
+}
+
+int64_t bdrv_rate_account(BdrvRate *rate, int64_t bytes)
 {
     int64_t ahead;
 
-    c->copied += bytes;
-    if (c->bytes_per_second > 0) {
-        ahead = (int64_t)((double)c->copied / (double)c->bytes_per_second * 1e9) -
-                (qemu_clock_get_ns(QEMU_CLOCK_REALTIME) - c->started);
-        if (ahead > 0) {
-            qemu_co_sleep_ns(QEMU_CLOCK_REALTIME, ahead);
-        }
+    if (rate->bytes_per_second <= 0) {
+        return 0;
     }
+    rate->copied += bytes;
+    ahead = (int64_t)((double)rate->copied / (double)rate->bytes_per_second * 1e9) -
+            (qemu_clock_get_ns(QEMU_CLOCK_REALTIME) - rate->started);
+    return ahead > 0 ? ahead : 0;
 }
 
-/* Sets *n to how far the overlays have one answer from offset on; copies that, if it is theirs. */
-static int coroutine_fn commit_piece(Commit *c, int64_t offset, int64_t bytes, int64_t *n)
+/* ---- copying ---- */
+
+int64_t coroutine_fn bdrv_co_commit_piece(BlockDriverState *top, BlockDriverState *base,
+                                          int64_t offset, int64_t bytes, int64_t max, int64_t *n,
+                                          bool *is_read)
 {
-    int depth, ret = bdrv_co_block_status_where(c->top, c->base, offset, bytes, n, NULL, NULL,
-                                                &depth);
+    int depth, ret = bdrv_co_block_status_where(top, base, offset, bytes, n, NULL, NULL, &depth);
     bool zero = ret & BDRV_BLOCK_ZERO;
 
+    *is_read = true;
     if (ret < 0) {
         return ret;
     }
     if (!(ret & BDRV_BLOCK_ALLOCATED)) {
         return *n == 0 || zero ? -EIO : 0;      /* past the end: it shrank under us */
     }
-    *n = zero ? *n : MIN_OF(*n, COMMIT_PIECE);
-    ret = bdrv_co_copy_range(c->top, offset, c->base, offset, *n, BDRV_REQ_MAY_UNMAP);
-    if (ret == 0 && !zero) {
-        keep_rate(c, *n);
-    }
-    return ret;
+    *n = zero ? *n : MIN_OF(*n, max);
+    ret = bdrv_co_copy_range(top, offset, base, offset, *n, BDRV_REQ_MAY_UNMAP, is_read);
+    return ret < 0 ? ret : zero ? 0 : *n;
 }
 
 static int64_t coroutine_fn copy_allocated(void *opaque)
 {
     Commit *c = opaque;
-    int64_t offset, n, length = bdrv_co_getlength(c->top);
-    int ret = length < 0 ? (int)length : 0;
+    int64_t offset, n, wait, length = bdrv_co_getlength(c->top);
+    int64_t ret = length < 0 ? length : 0;
+    bool is_read;
 
-    c->started = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
-    for (offset = 0; ret == 0 && offset < length; offset += n) {
-        ret = commit_piece(c, offset, MIN_OF(length - offset, BDRV_REQUEST_MAX_BYTES), &n);
-        if (ret == 0 && c->progress) {
+    bdrv_rate_start(&c->rate, c->rate.bytes_per_second);
+    for (offset = 0; ret >= 0 && offset < length; offset += n) {
+        ret = bdrv_co_commit_piece(c->top, c->base, offset,
+                                   MIN_OF(length - offset, BDRV_REQUEST_MAX_BYTES), COMMIT_PIECE,
+                                   &n, &is_read);
+        wait = ret > 0 ? bdrv_rate_account(&c->rate, ret) : 0;
+        if (wait > 0) {
+            qemu_co_sleep_ns(QEMU_CLOCK_REALTIME, wait);
+        }
+        if (ret >= 0 && c->progress) {
             c->progress(c->opaque, offset + n, length);
         }
     }
-    return ret;
+    return ret < 0 ? ret : 0;
 }
 
 /* ---- steps ---- */
 
-static int make_room(Commit *c, Error **errp)
+int bdrv_commit_make_room(BlockDriverState *top, BlockDriverState *base, Error **errp)
 {
-    int64_t length = bdrv_getlength(c->top), below = bdrv_getlength(c->base);
+    int64_t length = bdrv_getlength(top), below = bdrv_getlength(base);
 
     if (length < 0 || below < 0) {
         below = length < 0 ? length : below;
         error_setg_errno(errp, (int)-below, "Could not find out how long the images are");
         return (int)below;
     }
-    return length > below ? bdrv_truncate(c->base, length, PREALLOC_MODE_OFF, errp) : 0;
+    return length > below ? bdrv_truncate(base, length, PREALLOC_MODE_OFF, errp) : 0;
 }
 
 static int empty_overlay(BlockDriverState *bs)
@@ -104,7 +114,7 @@ static int empty_overlay(BlockDriverState *bs)
 
 static int commit_writable(Commit *c, Error **errp)
 {
-    int ret = make_room(c, errp);
+    int ret = bdrv_commit_make_room(c->top, c->base, errp);
 
     if (ret < 0) {
         return ret;
@@ -138,7 +148,7 @@ static int commit_drained(Commit *c, Error **errp)
     return ret;
 }
 
-static bool is_below(BlockDriverState *base, BlockDriverState *top)
+bool bdrv_is_below(BlockDriverState *base, BlockDriverState *top)
 {
     while (top && top != base) {
         top = top->backing;
@@ -153,7 +163,7 @@ static int check_commit(BlockDriverState *top, BlockDriverState *base, Error **e
         error_setg(errp, "There is no medium");
         return -ENOMEDIUM;
     }
-    if (!base || base == top || !is_below(base, top)) {
+    if (!base || base == top || !bdrv_is_below(base, top)) {
         error_setg(errp, "'%s' is not in the backing chain of '%s'",
                    base ? bdrv_filename(base) : "", bdrv_filename(top));
         return -ENOTSUP;
@@ -177,7 +187,8 @@ static int run_commit(Commit *c, Error **errp)
 int bdrv_commit_to(BlockDriverState *top, BlockDriverState *base, int64_t bytes_per_second,
                    BdrvProgressFunc *progress, void *opaque, Error **errp)
 {
-    Commit commit = { .top = top, .base = base, .bytes_per_second = bytes_per_second,
+    Commit commit = { .top = top, .base = base,
+                      .rate.bytes_per_second = bytes_per_second,
                       .progress = progress, .opaque = opaque };
 
     return run_commit(&commit, errp);

@@ -23,6 +23,7 @@ typedef struct BdrvParentOps {
     void (*drained_end)(void *opaque);
     const char *(*name)(void *opaque);      /* for messages; "" if anonymous */
     bool (*has_device)(void *opaque);       /* a device relies on us; may be NULL: no */
+    bool is_backend;                        /* a BlockBackend: a node is the root of one at most */
 } BdrvParentOps;
 
 typedef struct BdrvParent {
@@ -57,18 +58,20 @@ typedef struct OpBlocker {
     LIST_ENTRY(OpBlocker) link;
 } OpBlocker;
 
+#define BDRV_NODE_NAME_SIZE 32
+
 struct BlockDriverState {
     /* Set at open, changed only in the main thread while drained; read by all. */
     BlockDriver *drv;                  /* NULL: driverless */
     void *opaque;                      /* the driver's instance */
     BlockDriverState *file;
-    BlockDriverState *backing;
+    _Atomic(BlockDriverState *) backing;   /* who looks at properties does not stop for a drain */
     BdrvParent file_link, backing_link; /* this node as parent of its children */
     Error *backing_blocker;            /* why operations on backing are blocked */
     char *backing_file, *backing_format; /* what the image's header says; or NULL */
     BlockLimits bl;
     _Atomic(AioContext *) ctx;         /* any thread may ask for it at any time */
-    char node_name[32];                /* "" if it lost it */
+    char node_name[BDRV_NODE_NAME_SIZE]; /* "" if it lost it */
     char *filename;
     atomic_bool read_only;             /* so too */
     bool probed_raw;                   /* format guessed: sector 0 is guarded */
@@ -107,7 +110,9 @@ BlockDriverState *bdrv_new(void);                        /* driverless, one refe
 bool bdrv_has_blk_parent(BlockDriverState *bs);          /* is root of a BlockBackend */
 void bdrv_add_parent(BlockDriverState *bs, BdrvParent *parent);
 void bdrv_remove_parent(BlockDriverState *bs, BdrvParent *parent);
+BdrvParent *bdrv_other_parent(BlockDriverState *bs, const BdrvParent *known);   /* or NULL */
 void bdrv_drop_node_name(BlockDriverState *bs);
+int bdrv_check_node_name(const char *name, Error **errp);    /* a new node could have it */
 bool bdrv_id_wellformed(const char *id);                 /* letter, then letters digits - . _ */
 /* Set by lib/backend: names of backends and nodes are one namespace, checked from both sides. */
 extern bool (*bdrv_name_in_use_elsewhere)(const char *name);
@@ -119,6 +124,8 @@ int bdrv_refresh_limits(BlockDriverState *bs, Error **errp);
 /* Moves the subtree: detach parents first, attach children first (§3.7); the caller drains. */
 void bdrv_detach_aio_context(BlockDriverState *bs);
 void bdrv_attach_aio_context(BlockDriverState *bs, AioContext *new_context);
+/* Both, for a node that is nobody's root. */
+void bdrv_move_to_context(BlockDriverState *bs, AioContext *ctx);
 
 /* sync.c: the result of fn(opaque), run in a coroutine of the calling thread's context, which is
  * polled meanwhile (rule R4); inside a coroutine in place */
@@ -144,14 +151,44 @@ int coroutine_fn bdrv_co_load_vmstate(BlockDriverState *bs, QEMUIOVector *qiov, 
 /* invalidate.c: makes an inactive node, and what is below it, active (§3.10) */
 int coroutine_fn bdrv_co_invalidate_cache(BlockDriverState *bs, Error **errp);
 
+/* backing.c (main thread): from now on bs is backed by another node (NULL: none), whatever its
+ * header says.  Drains bs; the content that it shows must be the same with both. */
+void bdrv_set_backing(BlockDriverState *bs, BlockDriverState *backing);
+/* What a header may call the image of bs from anywhere: malloc()ed; NULL: it has no such name. */
+char *bdrv_name_for_header(BlockDriverState *bs);
+/* The same for the header of overlay, a node above bs: what the one that bs backs now says, if that
+ * means the same there. */
+char *bdrv_backing_name_from(BlockDriverState *overlay, BlockDriverState *base);
+
 /* commit.c (main thread): writes what bs decides into its backing file (§3.11).  0 or -errno. */
 int bdrv_commit(BlockDriverState *bs);
 
+/* The parts of a commit that one under running clients has, too. */
+bool bdrv_is_below(BlockDriverState *base, BlockDriverState *top);    /* or the same */
+/* Base gets top's length if it is shorter.  0 or -errno. */
+int bdrv_commit_make_room(BlockDriverState *top, BlockDriverState *base, Error **errp);
+/* Sets *n to how far the nodes above base have one answer from offset on, and copies that into
+ * base if they decide: max bytes of data at most.  How many bytes of data that were, or -errno;
+ * then *is_read: base could be written. */
+int64_t coroutine_fn bdrv_co_commit_piece(BlockDriverState *top, BlockDriverState *base,
+                                          int64_t offset, int64_t bytes, int64_t max, int64_t *n,
+                                          bool *is_read);
+
+typedef struct BdrvRate {
+    int64_t bytes_per_second;          /* 0: no limit */
+    int64_t copied, started;           /* bytes; ns */
+} BdrvRate;
+
+void bdrv_rate_start(BdrvRate *rate, int64_t bytes_per_second);
+/* So many more bytes have been copied: ns to wait before the next. */
+int64_t bdrv_rate_account(BdrvRate *rate, int64_t bytes);
+
 /* copy-range.c: from one node to another, in bounded pieces; zeroes are written as such.
- * Ranges of one node must not overlap.  flags: BDRV_REQ_FUA or 0. */
+ * Ranges of one node must not overlap.  flags: BDRV_REQ_FUA or 0.  *is_read (or NULL), on error:
+ * it was src that failed. */
 int coroutine_fn bdrv_co_copy_range(BlockDriverState *src, int64_t src_offset,
                                     BlockDriverState *dst, int64_t dst_offset, int64_t bytes,
-                                    int flags);
+                                    int flags, bool *is_read);
 
 /* block-status.c: one answer for the chain from bs down to, but without, base (NULL: all of it).
  * DATA, ZERO or both, plus ALLOCATED if bs itself decides; 0: base decides.
@@ -167,5 +204,7 @@ int coroutine_fn bdrv_co_block_status_where(BlockDriverState *bs, BlockDriverSta
 /* blockers.c; the error names the backend above, else the node */
 void bdrv_op_block_all(BlockDriverState *bs, Error *reason);
 void bdrv_op_unblock_all(BlockDriverState *bs, Error *reason);
+/* All but those of the nodes above it, for which it is the backing file. */
+void bdrv_move_op_blockers(BlockDriverState *from, BlockDriverState *to);
 
 #endif

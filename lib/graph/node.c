@@ -208,11 +208,18 @@ bool bdrv_has_blk_parent(BlockDriverState *bs)
     BdrvParent *parent;
 
     LIST_FOREACH(parent, &bs->parents, link) {
-        if (parent->ops != &bdrv_node_parent_ops) {
+        if (parent->ops->is_backend) {
             return true;
         }
     }
     return false;
+}
+
+BdrvParent *bdrv_other_parent(BlockDriverState *bs, const BdrvParent *known)
+{
+    BdrvParent *parent = LIST_FIRST(&bs->parents);
+
+    return parent == known ? LIST_NEXT(parent, link) : parent;
 }
 
 BlockDriverState *bdrv_file(BlockDriverState *bs)
@@ -279,21 +286,17 @@ static void generate_node_name(BlockDriverState *bs)
     snprintf(bs->node_name, sizeof(bs->node_name), "#block%03u", count++);
 }
 
-int bdrv_set_node_name(BlockDriverState *bs, const char *name, Error **errp)
+int bdrv_check_node_name(const char *name, Error **errp)
 {
-    if (!name) {
-        generate_node_name(bs);
-        return 0;
-    }
     if (!bdrv_id_wellformed(name)) {
         error_setg(errp, "Invalid node name '%s'", name);
         error_append_hint(errp, "A name is a letter followed by letters, digits, "
                           "'-', '.' and '_'.\n");
         return -EINVAL;
     }
-    if (strlen(name) >= sizeof(bs->node_name)) {
-        error_setg(errp, "Node name '%s' is longer than %zu characters", name,
-                   sizeof(bs->node_name) - 1);
+    if (strlen(name) >= BDRV_NODE_NAME_SIZE) {
+        error_setg(errp, "Node name '%s' is longer than %d characters", name,
+                   BDRV_NODE_NAME_SIZE - 1);
         return -EINVAL;
     }
     if (bdrv_find_node(name)) {
@@ -304,8 +307,19 @@ int bdrv_set_node_name(BlockDriverState *bs, const char *name, Error **errp)
         error_setg(errp, "Node name '%s' is already the name of a device", name);
         return -EINVAL;
     }
-    strcpy(bs->node_name, name);
     return 0;
+}
+
+int bdrv_set_node_name(BlockDriverState *bs, const char *name, Error **errp)
+{
+    int ret = name ? bdrv_check_node_name(name, errp) : 0;
+
+    if (!name) {
+        generate_node_name(bs);
+    } else if (ret == 0) {
+        strcpy(bs->node_name, name);
+    }
+    return ret;
 }
 
 void bdrv_drop_node_name(BlockDriverState *bs)
@@ -557,4 +571,17 @@ void bdrv_attach_aio_context(BlockDriverState *bs, AioContext *new_context)
     if (bs->drv && bs->drv->bdrv_attach_aio_context) {
         bs->drv->bdrv_attach_aio_context(bs, new_context);
     }
+}
+
+void bdrv_move_to_context(BlockDriverState *bs, AioContext *ctx)
+{
+    if (bs->ctx == ctx) {
+        return;
+    }
+    bdrv_drained_begin(bs);
+    bdrv_detach_aio_context(bs);
+    aio_context_acquire(ctx);
+    bdrv_attach_aio_context(bs, ctx);
+    aio_context_release(ctx);
+    bdrv_drained_end(bs);
 }

@@ -4,11 +4,13 @@
  */
 #include "qmp-int.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/cleanup.h"
 
-/* The rest of the arguments is not worth the room. */
+/* The rest is not worth the room. */
+#define MAX_NAME 64
 #define MAX_ARGS 1024
 
 static bool ends_in(const char *text, const char *end)
@@ -51,31 +53,31 @@ static json_t *without_secrets(const json_t *value)
 }
 
 /* What only looks is told with --verbose. */
-static enum log_level level_of(const QmpCommand *command)
+static enum log_level level_of(const char *command)
 {
-    return strncmp(command->name, "query-", 6) == 0 || strncmp(command->name, "x-query-", 8) == 0 ||
-           strcmp(command->name, "qmp_capabilities") == 0 ? LOG_LEVEL_INFO : LOG_LEVEL_NOTICE;
+    return strncmp(command, "query-", 6) == 0 || strncmp(command, "x-query-", 8) == 0 ||
+           strcmp(command, "qmp_capabilities") == 0 ? LOG_LEVEL_INFO : LOG_LEVEL_NOTICE;
 }
 
-void qmp_audit(const struct ucred *peer, const QmpCommand *command, const json_t *args,
-               const Error *err)
+void qmp_audit(const struct ucred *peer, const QmpRequest *request, const Error *err)
 {
     const LogField fields[] = {
         { "pid", peer->pid }, { "uid", peer->uid }, { "gid", peer->gid }, { "failed", err != NULL },
     };
-    const enum log_level level = level_of(command);
+    const enum log_level level = level_of(request->execute);
     auto_free char *text = NULL;
+    char name[MAX_NAME];
     json_t *shown;
 
     if (!log_enabled(level)) {
         return;
     }
-    shown = without_secrets(args);
+    shown = without_secrets(request->args);
     text = json_dumps(shown, 0);
     json_decref(shown);
-    log_fields(level, NULL, NULL, fields, sizeof(fields) / sizeof(fields[0]),
-               "control: pid %d uid %u gid %u: %s %.*s%s: %s", (int)peer->pid,
-               (unsigned)peer->uid, (unsigned)peer->gid, command->name, MAX_ARGS,
-               text ? text : "?", text && strlen(text) > MAX_ARGS ? "..." : "",
-               err ? error_get_pretty(err) : "ok");
+    snprintf(name, sizeof(name), "%s", request->execute);
+    log_command(level, name, fields, sizeof(fields) / sizeof(fields[0]),
+                "pid %d uid %u gid %u: %.*s%s: %s", (int)peer->pid, (unsigned)peer->uid,
+                (unsigned)peer->gid, MAX_ARGS, text ? text : "?",
+                text && strlen(text) > MAX_ARGS ? "..." : "", err ? error_get_pretty(err) : "ok");
 }

@@ -14,6 +14,52 @@ const QmpCommand qmp_commands[] = {
       "all commands, events and types" },
     { "query-version", "", "VersionInfo", cmd_query_version, "who is there" },
     { "quit", "", "", cmd_quit, "ends the server as SIGTERM does" },
+    { "x-log-level", "*level XLogLevel", "XLogLevelInfo", cmd_x_log_level,
+      "how much is logged, from now on or as it is" },
+    { "x-query-server", "", "XServerInfo", cmd_x_query_server, "how the server is" },
+    { "x-reload", "", "XReloadInfo", cmd_x_reload, "reads the configuration file again" },
+    { "x-tls-reload", "", "", cmd_x_tls_reload, "reads certificates and keys again" },
+
+    /* Exports. */
+    { "block-export-add", "type BlockExportType, id str, node-name str, *writable bool, "
+      "*writethrough bool, *name str, *description str, *bitmaps [str], *allocation-depth bool", "",
+      cmd_block_export_add, "serves a node" },
+    { "block-export-del", "id str, *mode BlockExportRemoveMode", "", cmd_block_export_del,
+      "removes an export" },
+    { "query-block-exports", "", "[BlockExportInfo]", cmd_query_block_exports, "all exports" },
+    { "x-export-add", "name str, image str, *id str, ...", "", cmd_x_export_add,
+      "serves an image, with any key of --export" },
+    { "x-export-drain", "*id str", "", cmd_x_export_drain,
+      "waits until what is in flight is done, and flushes" },
+    { "x-export-pause", "id str", "XExportStateInfo", cmd_x_export_pause,
+      "has requests wait, with all that was written on the disk" },
+    { "x-export-resume", "id str", "XExportStateInfo", cmd_x_export_resume,
+      "lets requests go on, and failed ones run again" },
+    { "x-export-set", "id str, ...", "XExportSettings", cmd_x_export_set,
+      "changes settings of a running export" },
+    { "x-query-exports", "", "[XExportInfo]", cmd_x_query_exports,
+      "all exports, with their settings" },
+    { "x-set-error-policy", "device str, *on-read-error BlockdevOnError, "
+      "*on-write-error BlockdevOnError", "XErrorPolicy", cmd_x_set_error_policy,
+      "what becomes of requests that the image fails" },
+
+    /* Clients. */
+    { "x-client-kick", "*id int, *peer str, *export str, *force bool", "XClientKickResult",
+      cmd_x_client_kick, "ends connections" },
+    { "x-query-clients", "*export str", "[XClientInfo]", cmd_x_query_clients,
+      "all connections, and what they have done" },
+
+    /* Limits. */
+    { "block_set_io_throttle",
+      "*device str, *id str, bps int, bps_rd int, bps_wr int, iops int, iops_rd int, iops_wr int, "
+      "*bps_max int, *bps_rd_max int, *bps_wr_max int, *iops_max int, *iops_rd_max int, "
+      "*iops_wr_max int, *bps_max_length int, *bps_rd_max_length int, *bps_wr_max_length int, "
+      "*iops_max_length int, *iops_rd_max_length int, *iops_wr_max_length int, *iops_size int, "
+      "*group str", "", cmd_block_set_io_throttle, "sets all limits of an export" },
+    { "x-query-throttle", "id str", "XThrottleInfo", cmd_x_query_throttle,
+      "the limits of an export and of its clients, and who waits" },
+    { "x-set-throttle", "id str, *scope XThrottleScope, *group str, " THROTTLE_SETTINGS,
+      "XThrottleInfo", cmd_x_set_throttle, "changes limits of an export, or of each client" },
 
     /* Nodes. */
     { "blockdev-add", "driver str, node-name str, ...", "", cmd_blockdev_add,
@@ -68,5 +114,39 @@ const QmpCommand qmp_commands[] = {
       "lets a bitmap stay as it is" },
     { "block-dirty-bitmap-merge", "node str, target str, bitmaps [any]", "",
       cmd_block_dirty_bitmap_merge, "adds to a bitmap what others have recorded" },
+
+    /* Snapshots. */
+    { "blockdev-snapshot", "node str, overlay str", "", cmd_blockdev_snapshot,
+      "puts a node on top of an export's image" },
+    { "blockdev-snapshot-delete-internal-sync", "device str, *id str, *name str", "SnapshotInfo",
+      cmd_blockdev_snapshot_delete_internal_sync, "deletes a snapshot that the image keeps" },
+    { "blockdev-snapshot-internal-sync", "device str, name str", "",
+      cmd_blockdev_snapshot_internal_sync, "has the image keep its content of now" },
+    { "blockdev-snapshot-sync", "*device str, *node-name str, snapshot-file str, "
+      "*snapshot-node-name str, *format str, *mode NewImageMode", "", cmd_blockdev_snapshot_sync,
+      "makes an overlay that takes what is written from now on" },
+
+    /* Jobs. */
+    { "block-commit", "*job-id str, device str, *base-node str, *base str, *top-node str, "
+      "*top str, *backing-file str, *speed size, *on-error BlockdevOnError, "
+      "*auto-finalize bool, *auto-dismiss bool", "", cmd_block_commit,
+      "merges overlays into an image below them" },
+    { "job-cancel", "id str", "", cmd_job_cancel, "ends a job without a result" },
+    { "job-complete", "id str", "", cmd_job_complete, "has a job that is ready come to its end" },
+    { "job-dismiss", "id str", "", cmd_job_dismiss, "forgets a job that has ended" },
+    { "job-finalize", "id str", "", cmd_job_finalize, "lets a pending job do its last step" },
+    { "job-pause", "id str", "", cmd_job_pause, "stops a job" },
+    { "job-resume", "id str", "", cmd_job_resume, "lets a job go on" },
+    { "query-jobs", "", "[JobInfo]", cmd_query_jobs, "all jobs" },
+    { "block-job-cancel", "device str, *force bool", "", cmd_block_job_cancel,
+      "ends a job, or has it end in time" },
+    { "block-job-complete", "device str", "", cmd_block_job_complete, "as job-complete" },
+    { "block-job-dismiss", "id str", "", cmd_block_job_dismiss, "as job-dismiss" },
+    { "block-job-finalize", "id str", "", cmd_block_job_finalize, "as job-finalize" },
+    { "block-job-pause", "device str", "", cmd_block_job_pause, "as job-pause" },
+    { "block-job-resume", "device str", "", cmd_block_job_resume, "as job-resume" },
+    { "block-job-set-speed", "device str, speed size", "", cmd_block_job_set_speed,
+      "changes how fast a job may copy" },
+    { "query-block-jobs", "", "[BlockJobInfo]", cmd_query_block_jobs, "all jobs, and their state" },
 };
 const size_t n_qmp_commands = sizeof(qmp_commands) / sizeof(qmp_commands[0]);

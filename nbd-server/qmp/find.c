@@ -18,7 +18,7 @@ static void hint_names(QmpSession *session, Error **errp)
 
     for (Export **next = all; next && *next; next++, n++) {
         if (n < MAX_NAMES) {
-            error_append_hint(errp, "%s \"%s\"", n ? "," : "There are:", (*next)->name);
+            error_append_hint(errp, "%s \"%s\"", n ? "," : "There are:", (*next)->id);
         }
     }
     error_append_hint(errp, n > MAX_NAMES ? ", ...\n" : n ? ".\n" : "There is no export.\n");
@@ -27,8 +27,12 @@ static void hint_names(QmpSession *session, Error **errp)
 
 Export *qmp_find_export(QmpSession *session, const char *name, Error **errp)
 {
-    Export *export = exports_find(qmp_session_server(session), name, strlen(name));
+    Server *server = qmp_session_server(session);
+    Export *export = exports_find_id(server, name);
 
+    if (!export) {
+        export = exports_find(server, name, strlen(name));      /* "": the default export */
+    }
     if (!export) {
         qmp_set_error_class(session, "DeviceNotFound");
         error_setg(errp, "Device '%s' not found", name);

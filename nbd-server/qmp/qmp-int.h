@@ -20,6 +20,8 @@ void qmp_session_start(QmpSession *session);
 void qmp_session_stop(QmpSession *session);
 /* An event for a session that has negotiated. */
 void qmp_session_event(QmpSession *session, QmpText *text);
+/* So many were lost on the way to it. */
+void qmp_session_lose(QmpSession *session, uint64_t events);
 bool qmp_session_is_ready(const QmpSession *session);
 /* It has negotiated: from now on it gets events. */
 void qmp_session_set_ready(QmpSession *session);
@@ -68,8 +70,7 @@ bool qmp_schema_check_args(const QmpCommand *command, const json_t *args, Error 
 
 /* ---- audit.c ---- */
 
-/* A line of the log; err: why the command has failed, or NULL. */
-void qmp_audit(const struct ucred *peer, const QmpCommand *command, const json_t *args,
-               const Error *err);
+/* A line of the log; err: why it was refused or has failed, or NULL. */
+void qmp_audit(const struct ucred *peer, const QmpRequest *request, const Error *err);
 
 #endif

@@ -117,13 +117,19 @@ void qmp_session_event(QmpSession *s, QmpText *text)
     qemu_bh_schedule(s->bh);
 }
 
+void qmp_session_lose(QmpSession *s, uint64_t events)
+{
+    qmp_output_lose(&s->out, events);
+    qemu_bh_schedule(s->bh);
+}
+
 /* In the place where the events would have been. */
 static void tell_lost(QmpSession *s)
 {
     uint64_t lost = qmp_output_take_lost(&s->out);
 
     if (lost) {
-        send_line(s, qmp_event_line("x-EVENTS_LOST",
+        send_line(s, qmp_event_line("X_EVENTS_LOST",
                                     json_pack("{s:I}", "count", (json_int_t)lost),
                                     qemu_clock_get_ns(QEMU_CLOCK_HOST) / SCALE_US));
     }
@@ -144,14 +150,13 @@ static void session_flush(QmpSession *s)
 static void run_command(void *opaque)
 {
     QmpSession *s = opaque;
-    const json_t *args = s->request.args;
     Error *err = NULL;
     json_t *result;
 
     if (s->fd >= 0) {
         s->error_class = "GenericError";
-        result = s->command->run(s, args, &err);
-        qmp_audit(&s->peer, s->command, args, err);
+        result = s->command->run(s, s->request.args, &err);
+        qmp_audit(&s->peer, &s->request, err);
         if (s->fd < 0) {
             json_decref(result);
             error_free(err);
@@ -202,6 +207,9 @@ static void take_message(QmpSession *s)
         s->command = find_command(s, &err);
     }
     if (err) {
+        if (s->request.execute) {
+            qmp_audit(&s->peer, &s->request, err);
+        }
         send_error(s, s->error_class, err, s->request.id);
         qmp_request_clear(&s->request);
         return;

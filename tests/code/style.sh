@@ -23,7 +23,7 @@ mapfile -t all < <(find quickstart .ci configure.ac Makefile.am m4/flags.m4 ./*.
 
 for file in "${all[@]}"; do
     case $file in
-        *.md | *.syms | *.pc.in | *.pod | */testdata/*) continue ;;
+        *.json | *.md | *.syms | *.pc.in | *.pod | */testdata/*) continue ;;
     esac
     if ! head -n 3 "$file" | grep -q 'SPDX-License-Identifier: LGPL-2.1-or-later'; then
         echo "$file: no SPDX-License-Identifier in its first three lines"

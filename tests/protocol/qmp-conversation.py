@@ -38,7 +38,7 @@ with qmptest.Server(['--format=raw', image]) as server:
             for word in words:
                 eq(word in error['desc'], True, (word, error))
 
-        refused({'execute': 'query-versoin'}, 'CommandNotFound', 'query-versoin', 'query-version?')
+        refused({'execute': 'qery-version'}, 'CommandNotFound', 'qery-version', 'query-version?')
         refused({'execute': 'query-version', 'argument': {}}, 'GenericError', "'argument'")
         refused({'arguments': {}}, 'GenericError', "'execute'")
         refused({'execute': 7}, 'GenericError', "'execute'", 'string')
@@ -51,5 +51,6 @@ with qmptest.Server(['--format=raw', image]) as server:
         eq(qmp.cmd('query-version'), version, 'the session goes on')
 
         eq(qmp.cmd('quit'), {}, 'quit')
+        eq(qmp.wait_event('SHUTDOWN'), {'guest': False, 'reason': 'host-qmp-quit'}, 'event')
         eq(qmp.receive(), None, 'the end')
     eq(server.wait(), 0, 'status')

@@ -99,12 +99,29 @@ def kill_a_client(server, metrics):
     assert after.value("nbd_export_operations_total", export="b", command="write") == 1
 
 
+def wait_for_limits(server, metrics):
+    """A read each 50 ms, after the first few."""
+    h = connect(server, "slow")
+    for _ in range(6):
+        h.pread(512, 0)
+    page = metrics.page()
+    waits = page.value("nbd_export_throttle_waits_total", export="slow")
+    seconds = page.value("nbd_export_throttle_wait_seconds_total", export="slow")
+    assert 1 <= waits <= 6, waits
+    assert 0.04 < seconds <= page.value("nbd_export_latency_seconds_sum", export="slow",
+                                        command="read"), seconds
+    for reason in ("request", "no_medium", "io_error"):
+        assert page.value("nbd_export_paused", export="slow", reason=reason) == 0
+
+
 with nbdtest.Server(["--metrics=0", "-v",
                      "--export=name=%s,image=%s,format=raw" % (NAME, nbdtest.disk(1 << 20, "a")),
                      "--export=name=b,image=%s,format=raw,hidden=on,shared=1"
                      % nbdtest.disk(1 << 20, "b"),
                      "--export=name=c,image=%s,format=raw,read-only=on"
-                     % nbdtest.disk(1 << 20, "c")]) as server:
+                     % nbdtest.disk(1 << 20, "c"),
+                     "--export=name=slow,image=%s,format=raw,throttle.iops-total=20"
+                     % nbdtest.disk(1 << 20, "slow")]) as server:
     metrics = metricstest.Metrics(server)
     first = metrics.page()
     check(first, NAME, 0)
@@ -153,3 +170,4 @@ with nbdtest.Server(["--metrics=0", "-v",
     assert page.value("nbd_export_server_memory_limit_bytes") == 512 << 20
     assert page.value("process_open_fds") > 5
     assert page.value("process_resident_memory_bytes") > 1 << 20
+    wait_for_limits(server, metrics)

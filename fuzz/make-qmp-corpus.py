@@ -1,0 +1,90 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""make-qmp-corpus.py FOLDER DICT: writes the seeds and the dictionary of fuzz-qmp.
+
+Out of query-qmp-schema: each command with the arguments it must have and with all it can have, and
+pairs of commands.  Run it from the build folder.  Inputs that once found something are in the same
+folder, named found-*, and stay.
+"""
+import itertools
+import json
+import os
+import sys
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), '../tests'))
+import qmptest  # noqa: E402
+
+# As fuzz/server-target.c has them; and the nodes and files of `extra`.
+NAMES = ['ro', 'big', 'n0', 'q.qcow2']
+ALL_AT_ONCE, NEGOTIATED = 0, 1
+
+
+class Values:
+    """Values for types; each call may give another one."""
+
+    def __init__(self, schema):
+        self.schema = schema
+        self.numbers = itertools.cycle([1, 0, 65536, -1, 1 << 40, 512])
+        self.names = itertools.cycle(NAMES)
+        self.enums = {}
+
+    def of(self, name, optional, depth=0):
+        info = self.schema.types[name]
+        kind = info['meta-type']
+        if kind == 'enum':
+            values = self.enums.setdefault(name, itertools.cycle(info['values']))
+            return next(values)
+        if kind == 'array':
+            return [self.of(info['element-type'], optional, depth + 1)] if depth < 3 else []
+        if kind == 'object':
+            return {m['name']: self.of(m['type'], optional, depth + 1) for m in info['members']
+                    if depth < 3 and (optional or 'default' not in m)}
+        return {'string': next(self.names), 'int': next(self.numbers), 'number': 1.5,
+                'boolean': True, 'null': None, 'value': {'x': [1]}}[info['json-type']]
+
+
+def request(command, args):
+    return json.dumps({'execute': command, 'arguments': args}).encode()
+
+
+def seeds(schema):
+    values = Values(schema)
+    singles = []
+    for name, info in schema.commands.items():
+        if name == 'query-qmp-schema':
+            continue
+        for optional in (False, True):
+            singles.append(request(name, values.of(info['arg-type'], optional)))
+            if not schema.types[info['arg-type']]['members']:
+                break
+    yield from singles
+    extra = request('blockdev-add', {'driver': 'memory', 'size': 65536, 'node-name': 'n0'})
+    for i in range(len(singles)):
+        yield extra + b'\r\n' + b'\n'.join(singles[i * 7 % len(singles)::11])
+    yield b'{"execute":"query-version","id":[{"a":"\\u00e9"},null,1e3]}]}nope"x\n\xff{}' + singles[0]
+    yield b'[' * 70 + b']' * 70 + singles[0]
+
+
+def main():
+    folder, dictionary = sys.argv[1:]
+    with qmptest.Server(['--image-opts', 'driver=null-co']) as server, server.qmp() as qmp:
+        schema = qmp.schema
+    for name in os.listdir(folder):
+        if name.startswith('seed-'):
+            os.unlink(os.path.join(folder, name))
+    for number, seed in enumerate(seeds(schema)):
+        if b'/' in seed or b'host' in seed or b'inet' in seed:
+            continue
+        with open(os.path.join(folder, 'seed-%03d' % number), 'wb') as f:
+            f.write(bytes([7 * (number % 5) or ALL_AT_ONCE, NEGOTIATED]) + seed)
+    words = set(schema.commands) | {'execute', 'arguments', 'id', 'memory', 'null-co', 'qcow2',
+                                    'raw', 'driver', 'file', 'size', 'filename', *NAMES}
+    for info in schema.types.values():
+        words |= {m['name'] for m in info.get('members', [])}
+    with open(dictionary, 'w') as f:
+        f.write('# SPDX-License-Identifier: LGPL-2.1-or-later\n# Made by make-qmp-corpus.py.\n')
+        for word in sorted(words):
+            f.write('"\\"%s\\""\n' % word)
+
+
+main()

@@ -1,0 +1,570 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Commit while clients use the disk: a bitmap says what is still to be copied,
+ * and pass follows pass until nothing is.
+ *
+ *     root ─▶ … ─▶ overlay ─▶ top ─▶ … ─▶ base          drained, at the end:
+ *                     └────────────────────▲            its backing file is base
+ *     root = top ─▶ … ─▶ base                           base is the root
+ *
+ * Writes of clients go to the root.  If that is top, its bitmap records them,
+ * before they complete: a piece whose bits are cleared before it is read is
+ * either read as it is then, or dirty again.  Into base goes only what a node
+ * above it decides: nobody sees that before the end, and a job that is
+ * cancelled or killed leaves a chain with the same content.
+ *
+ * Power may fail at any moment:
+ *  - until base has been flushed, nothing refers to what was copied;
+ *  - overlay's header then names base, or still names top: both show the same,
+ *    for the nodes between are left as they are;
+ *  - a top that was the root is emptied, after base's flush and before the first
+ *    write goes to base: its own name shows what base has, half emptied or
+ *    wholly, then and ever after.  Otherwise who opened it by that name later
+ *    would see its old content above the new one of base.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <blkbackend/dirty-bitmap.h>
+#include <blkbackend/image.h>
+
+#include "backend/job-int.h"
+
+#define PIECE (1 << 20)                        /* bytes between two places to pause */
+#define NEARLY_CLEAN (16 << 20)                /* bytes that may be copied while clients wait */
+#define REST_NS (100 * INT64_C(1000000))       /* between passes of one that is READY */
+#define BITS_MAX (INT64_C(1) << 26)            /* of the bitmap: a coarser one for larger disks */
+
+typedef struct CommitJob {
+    BlockJob job;
+    BlockDriverState *top, *base;
+    BlockDriverState *overlay;         /* above top; NULL: top is the root */
+    BlockDriverState **nodes;          /* from the root to base, a reference to each */
+    unsigned n_nodes;
+    Error *blocker;                    /* why operations on them are blocked; NULL: they are not */
+    char *backing_file;                /* that overlay shall name */
+    BdrvDirtyBitmap *bitmap;           /* of top */
+    int64_t cursor;                    /* where in this pass */
+    bool base_read_only;               /* before the commit */
+    bool pivoted;
+} CommitJob;
+
+/* ---- copying ---- */
+
+/* The next part that is dirty; false: this pass is over. */
+static bool next_area(CommitJob *c, int64_t *start, int64_t *bytes)
+{
+    if (bdrv_dirty_bitmap_next_dirty_area(c->bitmap, c->cursor, bdrv_dirty_bitmap_size(c->bitmap),
+                                          BDRV_REQUEST_MAX_BYTES, start, bytes)) {
+        return true;
+    }
+    c->cursor = 0;
+    return false;
+}
+
+/* Some of a dirty area; its bits are cleared before anything is read.  Bytes of data, or -errno. */
+static int64_t coroutine_fn copy_area(CommitJob *c, int64_t start, int64_t bytes, bool *is_read)
+{
+    int64_t granularity = bdrv_dirty_bitmap_granularity(c->bitmap);
+    int64_t pos = start, end = start + bytes, copied = 0, ret = 0, n;
+
+    bdrv_reset_dirty_bitmap(c->bitmap, start, bytes);
+    while (ret >= 0 && pos < end && (copied < PIECE || pos % granularity)) {
+        ret = bdrv_co_commit_piece(c->top, c->base, pos, end - pos, PIECE, &n, is_read);
+        pos += ret < 0 ? 0 : n;
+        copied += ret < 0 ? 0 : ret;
+    }
+    if (pos < end) {
+        pos -= pos % granularity;
+        bdrv_set_dirty_bitmap(c->bitmap, pos, end - pos);
+    }
+    c->cursor = pos;
+    c->job.done += pos - start;
+    c->job.left = bdrv_get_dirty_count(c->bitmap);
+    return ret < 0 ? ret : copied;
+}
+
+/* Overlay is longer than top, and what it shows behind top's end are zeroes. */
+static int coroutine_fn zero_behind_top(CommitJob *c)
+{
+    int64_t offset = bdrv_co_getlength(c->top), end = bdrv_co_getlength(c->base);
+    int64_t shown = bdrv_co_getlength(c->overlay), n;
+    int ret = 0;
+
+    end = end < shown ? end : shown;
+    for (; ret == 0 && offset < end; offset += n) {
+        n = end - offset < BDRV_REQUEST_MAX_BYTES ? end - offset : BDRV_REQUEST_MAX_BYTES;
+        ret = bdrv_co_pwrite_zeroes(c->base, offset, n, BDRV_REQ_MAY_UNMAP);
+    }
+    return ret;
+}
+
+/* Of a job whose top is written to meanwhile. */
+static void coroutine_fn pass_is_over(CommitJob *c)
+{
+    BlockJob *job = &c->job;
+
+    job->left = bdrv_get_dirty_count(c->bitmap);
+    if (job->completing) {
+        block_job_set_pending(job);
+    } else if (job->left <= NEARLY_CLEAN) {
+        block_job_set_ready(job);
+    }
+    block_job_rest(job, job->ready || job->left == 0 ? REST_NS : 0);
+}
+
+static int coroutine_fn commit_run(BlockJob *job)
+{
+    CommitJob *c = (CommitJob *)job;
+    int64_t start, bytes, copied;
+    bool is_read = true;
+
+    while (block_job_goes_on(job)) {
+        if (bdrv_dirty_bitmap_inconsistent(c->bitmap)) {
+            return -ENOMEM;            /* it could not record a write */
+        }
+        if (next_area(c, &start, &bytes)) {
+            copied = copy_area(c, start, bytes, &is_read);
+            if (copied >= 0) {
+                block_job_rest(job, bdrv_rate_account(&job->rate, copied));
+            } else if (block_job_tolerates(job, is_read, (int)-copied)) {
+                block_job_rest(job, REST_NS);
+            } else {
+                return (int)copied;
+            }
+        } else if (!c->overlay) {
+            pass_is_over(c);
+        } else if (bdrv_get_dirty_count(c->bitmap) == 0) {
+            return zero_behind_top(c);
+        }
+    }
+    return 0;
+}
+
+/* ---- the end: base backs the overlay ---- */
+
+static int write_header(CommitJob *c, const char *name, Error **errp)
+{
+    int ret = bdrv_change_backing_file(c->overlay, name, bdrv_get_format_name(c->base), errp);
+
+    if (ret == 0) {
+        ret = bdrv_flush(c->overlay);
+        if (ret < 0) {
+            error_setg_errno(errp, -ret, "Could not flush '%s'", bdrv_filename(c->overlay));
+        }
+    }
+    return ret;
+}
+
+static int change_header(CommitJob *c, Error **errp)
+{
+    int flags = bdrv_get_flags(c->overlay), ret = 0;
+    bool read_only = bdrv_is_read_only(c->overlay);
+    char *name = c->backing_file ? strdup(c->backing_file)
+                                 : bdrv_backing_name_from(c->overlay, c->base);
+
+    if (!name) {
+        error_setg(errp, "'%s' has no name that the header of '%s' could hold",
+                   bdrv_filename(c->base), bdrv_filename(c->overlay));
+        return -EINVAL;
+    }
+    if (read_only) {
+        ret = bdrv_reopen(c->overlay, flags | BDRV_O_RDWR, errp);
+    }
+    if (ret == 0) {
+        ret = write_header(c, name, errp);
+        if (read_only) {
+            bdrv_reopen(c->overlay, flags, NULL);
+        }
+    }
+    free(name);
+    return ret;
+}
+
+static int flush_base(CommitJob *c, Error **errp)
+{
+    int ret = bdrv_flush(c->base);
+
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "Could not flush '%s'", bdrv_filename(c->base));
+    }
+    return ret;
+}
+
+static int drop_nodes_between(CommitJob *c, Error **errp)
+{
+    int ret = flush_base(c, errp);
+
+    bdrv_drained_begin(c->overlay);
+    if (ret == 0) {
+        ret = change_header(c, errp);
+    }
+    if (ret == 0) {
+        bdrv_set_backing(c->overlay, c->base);
+    }
+    bdrv_drained_end(c->overlay);
+    return ret;
+}
+
+/* ---- the end: base is the root ---- */
+
+static int64_t coroutine_fn copy_rest(void *opaque)
+{
+    CommitJob *c = opaque;
+    int64_t start, bytes, ret = 0;
+    bool is_read;
+
+    c->cursor = 0;
+    while (ret >= 0 && next_area(c, &start, &bytes)) {
+        ret = copy_area(c, start, bytes, &is_read);
+    }
+    return ret < 0 ? ret : bdrv_dirty_bitmap_inconsistent(c->bitmap) ? -ENOMEM : 0;
+}
+
+/* Clients go on with the size that they know. */
+static int give_length(CommitJob *c, Error **errp)
+{
+    int64_t length = bdrv_getlength(c->top), below = bdrv_getlength(c->base);
+
+    if (length < 0 || below < 0) {
+        below = length < 0 ? length : below;
+        error_setg_errno(errp, (int)-below, "Could not find out how long the images are");
+        return (int)below;
+    }
+    return length == below ? 0 : bdrv_truncate(c->base, length, PREALLOC_MODE_OFF, errp);
+}
+
+/* Base has it all, so a failure is no reason to go back. */
+static void empty_top(CommitJob *c)
+{
+    int ret = 0;
+
+    if (!bdrv_is_read_only(c->top) && c->top->drv->bdrv_co_make_empty) {
+        ret = bdrv_make_empty(c->top, NULL);
+        ret = ret < 0 ? ret : bdrv_flush(c->top);
+    }
+    if (ret < 0) {
+        blkbackend_log("'%s' was committed to '%s', but could not be emptied (%s): do not open it "
+                       "any more", bdrv_filename(c->top), bdrv_filename(c->base), strerror(-ret));
+    }
+}
+
+static void unblock(CommitJob *c)
+{
+    for (unsigned i = 0; c->blocker && i < c->n_nodes; i++) {
+        bdrv_op_unblock_all(c->nodes[i], c->blocker);
+    }
+    error_free(c->blocker);
+    c->blocker = NULL;
+}
+
+static int exchange_roots(CommitJob *c, Error **errp)
+{
+    int ret;
+
+    if (blk_root(c->job.blk) != c->top) {
+        error_setg(errp, "Device '%s' has another medium now", blk_name(c->job.blk));
+        return -EBUSY;
+    }
+    unblock(c);
+    ret = blk_replace_bs(c->job.blk, c->base, errp);
+    c->pivoted = ret == 0;
+    if (ret == 0) {
+        empty_top(c);
+    }
+    return ret;
+}
+
+static int pivot(CommitJob *c, Error **errp)
+{
+    int ret;
+
+    blk_drained_begin(c->job.blk);     /* up to the first write that goes to base */
+    bdrv_drained_begin(c->top);
+    ret = (int)bdrv_run_sync(copy_rest, c);
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "Could not commit '%s' to '%s'", bdrv_filename(c->top),
+                         bdrv_filename(c->base));
+    }
+    if (ret == 0 && !c->job.keeps_graph) {
+        ret = give_length(c, errp);
+    }
+    if (ret == 0) {
+        ret = flush_base(c, errp);
+    }
+    if (ret == 0 && !c->job.keeps_graph) {
+        ret = exchange_roots(c, errp);
+    }
+    bdrv_drained_end(c->top);
+    blk_drained_end(c->job.blk);
+    return ret;
+}
+
+static int commit_finish(BlockJob *job, Error **errp)
+{
+    CommitJob *c = (CommitJob *)job;
+
+    return c->overlay ? drop_nodes_between(c, errp) : pivot(c, errp);
+}
+
+/* ---- its traces ---- */
+
+static void restore_base(CommitJob *c)
+{
+    bool stays_writable = c->pivoted && !bdrv_is_read_only(c->top);
+
+    if (c->base_read_only && !stays_writable && !bdrv_is_read_only(c->base)) {
+        bdrv_reopen(c->base, bdrv_get_flags(c->base) & ~BDRV_O_RDWR, NULL);
+    }
+}
+
+static void commit_clean(BlockJob *job)
+{
+    CommitJob *c = (CommitJob *)job;
+
+    unblock(c);
+    if (c->bitmap) {
+        bdrv_dirty_bitmap_set_busy(c->bitmap, false);
+        bdrv_release_dirty_bitmap(c->bitmap);
+        c->bitmap = NULL;
+    }
+    restore_base(c);
+    for (unsigned i = 0; i < c->n_nodes; i++) {
+        bdrv_unref(c->nodes[i]);
+    }
+    free(c->nodes);
+    free(c->backing_file);
+    c->nodes = NULL;
+    c->n_nodes = 0;
+    c->backing_file = NULL;
+    c->job.left = c->job.ret < 0 || c->job.cancelled ? c->job.left : 0;
+}
+
+static const BlockJobDriver commit_driver = {
+    .type = "commit",
+    .run = commit_run,
+    .finish = commit_finish,
+    .clean = commit_clean,
+};
+
+/* ---- may it be done? ---- */
+
+static int check_chain(BlockDriverState *root, BlockDriverState *top, BlockDriverState *base,
+                       Error **errp)
+{
+    if (!bdrv_is_below(top, root)) {
+        error_setg(errp, "'%s' is not in the backing chain of '%s'", bdrv_filename(top),
+                   bdrv_filename(root));
+        return -EINVAL;
+    }
+    if (base == top) {
+        error_setg(errp, top->backing ? "Cannot commit '%s' into itself"
+                                      : "'%s' has no backing file to commit to",
+                   bdrv_filename(top));
+        return -EINVAL;
+    }
+    if (!bdrv_is_below(base, top)) {
+        error_setg(errp, "'%s' is not in the backing chain of '%s'", bdrv_filename(base),
+                   bdrv_filename(top));
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static int check_bitmaps(BlockDriverState *bs, Error **errp)
+{
+    for (BdrvDirtyBitmap *bitmap = bdrv_dirty_bitmap_first(bs); bitmap;
+         bitmap = bdrv_dirty_bitmap_next(bitmap)) {
+        if (bdrv_dirty_bitmap_check(bitmap, BDRV_BITMAP_BUSY, errp) < 0) {
+            error_prepend(errp, "Node '%s' would be dropped: ", bdrv_get_node_name(bs));
+            return -EBUSY;
+        }
+    }
+    return 0;
+}
+
+/* Nobody else may rely on a node whose content changes, or that is dropped. */
+static int check_users(CommitJob *c, BlockBackend *blk, Error **errp)
+{
+    BdrvParent *known = &blk->root_link, *other;
+    bool dropped = !c->overlay;
+    int ret = 0;
+
+    for (unsigned i = 0; i < c->n_nodes && ret == 0; i++) {
+        BlockDriverState *bs = c->nodes[i];
+
+        dropped |= bs == c->top;
+        other = dropped ? bdrv_other_parent(bs, known) : NULL;
+        if (other) {
+            error_setg(errp, "Node '%s' is also used by '%s'", bdrv_get_node_name(bs),
+                       other->ops->name(other->opaque));
+            ret = -EBUSY;
+        } else if (i > 0 && dropped) {
+            ret = bdrv_op_is_blocked(bs, BLOCK_OP_TYPE_COMMIT_TARGET, errp) ? -EBUSY : 0;
+        }
+        if (ret == 0 && dropped && bs != c->base) {
+            ret = check_bitmaps(bs, errp);
+        }
+        known = &bs->backing_link;
+    }
+    return ret;
+}
+
+static int check_overlay(CommitJob *c, Error **errp)
+{
+    if (!c->overlay) {
+        if (c->backing_file) {
+            error_setg(errp, "A name for the backing file was given, but '%s' is not backed by "
+                       "anything afterwards: it is the active layer", bdrv_filename(c->top));
+            return -EINVAL;
+        }
+        return 0;
+    }
+    if (!c->overlay->drv->bdrv_co_change_backing_file) {
+        error_setg(errp, "Format driver '%s' of '%s' cannot change its backing file",
+                   c->overlay->drv->format_name, bdrv_filename(c->overlay));
+        return -ENOTSUP;
+    }
+    return 0;
+}
+
+/* ---- the beginning ---- */
+
+static void take_nodes(CommitJob *c, BlockDriverState *root)
+{
+    unsigned n = 1;
+
+    for (BlockDriverState *bs = root; bs != c->base; bs = bs->backing) {
+        n++;
+    }
+    c->nodes = calloc(n, sizeof(c->nodes[0]));
+    BLK_PRECONDITION(c->nodes, "out of memory");
+    for (BlockDriverState *bs = root; c->n_nodes < n; bs = bs->backing) {
+        bdrv_ref(bs);
+        c->nodes[c->n_nodes++] = bs;
+        if (bs->backing == c->top) {
+            c->overlay = bs;
+        }
+    }
+}
+
+static int open_base(CommitJob *c, Error **errp)
+{
+    int ret;
+
+    c->base_read_only = bdrv_is_read_only(c->base);
+    if (c->base_read_only) {
+        ret = bdrv_reopen(c->base, bdrv_get_flags(c->base) | BDRV_O_RDWR, errp);
+        if (ret < 0) {
+            return ret;
+        }
+    }
+    bdrv_drained_begin(c->base);
+    ret = bdrv_commit_make_room(c->top, c->base, errp);
+    bdrv_drained_end(c->base);
+    return ret;
+}
+
+static int make_bitmap(CommitJob *c, Error **errp)
+{
+    uint32_t granularity = bdrv_get_default_bitmap_granularity(c->top);
+    int64_t length = bdrv_getlength(c->top);
+
+    while (length / granularity > BITS_MAX) {
+        granularity *= 2;
+    }
+    c->bitmap = bdrv_create_dirty_bitmap(c->top, granularity, NULL, errp);
+    if (!c->bitmap) {
+        return -ENOMEM;
+    }
+    bdrv_dirty_bitmap_set_busy(c->bitmap, true);
+    bdrv_set_dirty_bitmap(c->bitmap, 0, bdrv_dirty_bitmap_size(c->bitmap));
+    c->job.left = bdrv_get_dirty_count(c->bitmap);
+    return 0;
+}
+
+static void block(CommitJob *c)
+{
+    error_setg(&c->blocker, "block device is in use by block job: %s", commit_driver.type);
+    for (unsigned i = 0; i < c->n_nodes; i++) {
+        bdrv_op_block_all(c->nodes[i], c->blocker);
+    }
+}
+
+static int prepare(CommitJob *c, BlockBackend *blk, Error **errp)
+{
+    int ret = check_overlay(c, errp);
+
+    if (ret == 0) {
+        ret = check_users(c, blk, errp);
+    }
+    if (ret == 0) {
+        ret = open_base(c, errp);
+    }
+    if (ret == 0) {
+        ret = make_bitmap(c, errp);
+    }
+    if (ret == 0) {
+        block(c);
+    }
+    return ret;
+}
+
+static int check_options(BlockBackend *blk, const BlockCommitOptions *o, Error **errp)
+{
+    BlockDriverState *root = blk_root(blk);
+
+    if (!o->job_id || !*o->job_id) {
+        error_setg(errp, "A job needs an ID");
+        return -EINVAL;
+    }
+    if (block_job_find(o->job_id)) {
+        error_setg(errp, "Job ID '%s' already in use", o->job_id);
+        return -EEXIST;
+    }
+    if (o->speed < 0) {
+        error_setg(errp, "Parameter 'speed' expects a non-negative value");
+        return -EINVAL;
+    }
+    if (!root || !bdrv_is_inserted(root)) {
+        error_setg(errp, "Device '%s' has no medium", blk_name(blk));
+        return -ENOMEDIUM;
+    }
+    return bdrv_op_is_blocked(root, BLOCK_OP_TYPE_COMMIT_SOURCE, errp) ? -EBUSY : 0;
+}
+
+BlockJob *blk_commit_start(BlockBackend *blk, const BlockCommitOptions *o, Error **errp)
+{
+    BlockDriverState *top, *base;
+    CommitJob *c;
+
+    if (check_options(blk, o, errp) < 0) {
+        return NULL;
+    }
+    top = o->top ? o->top : blk_root(blk);
+    for (base = o->base ? o->base : top; !o->base && base->backing; base = base->backing) {
+        continue;
+    }
+    if (check_chain(blk_root(blk), top, base, errp) < 0) {
+        return NULL;
+    }
+    c = calloc(1, sizeof(*c));
+    BLK_PRECONDITION(c, "out of memory");
+    c->top = c->job.node = top;
+    c->base = base;
+    c->backing_file = o->backing_file ? strdup(o->backing_file) : NULL;
+    c->job.ops = o->ops;
+    c->job.opaque = o->opaque;
+    c->job.on_error = o->on_error;
+    c->job.rate.bytes_per_second = o->speed;
+    block_job_init(&c->job, &commit_driver, blk, o->job_id);
+    take_nodes(c, blk_root(blk));
+    if (prepare(c, blk, errp) < 0) {
+        commit_clean(&c->job);
+        block_job_free(&c->job);
+        return NULL;
+    }
+    block_job_start(&c->job);
+    return &c->job;
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Commands that stop an export for a while, let it go on, and change its settings.
+ */
+#include "commands.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/cleanup.h"
+#include "nbd-server/config.h"
+#include "settings.h"
+
+/* ---- stopping ---- */
+
+static json_t *state_json(const Export *export)
+{
+    return json_pack("{s:s, s:s}", "id", export->id, "state", export_state(export));
+}
+
+/* All that runs is done, and on the disk. */
+static bool settle(Export *export, Error **errp)
+{
+    if (!export_drain(export)) {
+        error_setg(errp, "Export '%s': the requests in flight have not come to an end within the "
+                   "%u seconds of --drain-timeout", export->id,
+                   export->server->config->drain_timeout);
+        return false;
+    }
+    if (!export_flush(export)) {
+        error_setg(errp, "Export '%s': flushing the image failed; what was written may be lost",
+                   export->id);
+        return false;
+    }
+    return true;
+}
+
+/* Paused means: the host's files are as the clients have left them.  Else it is not paused. */
+json_t *cmd_x_export_pause(QmpSession *session, const json_t *args, Error **errp)
+{
+    Export *export = qmp_find_device(session, args, errp);
+    json_t *result = NULL;
+
+    if (!export) {
+        return NULL;
+    }
+    bool first = export_gate(export, GATE_PAUSED);
+
+    if (settle(export, errp)) {
+        result = state_json(export);
+        log_msg(LOG_LEVEL_NOTICE, export, NULL, "paused");
+    } else if (first) {
+        export_ungate(export, GATE_PAUSED);
+    }
+    export_unref(export);
+    return result;
+}
+
+json_t *cmd_x_export_resume(QmpSession *session, const json_t *args, Error **errp)
+{
+    Export *export = qmp_find_device(session, args, errp);
+    json_t *result;
+
+    if (!export) {
+        return NULL;
+    }
+    blk_iostatus_reset(export->blk);
+    export_ungate(export, GATE_PAUSED | GATE_IO_ERROR);
+    result = state_json(export);
+    log_msg(LOG_LEVEL_NOTICE, export, NULL, "resumed");
+    export_unref(export);
+    return result;
+}
+
+static bool settle_all(Server *server, Error **errp)
+{
+    Export **all = exports_snapshot(server);
+    bool ok = all != NULL;
+
+    for (Export **next = all; ok && *next; next++) {
+        ok = settle(*next, errp);
+    }
+    exports_snapshot_free(all);
+    return ok;
+}
+
+json_t *cmd_x_export_drain(QmpSession *session, const json_t *args, Error **errp)
+{
+    bool ok = false;
+    Export *export;
+
+    if (!qmp_has(args, "id")) {
+        return settle_all(qmp_session_server(session), errp) ? json_object() : NULL;
+    }
+    export = qmp_find_device(session, args, errp);
+    if (export) {
+        ok = settle(export, errp);
+        export_unref(export);
+    }
+    return ok ? json_object() : NULL;
+}
+
+/* ---- settings ---- */
+
+/* False: it would take opening the image anew. */
+static bool apply(Export *export, ExportConfig *cfg, Error **errp)
+{
+    const Config *config = export->server->config;
+    auto_free char *changes = NULL, *others = NULL;
+
+    if (!config_complete_export(config, cfg, errp) || !config_check_tls(config, cfg, errp)) {
+        return false;
+    }
+    others = config_export_changes(export->cfg, cfg, CHANGES_REOPEN);
+    if (others || strcmp(export->name, cfg->name) != 0) {
+        error_setg(errp, "Export '%s': this cannot be changed while it is open: %s", export->id,
+                   others ? others : "name");
+        error_append_hint(errp, "Remove the export and add it anew: block-export-del, then "
+                          "x-export-add.\n");
+        return false;
+    }
+    if (!export_can_take(export, cfg)) {
+        error_setg(errp, "Export '%s' cannot become writable: its image was opened to be read only",
+                   export->id);
+        error_append_hint(errp, "Remove the export and add it anew, or reopen the node: "
+                          "blockdev-reopen.\n");
+        return false;
+    }
+    changes = config_export_changes(export->cfg, cfg, CHANGES_LIVE);
+    export_apply(export, cfg);
+    if (changes) {
+        log_msg(LOG_LEVEL_NOTICE, export, NULL, "changed: %s", changes);
+    }
+    return true;
+}
+
+static bool change(Export *export, const json_t *args, Error **errp)
+{
+    ExportConfig *cfg = export_config_copy(export->cfg);
+    const char *key;
+    json_t *value;
+    bool ok = true;
+
+    json_object_foreach((json_t *)args, key, value) {
+        if (ok && strcmp(key, "id") != 0 && strcmp(key, "device") != 0) {
+            ok = settings_set(export->server->config, cfg, key, value, errp);
+        }
+    }
+    ok = ok && apply(export, cfg, errp);
+    export_config_unref(cfg);
+    return ok;
+}
+
+json_t *cmd_x_export_set(QmpSession *session, const json_t *args, Error **errp)
+{
+    Export *export = qmp_find_device(session, args, errp);
+    json_t *result = NULL;
+
+    if (export && change(export, args, errp)) {
+        result = settings_live(export->cfg);
+    }
+    export_unref(export);
+    return result;
+}
+
+/* "auto" leaves a policy as it is. */
+json_t *cmd_x_set_error_policy(QmpSession *session, const json_t *args, Error **errp)
+{
+    static const char *const keys[] = { "on-read-error", "on-write-error" };
+    Export *export = qmp_find_device(session, args, errp);
+    json_t *changes = json_object(), *result = NULL;
+
+    for (size_t i = 0; i < 2; i++) {
+        if (strcmp(qmp_str(args, keys[i], "auto"), "auto") != 0) {
+            json_object_set(changes, keys[i], json_object_get(args, keys[i]));
+        }
+    }
+    if (export && change(export, changes, errp)) {
+        json_t *live = settings_live(export->cfg);
+
+        result = json_pack("{s:O, s:O}", keys[0], json_object_get(live, keys[0]),
+                           keys[1], json_object_get(live, keys[1]));
+        json_decref(live);
+    }
+    json_decref(changes);
+    export_unref(export);
+    return result;
+}
