@@ -11,8 +11,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/cleanup.h"
-
 #define TERMINAL_MS 250          /* from one look at the job to the next */
 #define PLAIN_MS 1000
 
@@ -187,9 +185,7 @@ static json_t *arguments(Ctl *ctl, const char *export)
         const char *key = i ? "top" : "base", *name = ctl_option(ctl, key);
 
         if (name) {
-            auto_free char *image = ctl_image_name(name);
-
-            json_object_set_new(args, key, json_string(image));
+            json_object_set_new(args, key, json_string(name));
         }
     }
     if (speed) {
