@@ -67,6 +67,7 @@ unit_tests = \
 	tests/unit/test-thread-pool \
 	tests/unit/test-throttle \
 	tests/unit/test-throttle-group \
+	tests/unit/test-throttle-members \
 	tests/unit/test-throttle-threads \
 	tests/unit/test-vmstate \
 	tests/unit/test-write-cache
@@ -245,9 +246,17 @@ protocol_tests = \
 	tests/protocol/probed-raw-refuses-a-format-header.py \
 	tests/protocol/qmp-access.py \
 	tests/protocol/qmp-audit-log.py \
+	tests/protocol/qmp-bitmaps-are-kept.py \
+	tests/protocol/qmp-commands-fit-those-of-qemu.py \
 	tests/protocol/qmp-conversation.py \
+	tests/protocol/qmp-events-of-slow-readers.py \
 	tests/protocol/qmp-hostile-clients.py \
+	tests/protocol/qmp-media-change-under-clients.py \
+	tests/protocol/qmp-nodes-as-qemu-storage-daemon.py \
+	tests/protocol/qmp-resize-under-clients.py \
 	tests/protocol/qmp-split-anywhere.py \
+	tests/protocol/qmp-throttle.py \
+	tests/protocol/qmp-write-cache-is-switched.py \
 	tests/protocol/read-beyond-maximum.py \
 	tests/protocol/read-only-is-eperm.py \
 	tests/protocol/reload-can-disconnect-clients.py \
@@ -279,8 +288,12 @@ protocol_tests = \
 	tests/protocol/structured-reply-twice.py \
 	tests/protocol/structured-reply-with-data-is-invalid.py \
 	tests/protocol/thousand-clients.py \
+	tests/protocol/throttle-client-is-each-ones-own.py \
 	tests/protocol/throttle-does-not-delay-the-end.py \
+	tests/protocol/throttle-forgets-who-has-gone.py \
+	tests/protocol/throttle-lets-nothing-large-pass.py \
 	tests/protocol/throttle-lets-trim-and-flush-pass.py \
+	tests/protocol/throttle-shares-are-fair.py \
 	tests/protocol/tls-bytes-ahead-of-the-handshake.py \
 	tests/protocol/tls-client-that-refuses-us.py \
 	tests/protocol/tls-client-vanishes-in-the-handshake.py \
@@ -398,6 +411,9 @@ image_tests += \
 # The tools, held against QEMU's.
 tools_tests = \
 	tests/tools/ctl-and-odd-servers.py \
+	tests/tools/ctl-changes-a-running-server.py \
+	tests/tools/ctl-completion-asks-the-server.sh \
+	tests/tools/ctl-top-on-a-terminal.py \
 	tests/tools/img-amend-as-qemu-img.sh \
 	tests/tools/img-bench-as-qemu-img.sh \
 	tests/tools/img-bitmap-as-qemu-img.sh \
@@ -595,7 +611,8 @@ EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_test
 	tests/tools/shadowedimage.py \
 	tests/tools/twotools.py \
 	tests/run tests/tsan.supp tests/unit/blk-test.h tests/unit/blkdebug-test.h tests/unit/driver-test.h \
-	tests/unit/graph-test.h tests/unit/qcow2-test.h tests/unit/testfmt.h tests/unit/unit.h
+	tests/unit/graph-test.h tests/unit/qcow2-test.h tests/unit/stepped-clock.h tests/unit/testfmt.h \
+	tests/unit/unit.h
 
 # For every program that says nothing else: the unit tests.
 LDADD = $(libblkbackend_la_OBJECTS) $(libblkbackend_la_LIBADD) $(CMOCKA_LIBS)

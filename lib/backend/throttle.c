@@ -159,7 +159,8 @@ uint64_t throttle_part(ThrottleBuckets *tb, const ThrottleLoad *load, int64_t no
             part = bytes;
         }
     }
-    return part >= (double)load->left ? load->left : part < 1 ? 1 : (uint64_t)part;
+    /* Rounded up: or else some last bytes would be a part of their own. */
+    return part >= (double)load->left ? load->left : (uint64_t)part + 1;
 }
 
 void throttle_account(ThrottleBuckets *tb, ThrottleLoad *load, uint64_t part, int64_t now)

@@ -1,61 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Limits on backends: who waits, who goes next, and who pays.  The tests own the clock. */
 #include "blk-test.h"
+#include "stepped-clock.h"
 
 #define KIB 1024
 #define MIB (1024 * 1024)
-#define MS INT64_C(1000000)
-#define SECOND (1000 * MS)
-
-/* ---- the clock ---- */
-
-static _Atomic int64_t clock_ns;
-
-static int64_t read_clock(void *opaque)
-{
-    (void)opaque;
-    return atomic_load(&clock_ns);
-}
-
-static AioContext *main_ctx(void)
-{
-    return qemu_get_aio_context();
-}
-
-static void run_what_is_due(void)
-{
-    while (aio_poll(main_ctx(), false)) {
-        continue;
-    }
-}
-
-/* To a time, in steps that hit every multiple of `step`. */
-static void run_until_in_steps(int64_t ns, int64_t step)
-{
-    run_what_is_due();
-    while (clock_ns < ns) {
-        atomic_fetch_add(&clock_ns, step);
-        run_what_is_due();
-    }
-}
-
-static void run_until(int64_t ns)
-{
-    run_until_in_steps(ns, MS / 2);
-}
-
 static int setup(void **state)
 {
     medium_reset(state);
-    atomic_store(&clock_ns, 0);
-    blkbackend_set_clock(read_clock, NULL);
+    stepped_clock_start();
     return 0;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    blkbackend_set_clock(NULL, NULL);
+    stepped_clock_stop();
     return 0;
 }
 

@@ -251,6 +251,95 @@ static void changes_while_threads_wait(void **state)
     aio_context_unref(ctx);
 }
 
+typedef struct MemberClient {
+    ThrottleGroupMember *tgm;
+    bool is_write;
+    atomic_bool ended;
+} MemberClient;
+
+static void coroutine_fn member_client_run(void *opaque)
+{
+    MemberClient *c = opaque;
+
+    while (!atomic_load(&stop)) {
+        int64_t waited_ns;
+        int ret = throttle_group_co_io_limits_intercept_parts(c->tgm, 4096, c->is_write,
+                                                              &waited_ns);
+
+        assert_true(ret == 0 && waited_ns >= 0);
+        atomic_fetch_add(&done, 1);
+        aio_co_schedule(qemu_get_current_aio_context(), qemu_coroutine_self());
+        qemu_coroutine_yield();
+    }
+    atomic_store(&c->ended, true);
+    aio_notify(qemu_get_aio_context());
+}
+
+/* Groups are found, changed and forgotten, members move, while requests wait elsewhere. */
+static void *change_members(void *opaque)
+{
+    static const char *const names[] = { "x", "y", "" };
+    ThrottleGroupMember **members = opaque;
+    ThrottleConfig cfg;
+
+    throttle_config_init(&cfg);
+    for (int i = 0; !atomic_load(&stop); i++) {
+        ThrottleState *group = throttle_group_incref(names[i % 3]);
+
+        cfg.buckets[THROTTLE_BPS_TOTAL].avg = i % 5 ? 400000 : 0;
+        throttle_group_config(group, &cfg);
+        throttle_state_get_config(group, &cfg);
+        throttle_group_register_tgm(members[i % 2], group);
+        throttle_group_unref(group);
+        if (i % 7 == 0) {
+            throttle_group_restart_tgm(members[i / 7 % 2]);
+        }
+        if (i % 11 == 0) {
+            throttle_group_unregister_tgm(members[i / 11 % 2]);
+        }
+        sched_yield();
+    }
+    return NULL;
+}
+
+static void members_move_while_they_wait(void **state)
+{
+    ThrottleGroupMember *members[2] = { throttle_group_member_new(), throttle_group_member_new() };
+    MemberClient clients[8] = { { .is_write = false } };
+    LoopThread loops[2];
+    pthread_t changers[2];
+
+    (void)state;
+    atomic_store(&stop, false);
+    atomic_store(&done, 0);
+    for (int i = 0; i < 2; i++) {
+        loop_thread_start(&loops[i]);
+    }
+    for (int i = 0; i < 8; i++) {
+        clients[i] = (MemberClient){ .tgm = members[i / 2 % 2], .is_write = i % 2 };
+        aio_co_start(loops[i / 4].ctx, qemu_coroutine_create(member_client_run), &clients[i]);
+    }
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(pthread_create(&changers[i], NULL, change_members, members), 0);
+    }
+    run_main_loop_for(SECOND / 2);
+    atomic_store(&stop, true);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(pthread_join(changers[i], NULL), 0);
+        throttle_group_unregister_tgm(members[i]);
+    }
+    for (int i = 0; i < 8; i++) {
+        while (!atomic_load(&clients[i].ended)) {
+            main_loop_wait(false);
+        }
+    }
+    for (int i = 0; i < 2; i++) {
+        loop_thread_stop(&loops[i]);
+        throttle_group_member_free(members[i]);
+    }
+    assert_true(done > 100);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -258,6 +347,7 @@ int main(void)
         cmocka_unit_test(a_thread_waits_without_anybodys_help),
         cmocka_unit_test(requests_wait_in_their_own_contexts),
         cmocka_unit_test(changes_while_threads_wait),
+        cmocka_unit_test(members_move_while_they_wait),
     };
 
     return cmocka_run_group_tests_name("throttle-threads", tests, setup, NULL);
