@@ -210,8 +210,8 @@ static json_t *call(Ctl *ctl, const char *command, json_t *args, bool quiet)
     }
     result = ctl_qmp_execute(ctl->qmp, command, args, &refusal, &err);
     if (err) {
-        ctl_error(ctl, "NoAnswer", strstr(command, "query") ? NULL : "Whether it was carried out is "
-                  "not known; `nbd-ctl status` shows what is.", "%s", error_get_pretty(err));
+        ctl_error(ctl, "NoAnswer", strstr(command, "query") ? NULL : "Whether it was carried out "
+                  "is not known; `nbd-ctl status` shows what is.", "%s", error_get_pretty(err));
         error_free(err);
     } else if (refusal && !quiet) {
         const char *error_class = ctl_str(refusal, "class");

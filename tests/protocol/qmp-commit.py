@@ -9,9 +9,7 @@ import random
 import subprocess
 import threading
 
-import nbd
-import nbdtest
-import qmptest
+from rawnbd import nbd, nbdtest, qmptest
 
 SIZE = 32 << 20
 random.seed(1)

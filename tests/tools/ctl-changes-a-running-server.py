@@ -101,7 +101,7 @@ with server, server.qmp() as qmp:
     assert '"d0", "d1"' in run("pause", status=1)
     run("export", "set", "d1", "description=two words", "hidden=on")
     assert export("d1")["description"] == "two words" and export("d1")["hidden"]
-    assert 'Did you mean "name"' in run("export", "set", "d1", "nam=x", status=1)
+    assert 'Did you mean "name"' in run("export", "set", "d1", "naem=x", status=1)
     run("export", "del", "d1")
     assert "--hard" in run("export", "del", "d0", status=1)
     assert [e["name"] for e in qmp.cmd("x-query-exports")] == ["d0"]

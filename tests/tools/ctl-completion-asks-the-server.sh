@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Bash completes commands and options of nbd-ctl out of its table, and names of what the running server
-# has; a server that does not answer does not hold up the shell.
+# Bash completes commands and options of nbd-ctl out of its table, and names of what the running
+# server has; a server that does not answer does not hold up the shell.
 source "$(dirname "$0")/../functions.sh"
 
 source "$abs_top_srcdir/completions/nbd-ctl"
