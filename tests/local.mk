@@ -248,6 +248,7 @@ protocol_tests = \
 	tests/protocol/qmp-audit-log.py \
 	tests/protocol/qmp-bitmaps-are-kept.py \
 	tests/protocol/qmp-commands-fit-those-of-qemu.py \
+	tests/protocol/qmp-commit.py \
 	tests/protocol/qmp-conversation.py \
 	tests/protocol/qmp-events-of-slow-readers.py \
 	tests/protocol/qmp-hostile-clients.py \
