@@ -4,12 +4,14 @@
 #include <stdint.h>
 #include <string.h>
 
+#define MAX_LEN 64
+
 size_t edit_distance(const char *a, const char *b)
 {
-    size_t row[64];
+    size_t row[MAX_LEN];
     size_t len = strlen(b);
 
-    if (len >= 64) {
+    if (len >= MAX_LEN || strnlen(a, MAX_LEN) == MAX_LEN) {
         return SIZE_MAX;
     }
     for (size_t j = 0; j <= len; j++) {

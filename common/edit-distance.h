@@ -5,8 +5,8 @@
 
 #include <stddef.h>
 
-/* How many letters to insert, delete or replace to make b of a (Levenshtein); SIZE_MAX: b has 64
- * letters or more.  A name that is farther off than half its length would be a wild guess. */
+/* How many letters to insert, delete or replace to make b of a (Levenshtein); SIZE_MAX: one of them
+ * has 64 or more.  What is farther off than half its length would be a wild guess. */
 size_t edit_distance(const char *a, const char *b);
 
 #endif

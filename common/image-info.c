@@ -25,7 +25,7 @@ const char *image_filename(BlockDriverState *bs)
     return name;
 }
 
-static QDict *describe_snapshot(const QEMUSnapshotInfo *sn)
+QDict *image_snapshot_info(const QEMUSnapshotInfo *sn)
 {
     QDict *dict = qdict_new();
 
@@ -59,7 +59,7 @@ static int add_snapshots(QDict *info, BlockDriverState *bs, Error **errp)
     if (n > 0) {
         array = json_array();
         for (int i = 0; i < n; i++) {
-            json_array_append_new(array, describe_snapshot(&list[i]));
+            json_array_append_new(array, image_snapshot_info(&list[i]));
         }
         qdict_put(info, "snapshots", array);
     }

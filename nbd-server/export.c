@@ -105,7 +105,7 @@ static bool open_image(Export *export, Error **errp)
     return true;
 }
 
-static void set_config(Export *export, ExportConfig *cfg)
+void export_set_config(Export *export, ExportConfig *cfg)
 {
     ExportConfig *old = export->cfg;
 
@@ -146,7 +146,7 @@ bool export_set_write_cache(Export *export, bool on, Error **errp)
         ExportConfig *cfg = export_config_copy(export->cfg);
 
         config_set_write_cache(cfg, on);
-        set_config(export, cfg);
+        export_set_config(export, cfg);
         export_config_unref(cfg);
     }
     return ok;
@@ -224,6 +224,7 @@ void export_free(Export *export)
             close(export->file);
         }
         export_config_unref(export->cfg);
+        export_config_unref(export->configured);
         pthread_mutex_destroy(&export->lock);
         free(export->name);
         free(export->id);
@@ -237,7 +238,7 @@ void export_apply(Export *export, ExportConfig *cfg)
     apply_write_cache(export, cfg);
     blk_set_on_error(export->blk, (BlockdevOnError)cfg->on_read_error,
                      (BlockdevOnError)cfg->on_write_error);
-    set_config(export, cfg);
+    export_set_config(export, cfg);
     export_medium_changed(export);
     export_follow_tray(export);
 }

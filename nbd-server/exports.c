@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "block-jobs.h"
 #include "common/xalloc.h"
 #include "config.h"
 #include "events.h"
@@ -129,6 +130,13 @@ static bool set_removed(Export *export, bool removed)
     return was != removed;
 }
 
+/* It was removed just now: the list's reference goes. */
+static void give_up(Export *export)
+{
+    export_jobs_cancel(export);
+    export_unref(export);
+}
+
 void exports_remove(Export *export, enum remove_mode mode)
 {
     bool first = set_removed(export, true);
@@ -142,7 +150,7 @@ void exports_remove(Export *export, enum remove_mode mode)
         iothreads_abort_export(export->server, export);
     }
     if (first) {
-        export_unref(export);
+        give_up(export);
     }
 }
 
@@ -158,7 +166,7 @@ bool exports_remove_unused(Export *export)
         return false;
     }
     event_export_state(export);
-    export_unref(export);
+    give_up(export);
     return true;
 }
 

@@ -20,11 +20,15 @@ nbd_core_sources = \
 	common/xalloc.h \
 	nbd-server/access.c \
 	nbd-server/access.h \
+	nbd-server/block-jobs.c \
+	nbd-server/block-jobs.h \
 	nbd-server/block-status.c \
 	nbd-server/budget.c \
 	nbd-server/budget.h \
 	nbd-server/channel.c \
 	nbd-server/channel.h \
+	nbd-server/chain.c \
+	nbd-server/chain.h \
 	nbd-server/check-config.c \
 	nbd-server/check-config.h \
 	nbd-server/config-address.c \
@@ -82,16 +86,18 @@ nbd_core_sources = \
 	nbd-server/qmp/args.c \
 	nbd-server/qmp/audit.c \
 	nbd-server/qmp/check.c \
-	nbd-server/qmp/cmd-process.c \
+	nbd-server/qmp/cmd-bitmap.c \
+	nbd-server/qmp/cmd-blockstats.c \
 	nbd-server/qmp/cmd-clients.c \
 	nbd-server/qmp/cmd-export-control.c \
 	nbd-server/qmp/cmd-exports.c \
-	nbd-server/qmp/cmd-bitmap.c \
-	nbd-server/qmp/cmd-blockstats.c \
+	nbd-server/qmp/cmd-job.c \
 	nbd-server/qmp/cmd-media.c \
 	nbd-server/qmp/cmd-nodes.c \
+	nbd-server/qmp/cmd-process.c \
 	nbd-server/qmp/cmd-query-block.c \
 	nbd-server/qmp/cmd-server.c \
+	nbd-server/qmp/cmd-snapshot.c \
 	nbd-server/qmp/cmd-throttle.c \
 	nbd-server/qmp/commands.c \
 	nbd-server/qmp/commands.h \

@@ -16,6 +16,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "block-jobs.h"
 #include "budget.h"
 #include "check-config.h"
 #include "common/cleanup.h"
@@ -318,6 +319,7 @@ static int serve(const Config *config, int argc, char **argv)
     }
     metrics_stop();
     ok &= exports_close(&server);
+    export_jobs_free();
     nodes_close(&server);
     export_dir_close(&server);
     iothreads_stop(&server);

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chain.h"
 #include "common/cleanup.h"
 #include "common/xalloc.h"
 #include "systemd.h"
@@ -22,7 +23,8 @@
 
 /* What becomes of one export. */
 typedef struct Step {
-    ExportConfig *cfg;         /* of the new Config */
+    ExportConfig *cfg;         /* what it is to be, by the new Config; a reference */
+    ExportConfig *configured;  /* the same to the letter, if that means another image now; so too */
     ExportConfig *was;         /* how it is now, a reference; NULL: there is none */
     Export *old;               /* has the name now, a reference; NULL: none that is open */
     Export *opened;            /* takes its place; NULL: old stays, with other settings */
@@ -30,7 +32,7 @@ typedef struct Step {
 
 /* An export that was closed already. */
 typedef struct Retired {
-    ExportConfig *cfg;         /* a reference */
+    ExportConfig *cfg, *configured;    /* references, the latter may be NULL */
     STAILQ_ENTRY(Retired) link;
 } Retired;
 
@@ -70,10 +72,22 @@ static void look_up(Plan *plan)
     STAILQ_FOREACH(cfg, &plan->config->exports, link) {
         Step *step = &plan->steps[plan->n++];
 
-        step->cfg = cfg;
         step->old = exports_find_any(plan->server, cfg->name);
+        step->cfg = step->old ? chain_follow(step->old, cfg) : export_config_ref(cfg);
+        step->configured = step->cfg != cfg ? export_config_ref(cfg) : NULL;
         step->was = step->old && !step->old->removed ? export_settings(step->old) : NULL;
     }
+}
+
+/* configured: NULL, or as Export has it. */
+static Export *open_export(ExportConfig *cfg, ExportConfig *configured, Error **errp)
+{
+    Export *export = export_new(cfg, errp);
+
+    if (export && configured) {
+        export->configured = export_config_ref(configured);
+    }
+    return export;
 }
 
 /* False if an image that is needed cannot be opened. */
@@ -88,7 +102,7 @@ static bool open_images(Plan *plan, ConfigErrors *errors)
         if (is_open(step)) {
             continue;
         }
-        step->opened = export_new(step->cfg, &err);
+        step->opened = open_export(step->cfg, step->configured, &err);
         ok &= step->opened != NULL;
         if (err && errors && step->old) {
             error_append_hint(&err, "Clients still use the export as it was. If that keeps the "
@@ -129,6 +143,7 @@ static void retire(Plan *plan, Export *export)
     }
     retired = xcalloc(1, sizeof(*retired));
     retired->cfg = export_settings(export);
+    retired->configured = export->configured ? export_config_ref(export->configured) : NULL;
     STAILQ_INSERT_TAIL(&plan->retired, retired, link);
     if (step && step->old == export) {
         export_unref(take_ptr(step->old));
@@ -159,7 +174,7 @@ static void bring_back(Plan *plan)
         if (export) {        /* somebody entered just before it went */
             exports_revive(export);
             export_unref(export);
-        } else if ((export = export_new(retired->cfg, &err))) {
+        } else if ((export = open_export(retired->cfg, retired->configured, &err))) {
             exports_add(plan->server, export);
         } else {
             config_errors_add(&plan->errors, err);
@@ -197,6 +212,8 @@ static void drop_plan(Plan *plan)
     Retired *retired;
 
     for (unsigned i = 0; i < plan->n; i++) {
+        export_config_unref(plan->steps[i].cfg);
+        export_config_unref(plan->steps[i].configured);
         export_config_unref(plan->steps[i].was);
         export_unref(plan->steps[i].old);
     }
@@ -205,6 +222,7 @@ static void drop_plan(Plan *plan)
     while ((retired = STAILQ_FIRST(&plan->retired))) {
         STAILQ_REMOVE_HEAD(&plan->retired, link);
         export_config_unref(retired->cfg);
+        export_config_unref(retired->configured);
         free(retired);
     }
 }

@@ -157,6 +157,7 @@ struct Export {
     char *id;                       /* [const] what the control socket calls it: mostly the name */
     pthread_mutex_t lock;
     ExportConfig *cfg;              /* [lock] its settings: export_settings() */
+    ExportConfig *configured;       /* [main] before a snapshot or commit; chain.c; NULL: none */
     BlockBackend *blk;              /* [const] one reference */
     _Atomic uint64_t size;          /* [atomic] bytes, when it was last looked at */
     uint32_t min_block, max_block;  /* [const] bytes: INFO_BLOCK_SIZE, as the next one */
@@ -193,6 +194,8 @@ bool export_is_rotational(BlockBackend *blk);
 void export_free(Export *export);
 /* Other settings for those who enter from now on; limits hold for all.  [main] */
 void export_apply(Export *export, ExportConfig *cfg);
+/* The settings alone; keeps a reference.  [main] */
+void export_set_config(Export *export, ExportConfig *cfg);
 /* Whether that is all it takes, or the image must be opened anew.  [main] */
 bool export_can_take(const Export *export, const ExportConfig *cfg);
 /* A reference to what is set now.  [any thread] */

@@ -242,10 +242,17 @@ protocol_tests = \
 	tests/protocol/probed-raw-refuses-a-format-header.py \
 	tests/protocol/qmp-access.py \
 	tests/protocol/qmp-audit-log.py \
+	tests/protocol/qmp-bitmaps-are-kept.py \
+	tests/protocol/qmp-commands-fit-those-of-qemu.py \
 	tests/protocol/qmp-conversation.py \
+	tests/protocol/qmp-events-of-slow-readers.py \
 	tests/protocol/qmp-hostile-clients.py \
+	tests/protocol/qmp-media-change-under-clients.py \
+	tests/protocol/qmp-nodes-as-qemu-storage-daemon.py \
+	tests/protocol/qmp-resize-under-clients.py \
 	tests/protocol/qmp-split-anywhere.py \
 	tests/protocol/qmp-throttle.py \
+	tests/protocol/qmp-write-cache-is-switched.py \
 	tests/protocol/read-beyond-maximum.py \
 	tests/protocol/read-only-is-eperm.py \
 	tests/protocol/reload-can-disconnect-clients.py \
@@ -399,6 +406,9 @@ image_tests += \
 # The tools, held against QEMU's.
 tools_tests = \
 	tests/tools/ctl-and-odd-servers.py \
+	tests/tools/ctl-changes-a-running-server.py \
+	tests/tools/ctl-completion-asks-the-server.sh \
+	tests/tools/ctl-top-on-a-terminal.py \
 	tests/tools/img-amend-as-qemu-img.sh \
 	tests/tools/img-bench-as-qemu-img.sh \
 	tests/tools/img-bitmap-as-qemu-img.sh \

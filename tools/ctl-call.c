@@ -61,8 +61,8 @@ bool ctl_connect(Ctl *ctl)
     if (ctl->qmp || try_places(ctl, &tried)) {
         return true;
     }
-    if (asprintf(&hint, "%sA server with a control socket is started with `nbd-export --qmp "
-                 "SOCKET ...`; --socket or $NBD_EXPORT_QMP names another place.", tried) < 0) {
+    if (asprintf(&hint, "%sA server has a control socket if it was started with `nbd-export --qmp "
+                 "SOCKET ...`;\n--socket or $NBD_EXPORT_QMP says where it is.", tried) < 0) {
         xalloc_check(NULL);
     }
     ctl_error(ctl, "NoServer", hint, "no server answers; tried:");
@@ -193,9 +193,10 @@ const char *ctl_take_export(Ctl *ctl, unsigned others)
 /* What to do about it, beyond what the server says; or NULL. */
 static const char *advice(const Ctl *ctl, const char *error_class)
 {
-    return strcmp(error_class, "CommandNotFound") == 0
-           ? "`nbd-ctl qmp query-commands` lists what it has; it may be of another version."
-           : ctl->cmd ? ctl->cmd->advice : NULL;
+    if (strcmp(error_class, "CommandNotFound") == 0) {
+        return "`nbd-ctl qmp query-commands` lists what it has; it may be of another version.";
+    }
+    return strcmp(error_class, "GenericError") == 0 && ctl->cmd ? ctl->cmd->advice : NULL;
 }
 
 static json_t *call(Ctl *ctl, const char *command, json_t *args, bool quiet)
@@ -209,8 +210,8 @@ static json_t *call(Ctl *ctl, const char *command, json_t *args, bool quiet)
     }
     result = ctl_qmp_execute(ctl->qmp, command, args, &refusal, &err);
     if (err) {
-        ctl_error(ctl, "NoAnswer", "Whether it was carried out is not known; `nbd-ctl status` "
-                  "shows what is.", "%s", error_get_pretty(err));
+        ctl_error(ctl, "NoAnswer", strstr(command, "query") ? NULL : "Whether it was carried out "
+                  "is not known; `nbd-ctl status` shows what is.", "%s", error_get_pretty(err));
         error_free(err);
     } else if (refusal && !quiet) {
         const char *error_class = ctl_str(refusal, "class");

@@ -142,8 +142,8 @@ static int show_policy(Ctl *ctl, const char *name)
 
     settings = json_object_get(export, "settings");
     if (settings) {
-        policy = json_pack("{s:O, s:O}", "on-read-error", json_object_get(settings, "on-read-error"),
-                           "on-write-error", json_object_get(settings, "on-write-error"));
+        policy = json_pack("{s:s, s:s}", "on-read-error", ctl_str(settings, "on-read-error"),
+                           "on-write-error", ctl_str(settings, "on-write-error"));
     }
     json_decref(export);
     return tell_policy(ctl, name, policy);

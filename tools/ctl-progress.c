@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * How far a job is: a bar on a terminal, a line whenever it has come some percent further elsewhere.
+ * How far a job is: on a terminal a bar, elsewhere a line each time it has come some percent on.
  * The speed is that of the last seconds, so that a limit that was changed is soon seen.
  */
 #include "tools/ctl.h"

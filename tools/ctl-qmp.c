@@ -102,6 +102,15 @@ static int wait_readable(CtlQmp *qmp, int64_t deadline, Error **errp)
     return ret > 0;
 }
 
+static void report_broken(Error **errp, int error, const char *what)
+{
+    if (error == EPIPE || error == ECONNRESET) {
+        error_setg(errp, "the server closed the connection");
+    } else {
+        error_setg_errno(errp, error, "cannot %s the server", what);
+    }
+}
+
 static bool receive(CtlQmp *qmp, Error **errp)
 {
     ssize_t n;
@@ -117,7 +126,7 @@ static bool receive(CtlQmp *qmp, Error **errp)
     } else if (n < 0 && errno == EINTR) {
         return true;
     } else if (n < 0) {
-        error_setg_errno(errp, errno, "cannot read from the server");
+        report_broken(errp, errno, "read from");
     } else {
         error_setg(errp, n ? "the server's message does not end"
                            : "the server closed the connection");
@@ -146,7 +155,7 @@ static bool send_all(CtlQmp *qmp, const char *text, size_t len, Error **errp)
         ssize_t n = send(qmp->fd, text, len, MSG_NOSIGNAL);
 
         if (n < 0 && errno != EINTR) {
-            error_setg_errno(errp, errno, "cannot write to the server");
+            report_broken(errp, errno, "write to");
             return false;
         } else if (n > 0) {
             text += n;

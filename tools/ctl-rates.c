@@ -144,21 +144,6 @@ static void put_latencies(json_t *row, const json_t *now, const json_t *then)
 
 /* ---- rows ---- */
 
-/* Of all of an export's clients. */
-static json_int_t in_flight(const json_t *clients, const json_t *export)
-{
-    json_int_t sum = 0;
-    const char *id;
-    json_t *each;
-
-    json_object_foreach((json_t *)clients, id, each) {
-        if (strcmp(ctl_str(each, "export"), ctl_str(export, "id")) == 0) {
-            sum += ctl_int(each, "in-flight");
-        }
-    }
-    return sum;
-}
-
 static json_t *export_row(const json_t *now, const json_t *stats, const json_t *then,
                           const json_t *old_stats, double seconds)
 {
@@ -171,8 +156,10 @@ static json_t *export_row(const json_t *now, const json_t *stats, const json_t *
     };
     double waited = growth(now, then, "throttle-wait-ns");
     double busy = growth_of_all(stats, old_stats, times);
-    json_t *row = json_pack("{s:s, s:I, s:s}", "export", ctl_str(now, "name"), "clients",
-                            (json_int_t)ctl_int(now, "clients"), "state", ctl_str(now, "state"));
+    json_t *row = json_pack("{s:s, s:s, s:I, s:I}", "export", ctl_str(now, "name"),
+                            "state", ctl_str(now, "state"), "clients",
+                            (json_int_t)ctl_int(now, "clients"), "in-flight",
+                            (json_int_t)ctl_int(now, "in-flight"));
 
     json_object_set_new(row, "read-iops",
                         json_real(growth(stats, old_stats, "rd_operations") / seconds));
@@ -199,6 +186,7 @@ static json_t *client_row(const json_t *now, const json_t *then, double seconds)
     json_object_set_new(row, "iops", json_real(growth(now, then, "requests") / seconds));
     json_object_set_new(row, "read-bps", json_real(growth(now, then, "bytes-read") / seconds));
     json_object_set_new(row, "write-bps", json_real(growth(now, then, "bytes-written") / seconds));
+    json_object_set_new(row, "errors", json_integer((json_int_t)growth(now, then, "errors")));
     return row;
 }
 
@@ -250,13 +238,10 @@ json_t *ctl_rates(const json_t *then, const json_t *now, double seconds)
     const char *name;
 
     json_object_foreach(json_object_get(now, "exports"), name, each) {
-        json_t *row = export_row(each, stats_of(now, name),
-                                 json_object_get(json_object_get(then, "exports"), name),
-                                 stats_of(then, name), seconds);
+        const json_t *before = json_object_get(json_object_get(then, "exports"), name);
 
-        json_object_set_new(row, "in-flight", json_integer(
-            in_flight(json_object_get(now, "clients"), each)));
-        json_array_append_new(exports, row);
+        json_array_append_new(exports, export_row(each, stats_of(now, name), before,
+                                                  stats_of(then, name), seconds));
     }
     json_object_foreach(json_object_get(now, "clients"), name, each) {
         json_array_append_new(clients, client_row(

@@ -30,12 +30,6 @@ static const char *cache_word(const json_t *inserted)
     return json_is_true(on) ? "on" : json_is_false(on) ? "off" : "";
 }
 
-/* The file as it is now, after snapshots and other media; or as the export was configured. */
-static const char *image_name(const json_t *export, const json_t *inserted)
-{
-    return inserted ? ctl_str(inserted, "file") : ctl_str(export, "image");
-}
-
 /* ---- the server ---- */
 
 static void print_exports(const json_t *exports, const json_t *devices)
@@ -59,7 +53,8 @@ static void print_exports(const json_t *exports, const json_t *devices)
         ctl_table_add(table, "%" PRId64, ctl_int(each, "clients"));
         ctl_table_add(table, "%s", cache_word(inserted));
         ctl_table_add(table, "%s", ctl_str(inserted, "drv"));
-        ctl_table_add(table, "%s", image_name(each, inserted));
+        /* As it is now, after snapshots and other media. */
+        ctl_table_add(table, "%s", ctl_str(inserted, "file"));
     }
     ctl_table_print(table, stdout, ctl_terminal_width());
 }
@@ -72,8 +67,9 @@ static void print_server(const json_t *all)
     auto_free char *version = ctl_escape(ctl_str(server, "version"));
     int64_t uptime = (int64_t)json_number_value(json_object_get(server, "uptime"));
 
-    printf("%s, pid %" PRId64 ", up %s, %" PRId64 " clients, %s of %s for requests\n", version,
-           ctl_int(server, "pid"), ctl_duration(uptime, up), ctl_int(server, "clients"), size_str((uint64_t)ctl_int(server, "memory"), memory),
+    printf("nbd-export %s, pid %" PRId64 ", up %s, %" PRId64 " clients, %s of %s for requests\n",
+           version, ctl_int(server, "pid"), ctl_duration(uptime, up), ctl_int(server, "clients"),
+           size_str((uint64_t)ctl_int(server, "memory"), memory),
            size_str((uint64_t)ctl_int(server, "max-memory"), most));
     if (json_array_size(exports) > 0) {
         putchar('\n');
@@ -182,7 +178,9 @@ static void print_export(const json_t *all)
     line("size", "%s (%" PRId64 " bytes)", size_str((uint64_t)ctl_int(export, "size"), size),
          ctl_int(export, "size"));
     line("mode", "%s", ctl_bool(export, "read-only") ? "read-only" : "read-write");
-    line("write cache", "%s", cache_word(inserted));
+    if (inserted) {
+        line("write cache", "%s", cache_word(inserted));
+    }
     line("clients", "%" PRId64, ctl_int(export, "clients"));
     line("offers", "%s", flags);
     print_images(inserted);

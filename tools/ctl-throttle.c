@@ -11,19 +11,19 @@
 #include "common/cleanup.h"
 #include "common/xalloc.h"
 
-/* The names: ours, and the protocol's ("_max" and "_max_length" behind it are the burst's). */
+/* The names: ours, and the protocol's ("-max" and "-max-length" behind it are the burst's). */
 typedef struct Limit {
     const char *option, *key, *what;
     bool bytes;
 } Limit;
 
 static const Limit limits[] = {
-    { "iops", "iops", "operations", false },
-    { "iops-read", "iops_rd", "reads", false },
-    { "iops-write", "iops_wr", "writes", false },
-    { "bps", "bps", "bytes", true },
-    { "bps-read", "bps_rd", "bytes read", true },
-    { "bps-write", "bps_wr", "bytes written", true },
+    { "iops", "iops-total", "operations", false },
+    { "iops-read", "iops-read", "reads", false },
+    { "iops-write", "iops-write", "writes", false },
+    { "bps", "bps-total", "bytes", true },
+    { "bps-read", "bps-read", "bytes read", true },
+    { "bps-write", "bps-write", "bytes written", true },
 };
 
 #define N_LIMITS (sizeof(limits) / sizeof(limits[0]))
@@ -72,8 +72,8 @@ static bool parse_burst(Ctl *ctl, json_t *args, const Limit *limit, const char *
             return false;
         }
     }
-    put(args, limit, "_max", rate);
-    put(args, limit, "_max_length", seconds);
+    put(args, limit, "-max", rate);
+    put(args, limit, "-max-length", seconds);
     return true;
 }
 
@@ -86,8 +86,7 @@ static bool parse_limit(Ctl *ctl, json_t *args, const Limit *limit, const char *
         return false;
     }
     put(args, limit, "", rate);
-    put(args, limit, "_max", 0);
-    put(args, limit, "_max_length", 1);
+    put(args, limit, "-max", 0);
     return !burst || parse_burst(ctl, args, limit, burst);
 }
 
@@ -156,7 +155,7 @@ static void print_limits(const char *whose, const json_t *object)
     bool any = false;
 
     for (size_t i = 0; i < N_LIMITS; i++) {
-        int64_t rate = get(object, &limits[i], ""), burst = get(object, &limits[i], "_max");
+        int64_t rate = get(object, &limits[i], ""), burst = get(object, &limits[i], "-max");
         char text[SIZE_STR_LEN];
 
         if (rate) {
@@ -164,7 +163,7 @@ static void print_limits(const char *whose, const json_t *object)
             printf("%s: %s: %s/s", whose, limits[i].what, rate_str(&limits[i], rate, text));
             if (burst) {
                 printf(", up to %s/s for %" PRId64 " s", rate_str(&limits[i], burst, text),
-                       get(object, &limits[i], "_max_length"));
+                       get(object, &limits[i], "-max-length"));
             }
             putchar('\n');
         }
@@ -174,42 +173,63 @@ static void print_limits(const char *whose, const json_t *object)
     }
 }
 
-/* Of the export or its group, and of each client. */
-static void print_throttle(const json_t *throttle, const char *export)
+/* "d0 (group web, with d1 and d2)" */
+static char *describe_export(const json_t *throttle)
 {
-    auto_free char *name = ctl_escape(export), *group = ctl_escape(ctl_str(throttle, "group"));
-    auto_free char *whose = NULL, *clients = NULL;
+    const json_t *members = json_object_get(throttle, "members");
+    const char *id = ctl_str(throttle, "id"), *group = ctl_str(throttle, "group");
+    auto_free char *text = NULL;
+    json_t *each;
+    size_t i, len;
+    FILE *out = xalloc_check(open_memstream(&text, &len));
+    const char *before = ", with ";
 
-    if (asprintf(&whose, *group ? "%s (group %s)" : "%s", name, group) < 0 ||
-        asprintf(&clients, "%s, each client", name) < 0) {
+    fprintf(out, "%s%s%s", id, *group ? " (group " : "", group);
+    json_array_foreach(members, i, each) {
+        if (*group && strcmp(json_string_value(each), id) != 0) {
+            fprintf(out, "%s%s", before, json_string_value(each));
+            before = ", ";
+        }
+    }
+    fputs(*group ? ")" : "", out);
+    fclose(out);
+    return ctl_escape(text);
+}
+
+static void print_throttle(const json_t *throttle)
+{
+    auto_free char *whose = describe_export(throttle), *clients = NULL;
+    auto_free char *id = ctl_escape(ctl_str(throttle, "id"));
+
+    if (asprintf(&clients, "%s, each client", id) < 0) {
         xalloc_check(NULL);
     }
-    print_limits(whose, throttle);
-    print_limits(clients, json_object_get(throttle, "client"));
+    print_limits(whose, json_object_get(throttle, "limits"));
+    print_limits(clients, json_object_get(throttle, "client-limits"));
 }
 
 int ctl_run_throttle(Ctl *ctl)
 {
+    json_t *args = parse_limits(ctl), *result;
     const char *export;
-    json_t *limits_args = parse_limits(ctl), *result;
     bool changes;
 
-    if (!limits_args) {
+    if (!args) {
         return CTL_USAGE;
+    }
+    changes = json_object_size(args) > 0;
+    if (changes && ctl_option(ctl, "client")) {
+        json_object_set_new(args, "scope", json_string("client"));
     }
     export = ctl_take_export(ctl, 0);
     if (!export) {
-        json_decref(limits_args);
+        json_decref(args);
         return CTL_FAILED;
     }
-    changes = json_object_size(limits_args) > 0;
-    json_object_set_new(limits_args, "device", json_string(export));
-    if (changes && ctl_option(ctl, "client")) {
-        json_object_set_new(limits_args, "client", json_true());
-    }
-    result = ctl_call_with(ctl, changes ? "x-set-throttle" : "x-query-throttle", limits_args);
+    json_object_set_new(args, "id", json_string(export));
+    result = ctl_call_with(ctl, changes ? "x-set-throttle" : "x-query-throttle", args);
     if (result && !ctl->json) {
-        print_throttle(result, export);
+        print_throttle(result);
         json_decref(result);
         return CTL_OK;
     }

@@ -79,7 +79,7 @@ static void print_exports(const json_t *rows, FILE *out, unsigned width)
 static void print_clients(const json_t *rows, FILE *out, unsigned width)
 {
     static const char *const heads[] = {
-        ">CLIENT", "~PEER", "~EXPORT", ">IN FLIGHT", ">IOPS", ">READ", ">WRITE",
+        ">CLIENT", "~PEER", "~EXPORT", ">IN FLIGHT", ">IOPS", ">READ", ">WRITE", ">ERRORS",
     };
     CtlTable *table = ctl_table_new(heads, sizeof(heads) / sizeof(heads[0]));
     json_t *row;
@@ -93,6 +93,7 @@ static void print_clients(const json_t *rows, FILE *out, unsigned width)
         ctl_table_add(table, "%.0f", number(row, "iops"));
         add_rate(table, number(row, "read-bps"));
         add_rate(table, number(row, "write-bps"));
+        ctl_table_add(table, "%" PRId64, ctl_int(row, "errors"));
     }
     ctl_table_print(table, out, width);
 }

@@ -42,7 +42,7 @@ typedef struct CtlCommand {
     int (*run)(Ctl *ctl);        /* exit status */
     const char *help;            /* one line */
     const char *advice;          /* what to do if the server refuses; or NULL */
-    CtlOption options[10];
+    CtlOption options[12];       /* the last one has no name */
 } CtlCommand;
 
 extern const CtlCommand ctl_commands[];

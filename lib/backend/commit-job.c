@@ -46,8 +46,7 @@ typedef struct CommitJob {
     char *backing_file;                /* that overlay shall name */
     BdrvDirtyBitmap *bitmap;           /* of top */
     int64_t cursor;                    /* where in this pass */
-    int base_flags;                    /* before it became writable */
-    bool base_read_only;               /* so too */
+    bool base_read_only;               /* before the commit */
     bool pivoted;
 } CommitJob;
 
@@ -316,7 +315,7 @@ static void restore_base(CommitJob *c)
     bool stays_writable = c->pivoted && !bdrv_is_read_only(c->top);
 
     if (c->base_read_only && !stays_writable && !bdrv_is_read_only(c->base)) {
-        bdrv_reopen(c->base, c->base_flags, NULL);
+        bdrv_reopen(c->base, bdrv_get_flags(c->base) & ~BDRV_O_RDWR, NULL);
     }
 }
 
@@ -454,10 +453,9 @@ static int open_base(CommitJob *c, Error **errp)
 {
     int ret;
 
-    c->base_flags = bdrv_get_flags(c->base);
     c->base_read_only = bdrv_is_read_only(c->base);
     if (c->base_read_only) {
-        ret = bdrv_reopen(c->base, c->base_flags | BDRV_O_RDWR, errp);
+        ret = bdrv_reopen(c->base, bdrv_get_flags(c->base) | BDRV_O_RDWR, errp);
         if (ret < 0) {
             return ret;
         }

@@ -4,11 +4,13 @@
  */
 #include "qmp-int.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/cleanup.h"
 
-/* The rest of the arguments is not worth the room. */
+/* The rest is not worth the room. */
+#define MAX_NAME 64
 #define MAX_ARGS 1024
 
 static bool ends_in(const char *text, const char *end)
@@ -64,6 +66,7 @@ void qmp_audit(const struct ucred *peer, const QmpRequest *request, const Error 
     };
     const enum log_level level = level_of(request->execute);
     auto_free char *text = NULL;
+    char name[MAX_NAME];
     json_t *shown;
 
     if (!log_enabled(level)) {
@@ -72,7 +75,8 @@ void qmp_audit(const struct ucred *peer, const QmpRequest *request, const Error 
     shown = without_secrets(request->args);
     text = json_dumps(shown, 0);
     json_decref(shown);
-    log_command(level, request->execute, fields, sizeof(fields) / sizeof(fields[0]),
+    snprintf(name, sizeof(name), "%s", request->execute);
+    log_command(level, name, fields, sizeof(fields) / sizeof(fields[0]),
                 "pid %d uid %u gid %u: %.*s%s: %s", (int)peer->pid, (unsigned)peer->uid,
                 (unsigned)peer->gid, MAX_ARGS, text ? text : "?",
                 text && strlen(text) > MAX_ARGS ? "..." : "", err ? error_get_pretty(err) : "ok");

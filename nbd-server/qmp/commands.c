@@ -114,5 +114,39 @@ const QmpCommand qmp_commands[] = {
       "lets a bitmap stay as it is" },
     { "block-dirty-bitmap-merge", "node str, target str, bitmaps [any]", "",
       cmd_block_dirty_bitmap_merge, "adds to a bitmap what others have recorded" },
+
+    /* Snapshots. */
+    { "blockdev-snapshot", "node str, overlay str", "", cmd_blockdev_snapshot,
+      "puts a node on top of an export's image" },
+    { "blockdev-snapshot-delete-internal-sync", "device str, *id str, *name str", "SnapshotInfo",
+      cmd_blockdev_snapshot_delete_internal_sync, "deletes a snapshot that the image keeps" },
+    { "blockdev-snapshot-internal-sync", "device str, name str", "",
+      cmd_blockdev_snapshot_internal_sync, "has the image keep its content of now" },
+    { "blockdev-snapshot-sync", "*device str, *node-name str, snapshot-file str, "
+      "*snapshot-node-name str, *format str, *mode NewImageMode", "", cmd_blockdev_snapshot_sync,
+      "makes an overlay that takes what is written from now on" },
+
+    /* Jobs. */
+    { "block-commit", "*job-id str, device str, *base-node str, *base str, *top-node str, "
+      "*top str, *backing-file str, *speed size, *on-error BlockdevOnError, "
+      "*auto-finalize bool, *auto-dismiss bool", "", cmd_block_commit,
+      "merges overlays into an image below them" },
+    { "job-cancel", "id str", "", cmd_job_cancel, "ends a job without a result" },
+    { "job-complete", "id str", "", cmd_job_complete, "has a job that is ready come to its end" },
+    { "job-dismiss", "id str", "", cmd_job_dismiss, "forgets a job that has ended" },
+    { "job-finalize", "id str", "", cmd_job_finalize, "lets a pending job do its last step" },
+    { "job-pause", "id str", "", cmd_job_pause, "stops a job" },
+    { "job-resume", "id str", "", cmd_job_resume, "lets a job go on" },
+    { "query-jobs", "", "[JobInfo]", cmd_query_jobs, "all jobs" },
+    { "block-job-cancel", "device str, *force bool", "", cmd_block_job_cancel,
+      "ends a job, or has it end in time" },
+    { "block-job-complete", "device str", "", cmd_block_job_complete, "as job-complete" },
+    { "block-job-dismiss", "id str", "", cmd_block_job_dismiss, "as job-dismiss" },
+    { "block-job-finalize", "id str", "", cmd_block_job_finalize, "as job-finalize" },
+    { "block-job-pause", "device str", "", cmd_block_job_pause, "as job-pause" },
+    { "block-job-resume", "device str", "", cmd_block_job_resume, "as job-resume" },
+    { "block-job-set-speed", "device str, speed size", "", cmd_block_job_set_speed,
+      "changes how fast a job may copy" },
+    { "query-block-jobs", "", "[BlockJobInfo]", cmd_query_block_jobs, "all jobs, and their state" },
 };
 const size_t n_qmp_commands = sizeof(qmp_commands) / sizeof(qmp_commands[0]);

@@ -56,4 +56,16 @@ QmpHandler cmd_eject, cmd_blockdev_open_tray, cmd_blockdev_close_tray, cmd_block
 QmpHandler cmd_block_dirty_bitmap_add, cmd_block_dirty_bitmap_remove, cmd_block_dirty_bitmap_clear,
     cmd_block_dirty_bitmap_enable, cmd_block_dirty_bitmap_disable, cmd_block_dirty_bitmap_merge;
 
+/* ---- cmd-snapshot.c ---- */
+
+QmpHandler cmd_blockdev_snapshot, cmd_blockdev_snapshot_delete_internal_sync,
+    cmd_blockdev_snapshot_internal_sync, cmd_blockdev_snapshot_sync;
+
+/* ---- cmd-job.c ---- */
+
+QmpHandler cmd_block_commit, cmd_job_cancel, cmd_job_complete, cmd_job_dismiss, cmd_job_finalize,
+    cmd_job_pause, cmd_job_resume, cmd_query_jobs, cmd_block_job_cancel, cmd_block_job_complete,
+    cmd_block_job_dismiss, cmd_block_job_finalize, cmd_block_job_pause, cmd_block_job_resume,
+    cmd_block_job_set_speed, cmd_query_block_jobs;
+
 #endif

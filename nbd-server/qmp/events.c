@@ -16,6 +16,18 @@ const QmpEventType qmp_events[] = {
     { "DEVICE_TRAY_MOVED", "device str, id str, tray-open bool",
       "the tray of an export was opened or closed" },
     { "X_EXPORT_RESIZED", "id str, size int", "an export has another size, in bytes" },
+    { "BLOCK_JOB_CANCELLED", "type JobType, device str, len int, offset int, speed int",
+      "a job was ended before it was done" },
+    { "BLOCK_JOB_COMPLETED", "type JobType, device str, len int, offset int, speed int, "
+      "*error str", "a job has done what it was for, or has failed" },
+    { "BLOCK_JOB_ERROR", "device str, operation IoOperationType, action BlockErrorAction",
+      "a request of a job has failed" },
+    { "BLOCK_JOB_PENDING", "type JobType, id str", "a job waits for job-finalize" },
+    { "BLOCK_JOB_READY", "type JobType, device str, len int, offset int, speed int",
+      "a job waits for job-complete" },
+    { "JOB_STATUS_CHANGE", "id str, status JobStatus", "a job is in another state" },
+    { "X_JOB_PROGRESS", "id str, current-progress int, total-progress int",
+      "a job has come on: at most twice a second" },
     { "X_EVENTS_LOST", "count int", "a client has not read that many events before this one" },
 };
 const size_t n_qmp_events = sizeof(qmp_events) / sizeof(qmp_events[0]);

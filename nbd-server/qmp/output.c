@@ -102,6 +102,11 @@ void qmp_output_add_event(QmpOutput *out, QmpText *text)
     }
 }
 
+void qmp_output_lose(QmpOutput *out, uint64_t events)
+{
+    out->lost += events;
+}
+
 uint64_t qmp_output_take_lost(QmpOutput *out)
 {
     uint64_t lost = 0;

@@ -34,6 +34,8 @@ void qmp_output_clear(QmpOutput *out);
 bool qmp_output_add(QmpOutput *out, QmpText *text);
 /* The same for an event, which is counted instead where there is no room. */
 void qmp_output_add_event(QmpOutput *out, QmpText *text);
+/* So many more found none before they got here. */
+void qmp_output_lose(QmpOutput *out, uint64_t events);
 /* Events were lost, and there is room again to say so: how many; else 0. */
 uint64_t qmp_output_take_lost(QmpOutput *out);
 /* As much as the socket takes; 0 or -errno. */

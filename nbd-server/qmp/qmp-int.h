@@ -20,6 +20,8 @@ void qmp_session_start(QmpSession *session);
 void qmp_session_stop(QmpSession *session);
 /* An event for a session that has negotiated. */
 void qmp_session_event(QmpSession *session, QmpText *text);
+/* So many were lost on the way to it. */
+void qmp_session_lose(QmpSession *session, uint64_t events);
 bool qmp_session_is_ready(const QmpSession *session);
 /* It has negotiated: from now on it gets events. */
 void qmp_session_set_ready(QmpSession *session);

@@ -4,6 +4,7 @@
  */
 #include "qmp-int.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 #include "common/xalloc.h"
 
 #define MAX_SESSIONS 64
+#define ACCEPT_PAUSE_NS INT64_C(1000000000)
 #define MAX_PENDING 4096            /* events of other threads, yet to be seen by the main one */
 
 typedef struct Event {
@@ -28,10 +30,12 @@ struct QmpServer {
     Server *server;
     pthread_t main_thread;
     UnixSocket socket;
+    QEMUTimer *accept_timer;              /* pending: out of descriptors, not accepting */
     QmpSession *sessions[MAX_SESSIONS];   /* NULL: a free place */
     pthread_mutex_t lock;
     STAILQ_HEAD(, Event) pending;         /* lock */
     unsigned n_pending;                   /* lock */
+    uint64_t lost;                        /* lock: those that found no room there */
     QEMUBH *bh;                           /* tells those */
 };
 
@@ -104,6 +108,19 @@ static void add_session(QmpServer *qmp, int fd)
     refuse(&peer, err);
 }
 
+static void accept_ready(void *opaque);
+
+static void watch(QmpServer *qmp, bool accepting)
+{
+    aio_set_fd_handler(qemu_get_aio_context(), qmp->socket.fd, false,
+                       accepting ? accept_ready : NULL, NULL, qmp);
+}
+
+static void resume_accepting(void *opaque)
+{
+    watch(opaque, true);
+}
+
 static void accept_ready(void *opaque)
 {
     QmpServer *qmp = opaque;
@@ -111,6 +128,10 @@ static void accept_ready(void *opaque)
 
     if (fd >= 0) {
         add_session(qmp, fd);
+    } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        watch(qmp, false);      /* or it would be ready for ever */
+        timer_mod_ns(qmp->accept_timer,
+                     qemu_clock_get_ns(QEMU_CLOCK_REALTIME) + ACCEPT_PAUSE_NS);
     }
 }
 
@@ -128,7 +149,17 @@ static void tell(QmpServer *qmp, const Event *event)
     qmp_text_unref(text);
 }
 
-static Event *take_pending(QmpServer *qmp)
+static void tell_lost(QmpServer *qmp, uint64_t lost)
+{
+    for (size_t i = 0; i < MAX_SESSIONS && lost; i++) {
+        if (qmp->sessions[i] && qmp_session_is_ready(qmp->sessions[i])) {
+            qmp_session_lose(qmp->sessions[i], lost);
+        }
+    }
+}
+
+/* *lost: how many were lost behind those that were there. */
+static Event *take_pending(QmpServer *qmp, uint64_t *lost)
 {
     Event *event;
 
@@ -138,6 +169,8 @@ static Event *take_pending(QmpServer *qmp)
         STAILQ_REMOVE_HEAD(&qmp->pending, link);
         qmp->n_pending--;
     }
+    *lost = event ? 0 : qmp->lost;
+    qmp->lost -= *lost;
     pthread_mutex_unlock(&qmp->lock);
     return event;
 }
@@ -146,11 +179,13 @@ static void tell_pending(void *opaque)
 {
     QmpServer *qmp = opaque;
     Event *event;
+    uint64_t lost;
 
-    while ((event = take_pending(qmp))) {
+    while ((event = take_pending(qmp, &lost))) {
         tell(qmp, event);
         free(event);
     }
+    tell_lost(qmp, lost);
 }
 
 static void add_pending(QmpServer *qmp, const Event *event)
@@ -165,6 +200,7 @@ static void add_pending(QmpServer *qmp, const Event *event)
         qmp->n_pending++;
         room = true;
     }
+    qmp->lost += !room;
     pthread_mutex_unlock(&qmp->lock);
     if (room) {
         qemu_bh_schedule(qmp->bh);
@@ -182,12 +218,14 @@ bool qmp_has_listeners(Server *server)
 void qmp_event(Server *server, const char *name, json_t *data)
 {
     Event event = { .name = name, .data = data };
-    QmpServer *qmp = server->qmp;
+    QmpServer *qmp;
 
-    if (!qmp_has_listeners(server)) {
+    /* In the order of qmp_start(): who sees a listener sees server->qmp. */
+    if (!atomic_load_explicit(&server->qmp_listeners, memory_order_acquire)) {
         json_decref(data);
         return;
     }
+    qmp = server->qmp;
     event.time_us = qemu_clock_get_ns(QEMU_CLOCK_HOST) / SCALE_US;
     if (pthread_equal(qmp->main_thread, pthread_self())) {
         tell_pending(qmp);        /* which were there first */
@@ -212,7 +250,9 @@ static bool open_socket(QmpServer *qmp, Error **errp)
         error_prepend(errp, "control socket \"%s\": ", config->qmp);
         return false;
     }
-    aio_set_fd_handler(qemu_get_aio_context(), qmp->socket.fd, false, accept_ready, NULL, qmp);
+    qmp->accept_timer = aio_timer_new(qemu_get_aio_context(), QEMU_CLOCK_REALTIME, SCALE_NS,
+                                      resume_accepting, qmp);
+    watch(qmp, true);
     log_msg(LOG_LEVEL_INFO, NULL, NULL, "listening on control socket %s", config->qmp);
     return true;
 }
@@ -244,7 +284,8 @@ void qmp_stop(Server *server)
     if (!qmp || qmp->socket.fd < 0) {
         return;
     }
-    aio_set_fd_handler(qemu_get_aio_context(), qmp->socket.fd, false, NULL, NULL, NULL);
+    watch(qmp, false);
+    timer_free(take_ptr(qmp->accept_timer));
     unix_socket_close(&qmp->socket);
     tell_pending(qmp);
     for (size_t i = 0; i < MAX_SESSIONS; i++) {
@@ -258,11 +299,12 @@ void qmp_free(Server *server)
 {
     QmpServer *qmp = take_ptr(server->qmp);
     Event *event;
+    uint64_t lost;
 
     if (!qmp) {
         return;
     }
-    while ((event = take_pending(qmp))) {
+    while ((event = take_pending(qmp, &lost))) {
         json_decref(event->data);
         free(event);
     }

@@ -117,6 +117,12 @@ void qmp_session_event(QmpSession *s, QmpText *text)
     qemu_bh_schedule(s->bh);
 }
 
+void qmp_session_lose(QmpSession *s, uint64_t events)
+{
+    qmp_output_lose(&s->out, events);
+    qemu_bh_schedule(s->bh);
+}
+
 /* In the place where the events would have been. */
 static void tell_lost(QmpSession *s)
 {

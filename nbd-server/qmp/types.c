@@ -99,5 +99,16 @@ const QmpType qmp_types[] = {
       "*flush_latency_histogram BlockLatencyHistogramInfo" },
     { "BlockStats", "*device str, *qdev str, *node-name str, stats BlockDeviceStats, "
       "*parent BlockStats, *backing BlockStats" },
+
+    /* Snapshots and jobs. */
+    { "NewImageMode", "existing | absolute-paths" },
+    { "JobType", "commit" },
+    { "JobStatus", "undefined | created | running | paused | ready | standby | waiting | pending "
+      "| aborting | concluded | null" },
+    { "JobInfo", "id str, type JobType, status JobStatus, current-progress int, "
+      "total-progress int, *error str" },
+    { "BlockJobInfo", "type JobType, device str, len int, offset int, busy bool, paused bool, "
+      "speed int, io-status BlockDeviceIoStatus, ready bool, status JobStatus, "
+      "auto-finalize bool, auto-dismiss bool, *error str" },
 };
 const size_t n_qmp_types = sizeof(qmp_types) / sizeof(qmp_types[0]);

@@ -18,8 +18,8 @@ same_options() {
     grep $'^option\t'"$command"$'\t' "$tmp/table" | cut -f3 | sort >"$tmp/taken" || true
     sed -n "/^$first\$/,/^=head[12] /p" "$manual" | grep ^=item | grep -oE 'B<--[a-z-]+' |
         sed 's/B<--//' | sort >"$tmp/named" || true
-    diff -u --label "--list-commands: $command" --label docs/nbd-ctl.pod "$tmp/taken" "$tmp/named" ||
-        missing=1
+    diff -u --label "--list-commands: $command" --label docs/nbd-ctl.pod \
+        "$tmp/taken" "$tmp/named" || missing=1
 }
 
 missing=0

@@ -25,6 +25,7 @@ with open(os.path.join(SOURCE, 'docs', 'nbd-export-qmp.pod')) as f:
 manual = {}
 for name, members in re.findall(r'^=item B<([^>]+)>(.*)$', commands + events, re.M):
     assert name not in manual, name + ' is there twice'
+    members = re.sub(r'\((\S+)\|(\S+)\)', r'[\1] [\2]', members)     # one of them is needed
     manual[name] = set(members.replace(',', ' ').split())
 
 with qmptest.Server(['driver=null-co', '--image-opts']) as server, server.qmp() as qmp:

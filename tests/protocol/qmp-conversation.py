@@ -38,7 +38,7 @@ with qmptest.Server(['--format=raw', image]) as server:
             for word in words:
                 eq(word in error['desc'], True, (word, error))
 
-        refused({'execute': 'qery-version'}, 'CommandNotFound', 'query-versoin', 'query-version?')
+        refused({'execute': 'qery-version'}, 'CommandNotFound', 'qery-version', 'query-version?')
         refused({'execute': 'query-version', 'argument': {}}, 'GenericError', "'argument'")
         refused({'arguments': {}}, 'GenericError', "'execute'")
         refused({'execute': 7}, 'GenericError', "'execute'", 'string')
