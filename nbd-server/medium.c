@@ -115,10 +115,10 @@ void export_follow_tray(Export *export)
 /* Until end_handling(), nothing is in flight, nothing begins, and the library sees a drive. */
 static bool begin_handling(Export *export, Error **errp)
 {
-    export_gate(export, GATE_NO_MEDIUM);
+    export_gate(export, GATE_MEDIUM);
     if (!export_drain(export)) {
         error_setg(errp, "Requests of clients of export '%s' do not come to an end", export->name);
-        export_follow_tray(export);
+        export_ungate(export, GATE_MEDIUM);
         return false;
     }
     blk_drained_begin(export->blk);
@@ -134,6 +134,7 @@ static void end_handling(Export *export)
     }
     blk_drained_end(export->blk);
     export_follow_tray(export);
+    export_ungate(export, GATE_MEDIUM);
 }
 
 static bool open_tray(Export *export, bool force, Error **errp)
