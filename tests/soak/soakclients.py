@@ -13,13 +13,29 @@ import nbdtest
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
+class Media:
+    """When the medium of an export is out: for who has just tried to connect."""
+
+    moves = collections.Counter()      # odd: it is out
+
+    @classmethod
+    def moved(cls, export):
+        cls.moves[export] += 1
+
+    @classmethod
+    def was_out_since(cls, export, then):
+        return cls.moves[export] != then or cls.moves[export] % 2
+
+
 class Fio(threading.Thread):
     """Writes and reads at random and verifies all of it, again and again until stop().  Each run
-    has a connection of its own."""
+    has connections of its own, which are refused while the medium is out."""
 
-    def __init__(self, name, uri, offset, size="12M", iops=120):
+    def __init__(self, name, export, uri, offset, size="12M", iops=120):
         super().__init__(name=name)
+        self.export = export
         self.runs = 0
+        self.refused = 0
         self.output = None        # of the run that failed
         self.ending = False
         self.proc = None
@@ -31,10 +47,14 @@ class Fio(threading.Thread):
 
     def run(self):
         while not self.ending and self.output is None:
+            then = Media.moves[self.export]
             self.proc = subprocess.Popen(self.command, cwd=nbdtest.tmp, stdout=subprocess.PIPE,
                                          stderr=subprocess.STDOUT, text=True)
             output = self.proc.communicate()[0]
-            if self.proc.returncode or "err= 0" not in output:
+            if "server has no export named" in output and \
+                    Media.was_out_since(self.export, then):
+                self.refused += 1
+            elif self.proc.returncode or "err= 0" not in output:
                 self.output = output
             else:
                 self.runs += 1

@@ -33,8 +33,9 @@ ALLOWED = {
     "cache": ALWAYS | {"EINVAL"},
     "block_status": ALWAYS | {"EINVAL"},
 }
-# The handshake may end like this.
-NOT_SERVED = {"ENOENT", "EPERM", "ESHUTDOWN", "ENOTCONN", "ECONNRESET", "EPIPE", "EINVAL"}
+# The handshake may end like this; ENOTSUP: there is no such export, at least not without TLS.
+NOT_SERVED = {"ENOENT", "ENOTSUP", "EPERM", "ESHUTDOWN", "ENOTCONN", "ECONNRESET", "EPIPE",
+              "EINVAL"}
 
 
 class Client:
