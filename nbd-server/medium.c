@@ -194,9 +194,19 @@ static bool is_bound(Export *export, Error **errp)
     return blk_op_is_blocked(export->blk, BLOCK_OP_TYPE_EJECT, errp);
 }
 
+static bool check_tray(const Export *export, Error **errp)
+{
+    if (!export->tray_open) {
+        error_setg(errp, "The tray of export '%s' is not open", export->name);
+        error_append_hint(errp, "blockdev-open-tray opens it.\n");
+        return false;
+    }
+    return true;
+}
+
 static bool remove_medium(Export *export, Error **errp)
 {
-    if (is_bound(export, errp) || blk_remove_medium(export->blk, errp) < 0) {
+    if (!check_tray(export, errp) || is_bound(export, errp) || blk_remove_medium(export->blk, errp) < 0) {
         return false;
     }
     export_medium_changed(export);
@@ -234,6 +244,14 @@ static bool insert_medium(Export *export, BlockDriverState *bs, Error **errp)
     if (size < 0) {
         error_setg_errno(errp, (int)-size, "Cannot find out the size of node '%s'",
                          bdrv_get_node_name(bs));
+        return false;
+    }
+    if (!check_tray(export, errp)) {
+        return false;
+    }
+    if (blk_bs(export->blk)) {
+        error_setg(errp, "Export '%s' has a medium already", export->name);
+        error_append_hint(errp, "blockdev-remove-medium takes it out.\n");
         return false;
     }
     if (blk_insert_medium(export->blk, bs, errp) < 0) {
