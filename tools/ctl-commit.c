@@ -121,11 +121,9 @@ static enum outcome hear(Commit *c, int timeout_ms, Error **errp)
 static enum outcome wait_for_end(Commit *c, Error **errp)
 {
     int interval = c->progress.terminal ? TERMINAL_MS : PLAIN_MS;
-    struct sigaction action = { .sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND };
     enum outcome outcome = GOES_ON;
     Error *err = NULL;
 
-    sigaction(SIGINT, &action, NULL);
     while (outcome == GOES_ON) {
         if (interrupted) {
             cancel(c);
@@ -149,12 +147,10 @@ static int tell(Commit *c, const char *export, enum outcome outcome)
 {
     Ctl *ctl = c->ctl;
     json_t *last = c->last ? c->last : json_object();
-    char text[SIZE_STR_LEN];
 
     switch (outcome) {
     case COMPLETED:
-        return ctl_done(ctl, last, "%s: committed, %s copied", export,
-                        size_str((uint64_t)ctl_int(last, "offset"), text));
+        return ctl_done(ctl, last, "%s: committed", export);
     case CANCELLED:
         json_decref(last);
         return ctl_error(ctl, "Cancelled", "It shows what it has shown, in the same images; what "
@@ -201,6 +197,7 @@ static json_t *arguments(Ctl *ctl, const char *export)
 int ctl_run_commit(Ctl *ctl)
 {
     const char *export = ctl_take_export(ctl, 0);
+    struct sigaction action = { .sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND };
     Commit c = { .ctl = ctl, .job = export };
     enum outcome outcome;
     json_t *args, *result;
@@ -213,9 +210,14 @@ int ctl_run_commit(Ctl *ctl)
     if (!args) {
         return CTL_USAGE;
     }
-    result = ctl_call_with(ctl, "block-commit", args);
-    if (!result || ctl_option(ctl, "no-wait")) {
+    if (ctl_option(ctl, "no-wait")) {
+        result = ctl_call_with(ctl, "block-commit", args);
         return ctl_done(ctl, result, "%s: the job has begun, and is called %s", export, c.job);
+    }
+    sigaction(SIGINT, &action, NULL);
+    result = ctl_call_with(ctl, "block-commit", args);
+    if (!result) {
+        return CTL_FAILED;
     }
     json_decref(result);
     ctl_progress_begin(&c.progress, export);
