@@ -200,6 +200,9 @@ unsigned requests_in_thread(void); /* in flight, of all its clients, without tho
 /* More of them, or fewer. */
 void requests_in_thread_add(int n);
 void request_free(Request *req);
+/* A payload that lies in the receive buffer gets memory of its own: the whole buffer stays as long
+ * as any of it is in use. */
+void request_detach_payload(Request *req);
 /* The request holds its own data no longer (a write that is done needs no payload). */
 void request_release_data(Request *req);
 

@@ -605,11 +605,9 @@ static void log_disconnect(const Client *c)
                c->n_requests, c->bytes_read, c->bytes_written);
 }
 
-/* ret: what transmission_run() said. */
-static const char *why_ended(const Client *c, int ret)
+/* error: what ended its stream. */
+static const char *why_ended(const Client *c, int error)
 {
-    int error = c->error ? c->error : ret;
-
     if (c->dismissed) {
         return "kicked";
     } else if (error == -ECANCELED || c->stopping) {
@@ -623,13 +621,14 @@ static void coroutine_fn conn_run(void *opaque)
 {
     Client *c = opaque;
     Conn *conn = &c->conn;
-    int ret = 0;
+    int error = 0;
 
     if (handshake_run(conn) == 0) {
         c->transmitting = true;
         event_client_connected(conn);
-        ret = transmission_run(conn);
-        c->goodbye = ret == -ESHUTDOWN;
+        error = transmission_run(conn);
+        c->goodbye = error == -ESHUTDOWN;
+        error = c->error ? c->error : error;
     }
     probation_end(c);
     /* Who takes his leave is owed what he has asked for: "Terminating the transmission phase". */
@@ -649,7 +648,7 @@ static void coroutine_fn conn_run(void *opaque)
     channel_close(conn);
     if (conn->export) {
         log_disconnect(c);
-        event_client_disconnected(conn, why_ended(c, ret));
+        event_client_disconnected(conn, why_ended(c, error));
     }
     iothread_conn_gone(conn);
     client_free(c);

@@ -48,6 +48,7 @@ static void hold(Client *c, Request *req)
     c->n_held++;
     request_list_write(req);
     if (!req->co) {
+        request_detach_payload(req);
         requests_in_thread_add(-1);
     }
 }

@@ -22,7 +22,7 @@
 #include "common/xalloc.h"
 #include "config.h"
 #include "meta-context.h"
-#include "qmp/qmp.h"
+#include "nbd-server/qmp/qmp.h"
 #include "view.h"
 
 /* ---- what it is like ---- */

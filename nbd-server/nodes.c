@@ -70,17 +70,10 @@ static bool export_writes(const Export *export)
     return !export->cfg->read_only;
 }
 
-static void find_users(Server *server, BlockDriverState *bs, Users *users)
+static void find_users_above(BlockDriverState *bs, Users *users)
 {
     BlockDriverState *node = NULL, *child;
-    Export *export;
 
-    TAILQ_FOREACH(export, &server->exports, link) {
-        if (blk_bs(export->blk) == bs) {
-            add_user(users, "export", export->name,
-                     export_writes(export) && !bdrv_is_read_only(bs));
-        }
-    }
     while ((node = bdrv_next_node(node))) {
         for (unsigned i = 0; (child = bdrv_child(node, i)); i++) {
             if (child == bs) {
@@ -89,6 +82,19 @@ static void find_users(Server *server, BlockDriverState *bs, Users *users)
             }
         }
     }
+}
+
+static void find_users(Server *server, BlockDriverState *bs, Users *users)
+{
+    Export *export;
+
+    TAILQ_FOREACH(export, &server->exports, link) {
+        if (blk_bs(export->blk) == bs) {
+            add_user(users, "export", export->name,
+                     export_writes(export) && !bdrv_is_read_only(bs));
+        }
+    }
+    find_users_above(bs, users);
 }
 
 /* With the names of the users; the caller frees them. */
@@ -140,7 +146,34 @@ bool nodes_may_use(Server *server, BlockDriverState *bs, bool writes, Error **er
     return true;
 }
 
-/* The same after the fact, for what bs has found below it. */
+/* The exports that serve it all go through it, so each sees what the others write; one that came
+ * later has a node of its own on top. */
+bool nodes_may_serve(Server *server, BlockDriverState *bs, bool writes, Error **errp)
+{
+    Users users = { .out = NULL };
+    auto_free char *text = NULL;
+    Export *export;
+
+    find_users_above(bs, &users);
+    TAILQ_FOREACH(export, &server->exports, link) {
+        BlockDriverState *top = blk_bs(export->blk);
+
+        if (export->cfg->node_name && top && top != bs && bdrv_file(top) == bs) {
+            users.n--;
+            users.writers -= !bdrv_is_read_only(top);
+        }
+    }
+    if (users.n > 0 && (writes || users.writers > 0)) {
+        text = nodes_users(server, bs);
+        error_setg(errp, "Node '%s' is in use by %s", bdrv_get_node_name(bs), text);
+        error_append_hint(errp, "A node that is written to can be served only where it is on "
+                          "top.\n");
+        return false;
+    }
+    return true;
+}
+
+/* The same as nodes_may_use() after the fact, for what bs has found below it. */
 static bool check_children(Server *server, BlockDriverState *bs, Error **errp)
 {
     BlockDriverState *child;

@@ -25,6 +25,8 @@ void nodes_close(Server *server);
 /* Whether one more may use bs, `writes`: to write to it.  What is written by one is used by no
  * other; errp says who is in the way. */
 bool nodes_may_use(Server *server, BlockDriverState *bs, bool writes, Error **errp);
+/* The same for an export, which shares it with other exports. */
+bool nodes_may_serve(Server *server, BlockDriverState *bs, bool writes, Error **errp);
 /* The export whose medium it is, a reference; NULL: none's. */
 Export *nodes_find_export(Server *server, BlockDriverState *bs);
 /* Who uses it, like `export "disk", node "snap"`; the caller frees it; NULL: nobody. */

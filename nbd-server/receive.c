@@ -140,6 +140,23 @@ static void take_payload(Request *req, size_t len)
     }
 }
 
+void request_detach_payload(Request *req)
+{
+    size_t len = req->qiov.size;
+    void *data = req->chunk && !req->data ? data_get(len) : NULL;
+
+    if (data) {
+        memcpy(data, req->in[0].iov_base, len);
+        rx_chunk_unref(req->chunk);
+        req->chunk = NULL;
+        budget_overdraw(&req->client->budget, len);
+        req->data = data;
+        req->data_size = len;
+        qemu_iovec_init_external(&req->qiov, req->in, 0);
+        add_payload(req, data, len);
+    }
+}
+
 /* A medium that bypasses the page cache wants its data in one aligned piece. */
 static bool wants_aligned(const Client *c)
 {

@@ -202,8 +202,8 @@ static BlockDriverState *use_node(const ExportConfig *cfg, Error **errp)
 {
     BlockDriverState *bs = bdrv_find_node(cfg->node_name);
 
-    if (!bs) {
-        error_setg(errp, "Cannot find node '%s'", cfg->node_name);
+    if (!bs) {      /* it was there when the export was added */
+        error_setg(errp, "Cannot find node '%s' any more", cfg->node_name);
         return NULL;
     }
     if (is_taken(cfg->node_name)) {

@@ -242,10 +242,17 @@ protocol_tests = \
 	tests/protocol/probed-raw-refuses-a-format-header.py \
 	tests/protocol/qmp-access.py \
 	tests/protocol/qmp-audit-log.py \
+	tests/protocol/qmp-bitmaps-are-kept.py \
+	tests/protocol/qmp-commands-fit-those-of-qemu.py \
 	tests/protocol/qmp-conversation.py \
 	tests/protocol/qmp-events-of-slow-readers.py \
 	tests/protocol/qmp-hostile-clients.py \
+	tests/protocol/qmp-media-change-under-clients.py \
+	tests/protocol/qmp-nodes-as-qemu-storage-daemon.py \
+	tests/protocol/qmp-resize-under-clients.py \
 	tests/protocol/qmp-split-anywhere.py \
+	tests/protocol/qmp-throttle.py \
+	tests/protocol/qmp-write-cache-is-switched.py \
 	tests/protocol/read-beyond-maximum.py \
 	tests/protocol/read-only-is-eperm.py \
 	tests/protocol/reload-can-disconnect-clients.py \
@@ -276,8 +283,12 @@ protocol_tests = \
 	tests/protocol/structured-reply-twice.py \
 	tests/protocol/structured-reply-with-data-is-invalid.py \
 	tests/protocol/thousand-clients.py \
+	tests/protocol/throttle-client-is-each-ones-own.py \
 	tests/protocol/throttle-does-not-delay-the-end.py \
+	tests/protocol/throttle-forgets-who-has-gone.py \
+	tests/protocol/throttle-lets-nothing-large-pass.py \
 	tests/protocol/throttle-lets-trim-and-flush-pass.py \
+	tests/protocol/throttle-shares-are-fair.py \
 	tests/protocol/tls-bytes-ahead-of-the-handshake.py \
 	tests/protocol/tls-client-that-refuses-us.py \
 	tests/protocol/tls-client-vanishes-in-the-handshake.py \

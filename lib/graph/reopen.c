@@ -68,7 +68,7 @@ static int reopen_driver(BlockDriverState *bs, int flags, Error **errp)
 static int flags_for_child(BlockDriverState *bs, BlockDriverState *child, int flags)
 {
     int changed = (flags ^ bdrv_get_flags(bs)) & REOPEN_FLAGS & ~BDRV_O_CACHE_WB;
-    bool shared = LIST_NEXT(LIST_FIRST(&child->parents), link) != NULL;
+    bool shared = child->refcnt > 1;
 
     if (shared && !(flags & BDRV_O_RDWR)) {
         changed &= ~BDRV_O_RDWR;       /* another may need it writable */

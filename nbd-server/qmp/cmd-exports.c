@@ -10,6 +10,7 @@
 #include "common/nbd-protocol.h"
 #include "common/xalloc.h"
 #include "nbd-server/config.h"
+#include "nbd-server/nodes.h"
 #include "settings.h"
 
 /* ---- adding ---- */
@@ -61,15 +62,21 @@ static bool set(const Config *config, ExportConfig *cfg, const json_t *args, con
     return !value || settings_set(config, cfg, key, value, errp);
 }
 
-static bool check_writable(const char *node_name, bool writable, Error **errp)
+static bool check_node(QmpSession *session, const char *name, bool writable, Error **errp)
 {
-    BlockDriverState *bs = bdrv_find_node(node_name);
+    BlockDriverState *bs = bdrv_find_node(name);
 
-    if (bs && writable && bdrv_is_read_only(bs)) {
-        error_setg(errp, "Block node '%s' is read-only", node_name);
+    if (!bs) {
+        qmp_set_error_class(session, "DeviceNotFound");
+        error_setg(errp, "Cannot find node '%s'", name);
+        error_append_hint(errp, "blockdev-add adds one, query-named-block-nodes lists them.\n");
         return false;
     }
-    return true;
+    if (writable && bdrv_is_read_only(bs)) {
+        error_setg(errp, "Block node '%s' is read-only", name);
+        return false;
+    }
+    return nodes_may_serve(qmp_session_server(session), bs, writable, errp);
 }
 
 json_t *cmd_block_export_add(QmpSession *session, const json_t *args, Error **errp)
@@ -87,7 +94,7 @@ json_t *cmd_block_export_add(QmpSession *session, const json_t *args, Error **er
     cfg->cache = qmp_bool(args, "writethrough", false) ? CACHE_WRITETHROUGH : CACHE_WRITEBACK;
     cfg->allocation_depth = qmp_bool(args, "allocation-depth", false);
     name_list_clear(&cfg->bitmaps);
-    ok = check_writable(node_name, !cfg->read_only, errp) &&
+    ok = check_node(session, node_name, !cfg->read_only, errp) &&
          set(config, cfg, args, "name", "name", errp) &&
          set(config, cfg, args, "description", "description", errp) &&
          set(config, cfg, args, "bitmaps", "bitmap", errp);

@@ -4,7 +4,7 @@
  */
 #include <blkbackend/block-driver.h>
 
-#include "../nodes.h"
+#include "nbd-server/nodes.h"
 #include "commands.h"
 
 /* Gives back the export; the result of a command that has none. */

@@ -2,7 +2,7 @@
 /*
  * Commands that add, change and remove nodes: nodes.c does it.
  */
-#include "../nodes.h"
+#include "nbd-server/nodes.h"
 #include "commands.h"
 
 static json_t *done(bool ok)

@@ -11,6 +11,7 @@ from rawnbd import eq, nbdtest, qmptest
 IMAGES = [nbdtest.disk(1 << 20, 'disk%d' % i) for i in range(4)]
 CONFIG = nbdtest.path('nbd-export.conf')
 SESSIONS = 64
+MANY = 3000
 
 
 def write_config(names):
@@ -29,15 +30,20 @@ def descriptors():
 
 
 def fill(session, line):
-    """Sends lines until no more goes in; how many, in whole."""
+    """Sends lines until the server takes no more, though it has the time; how many in whole, and
+    what of one more."""
     session.sock.setblocking(False)
-    sent, data = 0, line * 1000
-    try:
-        while sent < 64 << 20:
-            sent += session.sock.send(data[sent % len(data):])
-    except BlockingIOError:
-        return sent // len(line), sent % len(line)
-    raise AssertionError('the server reads on and on')
+    sent, data, idle = 0, line * 1000, 0
+    while idle < 3:
+        idle += 1
+        qmp.cmd('query-version')
+        try:
+            while True:
+                sent += session.sock.send(data[sent % len(data):])
+                idle = 0
+        except BlockingIOError:
+            assert sent < MANY * len(line), 'the server reads on and on'
+    return divmod(sent, len(line))
 
 
 write_config(range(4))
@@ -60,7 +66,6 @@ with qmptest.Server(['--config=' + CONFIG]) as server, server.qmp() as qmp:
 
     # Nor those of ten who then leave.
     for session in [server.qmp() for _ in range(10)]:
-        fill(session, b'] ')
         fill(session, line)
         session.close()
     qmp.cmd('query-version')

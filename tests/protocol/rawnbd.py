@@ -156,7 +156,7 @@ class Reply:
 
 
 class Client:
-    """One connection; `server` is a nbdtest.Server or a (host, port)."""
+    """One connection; `server` is a nbdtest.Server, a (host, port) or a socket."""
 
     may_want_tls = False            # the server may tell us that it wants TLS
 
@@ -167,6 +167,8 @@ class Client:
         self.go_info = {}
         if isinstance(server, tuple):
             self.sock = socket.create_connection(server, timeout=TIMEOUT)
+        elif isinstance(server, socket.socket):
+            self.sock = server
         else:
             self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             self.sock.settimeout(TIMEOUT)
@@ -490,6 +492,24 @@ def connect(server, structured=False, allocation=False, name='', extended=False,
         final, found = client.meta(OPT_SET_META, name, contexts)
         eq((final, sorted(found)), (REP_ACK, sorted(contexts)), 'NBD_OPT_SET_META_CONTEXT')
     return client.go(name)
+
+
+def socket_of_another(server):
+    """A socket that another process has connected: to the server, another client's."""
+    ours, theirs = socket.socketpair()
+    child = os.fork()
+    if child == 0:
+        sock = socket.socket(socket.AF_UNIX)
+        sock.connect(server.socket_path)
+        socket.send_fds(theirs, [b'.'], [sock.fileno()])
+        os._exit(0)
+    fd, = socket.recv_fds(ours, 1, 1)[1]
+    os.waitpid(child, 0)
+    for end in ours, theirs:
+        end.close()
+    sock = socket.socket(fileno=fd)
+    sock.settimeout(TIMEOUT)
+    return sock
 
 
 def every_form(server, name=''):

@@ -1,0 +1,150 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""While an export is paused its image is at rest and complete, and requests wait in their order;
+they go on when it is resumed.  Who leaves takes them along; who takes his leave gets them done."""
+import re
+import threading
+
+from controlled import Server, client_of, content, export, until_held
+from rawnbd import (DISC, ESHUTDOWN, FLUSH, K, M, READ, TRIM, WRITE, connect, eq, until_read)
+
+
+def write(client, first, n):
+    """Sends writes of so many blocks, each of its own bytes; their cookies."""
+    return [client.request(WRITE, i * 4 * K, 4 * K, data=bytes([i % 256]) * 4 * K)
+            for i in range(first, first + n)]
+
+
+def blocks(name):
+    data = content(name)
+    return [i for i in range(len(data) // (4 * K)) if data[i * 4 * K]]
+
+
+def paused_while_writes_come(server, qmp):
+    """Whatever was answered before the pause was is in the file when it is there."""
+    answered = []
+    with connect(server, name='busy') as client:
+        def read_replies():
+            for _ in range(1, 200):
+                answered.append(client.receive()[0])
+
+        thread = threading.Thread(target=read_replies)
+        thread.start()
+        first = write(client, 1, 199)[0]
+        eq(qmp.cmd('x-export-pause', id='busy'), {'id': 'busy', 'state': 'paused'}, 'reply')
+        before, done = len(answered), blocks('busy')
+        at_rest = content('busy')
+        while (info := client_of(qmp, export='busy'))['in-flight'] > info['held']:
+            pass
+        assert info['held'] + len(done) == 199, (info, len(done))
+        assert {c - first + 1 for c in answered[:before]} <= set(done), 'answered, and not there'
+        eq(content('busy'), at_rest, 'the file of a paused export')
+        qmp.cmd('x-export-resume', id='busy')
+        thread.join()
+        eq(len(blocks('busy')), 199, 'blocks that were written')
+
+
+def held_in_order(server, qmp):
+    qmp.cmd('x-export-pause', id='a')
+    with connect(server, name='a') as client, connect(server, name='b') as other:
+        cookies = write(client, 1, 20)
+        cookies += [client.request(READ, 4 * K, 4 * K), client.request(FLUSH),
+                    client.request(TRIM, 0, 4 * K)]
+        eq(client.call(99).error, 22, 'what is refused is refused at once')
+        until_held(qmp, 23, export='a')
+        other.pwrite(0, b'other exports go on')
+        assert client.silent() and not any(content('a')), 'something has happened'
+        eq(client_of(qmp, export='a')['in-flight'], 23, 'in flight')
+        qmp.cmd('x-export-drain')
+        assert client.silent(), 'a drain let go what is held'
+        qmp.cmd('x-export-resume', id='a')
+        for _ in cookies:
+            eq(client.receive()[1].error, 0, 'error')
+        started = re.findall(r'export "a".* request ([0-9a-f]+): (?:write|read|flush|trim) ',
+                             server.log())
+        eq([int(c, 16) for c in started][-23:], cookies, 'the order in which they began')
+
+
+def gone_with_their_client(server, qmp):
+    before = content('a')
+    qmp.cmd('x-export-pause', id='a')
+    with connect(server, name='a') as client:
+        write(client, 40, 5)
+        until_held(qmp, 5, export='a')
+    gone = qmp.wait_event('X_CLIENT_DISCONNECTED', lambda data: data['export'] == 'a')
+    eq(gone['reason'], 'closed', 'reason')
+    with connect(server, name='a') as client:
+        write(client, 50, 5)
+        client.request(DISC)
+        until_held(qmp, 5, export='a')
+        until_read(client)
+        qmp.cmd('x-export-resume', id='a')
+        for _ in range(5):
+            eq(client.receive()[1].error, 0, 'error')
+        client.expect_close()
+    eq(blocks('a')[-5:], list(range(50, 55)), 'blocks of the one who took his leave')
+    eq(content('a')[:200 * K], before[:200 * K], 'blocks of the one who left')
+
+
+def ended_while_held(server, qmp):
+    for force in False, True:
+        qmp.cmd('x-export-pause', id='a')
+        with connect(server, name='a') as client:
+            cookies = write(client, 60, 3)
+            until_held(qmp, 3, export='a')
+            eq(qmp.cmd('x-client-kick', export='a', force=force), {'kicked': 1}, 'reply')
+            for _ in cookies if not force else ():
+                eq(client.receive()[1].error, ESHUTDOWN, 'error')
+            client.expect_close()
+        qmp.wait_event('X_CLIENT_DISCONNECTED', lambda data: data['reason'] == 'kicked')
+        qmp.cmd('x-export-resume', id='a')
+    assert 60 not in blocks('a')
+
+
+def others_keep_their_memory(server, qmp):
+    """All that the clients of a paused export can have is what each client has of its own."""
+    qmp.cmd('x-export-pause', id='a')
+    clients = [connect(server, name='a') for _ in range(4)]
+    threads = [threading.Thread(target=write_much, args=(client, )) for client in clients]
+    for thread in threads:
+        thread.start()
+    with connect(server, name='big') as other:
+        while min(c['held'] for c in qmp.cmd('x-query-clients', export='a')) < 8:
+            pass
+        for c in qmp.cmd('x-query-clients', export='a'):
+            assert c['memory'] <= 2 * M, c
+        other.pwrite(0, bytes(32 * M))
+    qmp.cmd('x-export-resume', id='a')
+    for thread in threads:
+        thread.join()
+    for client in clients:
+        client.close()
+
+
+def write_much(client):
+    """More than the server takes while it is paused, and a write that is too large for that."""
+    for _ in range(32):
+        client.request(WRITE, 0, 128 * K, data=bytes(128 * K))
+    client.request(WRITE, 0, 4 * M, data=bytes(4 * M))
+    for _ in range(33):
+        eq(client.receive()[1].error, 0, 'error')
+
+
+with Server(['-vv', '--max-memory=64M', export('a', size=4 * M), export('b'), export('busy'),
+             export('big', size=32 * M)]) as server, server.qmp() as qmp:
+    paused_while_writes_come(server, qmp)
+    held_in_order(server, qmp)
+    gone_with_their_client(server, qmp)
+    ended_while_held(server, qmp)
+    others_keep_their_memory(server, qmp)
+    # What is held when the server is told to end is done.
+    qmp.cmd('x-export-pause', id='a')
+    with connect(server, name='a') as client:
+        cookies = write(client, 70, 30)
+        until_held(qmp, 30, export='a')
+        server.proc.terminate()
+        for _ in cookies:
+            eq(client.receive()[1].error, 0, 'error')
+        client.expect_close()
+    eq(server.wait(10), 0, 'exit status')
+    eq(blocks('a')[-30:], list(range(70, 100)), 'blocks written at the end')

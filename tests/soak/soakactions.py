@@ -1,0 +1,488 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What a soak does to a running server: one function an action, in a table with weights.
+
+An error that a command returns must be one that the action expects; everything else ends the soak.
+"""
+
+import os
+import random
+import re
+import socket
+import subprocess
+
+import nbdtest
+import qmptest
+import soakclients
+from soakclients import Media
+
+MIB = 1 << 20
+# The exports that fio uses, and that must keep what it writes; and one that anything may happen to.
+STEADY = ("chain", "raw", "tcp")
+VICTIM = "victim"
+EXPORTS = STEADY + (VICTIM,)
+BUSY = r"busy|in use|is blocked|being|job"
+
+
+def qemu_img(*args):
+    subprocess.run(["qemu-img", *args], check=True, stdout=subprocess.DEVNULL)
+
+
+class Soak:
+    """A server, its control socket, and what the script knows of its state."""
+
+    def __init__(self, server, seed, say):
+        self.server = server
+        self.rng = random.Random(seed)
+        self.say = say
+        self.qmp = server.qmp()
+        self.counts = {}
+        self.events = {}
+        self.serial = 0
+        self.chain = []           # files of export chain, the base first
+        self.job = None           # the commit that runs: see start_commit()
+        self.dynamic = {}         # exports that were added, by id
+        self.deleted = set()      # ids of those that are gone
+        self.nodes = {}           # node-name of what is in an export, if we have added it
+        self.sizes = {}
+        self.snapshots = []       # internal ones of export tcp
+        self.bitmaps = {}         # of export tcp: whether they outlive an eject
+
+    # ---- commands ----
+
+    def count(self, what):
+        self.counts[what] = self.counts.get(what, 0) + 1
+
+    def take_events(self):
+        for event in self.qmp.events:
+            self.events[event["event"]] = self.events.get(event["event"], 0) + 1
+            self.on_event(event["event"], event.get("data", {}))
+        self.qmp.events.clear()
+
+    def cmd(self, command, expect=None, **arguments):
+        """What it returns; None: it was refused, as may be."""
+        args = {k.replace("_", "-") if k.startswith(("node_", "job_", "snapshot_", "on_"))
+                else k: v for k, v in arguments.items()}
+        self.say("%s %s" % (command, args))
+        try:
+            result = self.qmp.cmd(command, **args)
+        except qmptest.QmpError as e:
+            self.count(command + ": refused")
+            self.say("  " + str(e))
+            if not expect or not re.search(expect, str(e)):
+                raise
+            return None
+        finally:
+            self.take_events()
+        self.count(command)
+        return result
+
+    def has(self, command):
+        return command in self.qmp.schema.commands
+
+    def name(self, prefix):
+        self.serial += 1
+        return "%s-%d" % (prefix, self.serial)
+
+    def export_info(self, export):
+        return next(e for e in self.qmp.cmd("x-query-exports") if e["id"] == export)
+
+    # ---- jobs ----
+
+    def on_event(self, name, data):
+        if name == "BLOCK_EXPORT_DELETED":
+            self.deleted.add(data["id"])
+        assert name != "BLOCK_IO_ERROR" or data["device"] == VICTIM, data
+        if not self.job or data.get("device", data.get("id")) != self.job["id"]:
+            return
+        if name == "BLOCK_JOB_READY":
+            self.job["ready"] = True
+        elif name == "BLOCK_JOB_COMPLETED":
+            assert not data.get("error"), data
+            self.job["done"] = True
+        elif name == "BLOCK_JOB_CANCELLED":
+            self.job["cancelled"] = True
+        elif name == "BLOCK_JOB_ERROR":
+            raise AssertionError("the job has failed: %s" % data)
+
+    def job_is_over(self):
+        """Looks what has become of it; the files that it has emptied are removed."""
+        job = self.job
+        if job["cancelled"]:
+            self.say("job cancelled")
+        elif job["done"]:
+            self.say("job done: %s" % job["gone"])
+            for file in job["gone"]:
+                self.chain.remove(file)
+                os.unlink(file)
+        else:
+            return False
+        self.job = None
+        self.check_chain()
+        return True
+
+    def wait_for_job(self):
+        """Has it come to its end."""
+        self.cmd("block-job-set-speed", device=self.job["id"], speed=0, expect="")
+        self.resume_job()
+        while not (self.job["done"] or self.job["cancelled"]):
+            if self.job["active"] and self.job["ready"] and not self.job["completing"]:
+                self.cmd("block-job-complete", device=self.job["id"], expect="")
+                self.job["completing"] = True
+            else:
+                self.wait_for_event()
+        self.job_is_over()
+
+    def wait_for_event(self):
+        line = self.qmp.receive()
+        assert line is not None and "event" in line, line
+        self.qmp.take_event(line)
+        self.take_events()
+
+    def wait_until_deleted(self, export):
+        while export not in self.deleted:
+            self.wait_for_event()
+        self.deleted.remove(export)
+
+    def resume_job(self):
+        if self.job["paused"]:
+            self.cmd("block-job-resume", device=self.job["id"], expect="")
+            self.job["paused"] = False
+
+    def check_chain(self):
+        """What the server says of the files of chain is what we think."""
+        block = next(b for b in self.qmp.cmd("query-block") if b["device"] == "chain")
+        image, files = block["inserted"]["image"], []
+        while image:
+            files.insert(0, image["filename"])
+            image = image.get("backing-image")
+        assert files == self.chain, (files, self.chain)
+
+
+# ---- limits, caches, settings ----
+
+def throttle(s):
+    export = s.rng.choice(EXPORTS)
+    limits = {"bps": 0, "bps_rd": 0, "bps_wr": 0, "iops": 0, "iops_rd": 0, "iops_wr": 0}
+    kind = s.rng.choice(["iops", "iops_rd", "iops_wr", "bps", "bps_wr", "none"])
+    if kind != "none":
+        limits[kind] = s.rng.randrange(80, 400) * (1 if "iops" in kind else 64 << 10)
+        if s.rng.random() < 0.3:
+            limits[kind + "_max"] = 2 * limits[kind]
+            limits[kind + "_max_length"] = s.rng.randrange(1, 5)
+    if s.rng.random() < 0.3:
+        limits["group"] = "soak"
+    s.cmd("block_set_io_throttle", id=export, **limits)
+
+
+def throttle_clients(s):
+    export = s.rng.choice(EXPORTS)
+    limit = s.rng.choice([0, s.rng.randrange(80, 400)])
+    s.say("x-set-throttle %s client iops-total %d" % (export, limit))
+    s.qmp.cmd_args("x-set-throttle", {"id": export, "scope": "client", "iops-total": limit})
+    s.count("x-set-throttle")
+    s.cmd("x-query-throttle", id=export)
+
+
+def write_cache(s):
+    s.cmd("x-set-write-cache", id=s.rng.choice(EXPORTS), enable=s.rng.random() < 0.5)
+
+
+def error_policy(s):
+    s.cmd("x-set-error-policy", device=s.rng.choice(EXPORTS), on_read_error="report",
+          on_write_error=s.rng.choice(["report", "enospc"]))
+
+
+def histogram(s):
+    bounds = sorted(s.rng.sample(range(1, 10**9), s.rng.randrange(1, 12)))
+    s.cmd("block-latency-histogram-set", id=s.rng.choice(EXPORTS), boundaries=bounds)
+
+
+def log_level(s):
+    """The trace of all requests for a moment."""
+    s.cmd("x-log-level", level=s.rng.choice(["debug", "error", "warning", "info"]))
+    s.cmd("query-version")
+    s.cmd("x-log-level", level="notice")
+
+
+def set_export(s):
+    s.qmp.cmd_args("x-export-set", {"id": s.rng.choice(EXPORTS), "description": s.name("text"),
+                                    "hidden": s.rng.random() < 0.5})
+    s.count("x-export-set")
+
+
+# ---- size and media ----
+
+def resize(s):
+    if s.rng.random() < 0.5:
+        size = s.rng.randrange(1, 32) * MIB + s.rng.choice([0, 512])
+        s.qmp.cmd_args("block_resize", {"device": VICTIM, "size": size, "x-force": True})
+        s.count("block_resize of any kind")
+        return
+    export = s.rng.choice(["chain", "raw"])
+    size = min(s.sizes[export] + s.rng.randrange(1, 5) * MIB, 256 * MIB)
+    if s.cmd("block_resize", device=export, size=size,
+             expect=BUSY if s.job and export == "chain" else None) is not None:
+        s.sizes[export] = size
+
+
+def tray(s):
+    """Open and closed: what steady exports are asked for waits."""
+    export = s.rng.choice(EXPORTS)
+    Media.moved(export)
+    s.cmd("blockdev-open-tray", id=export)
+    s.cmd("query-block")
+    s.cmd("blockdev-close-tray", id=export)
+    Media.moved(export)
+
+
+def medium_of(s, export):
+    """Options of blockdev-add for what is in it."""
+    driver, file = {
+        "chain": ("qcow2", s.chain[-1]), "raw": ("raw", nbdtest.path("raw")),
+        "tcp": ("qcow2", nbdtest.path("tcp")),
+        VICTIM: ("raw", nbdtest.path(VICTIM)),
+    }[export]
+    return {"driver": driver, "file": {"driver": "file", "filename": file}}
+
+
+def eject(s):
+    """Out and in again, as another node."""
+    export = s.rng.choice(EXPORTS)
+    Media.moved(export)
+    if s.cmd("eject", id=export, expect=BUSY if s.job and export == "chain" else None) is None:
+        Media.moved(export)
+        return
+    if export in s.nodes:
+        s.cmd("blockdev-del", node_name=s.nodes[export])
+    if export == "tcp":
+        s.bitmaps = {name: kept for name, kept in s.bitmaps.items() if kept}
+    s.nodes[export] = s.name("medium")
+    s.cmd("blockdev-add", node_name=s.nodes[export], **medium_of(s, export))
+    s.cmd("blockdev-insert-medium", id=export, node_name=s.nodes[export])
+    if export == "chain":
+        s.check_chain()
+    s.cmd("blockdev-close-tray", id=export)
+    Media.moved(export)
+
+
+def change_medium(s):
+    other = nbdtest.path("victim2")
+    s.cmd("blockdev-change-medium", id=VICTIM, filename=other, format="raw")
+    if VICTIM in s.nodes:
+        s.cmd("blockdev-del", node_name=s.nodes.pop(VICTIM))
+    s.cmd("blockdev-change-medium", id=VICTIM, filename=nbdtest.path(VICTIM), format="raw")
+
+
+# ---- snapshots, commits, bitmaps ----
+
+def snapshot(s):
+    if len(s.chain) >= 5:
+        return start_commit(s)
+    file = nbdtest.path(s.name("overlay"))
+    expect = BUSY if s.job else None
+    if s.cmd("blockdev-snapshot-sync", device="chain", snapshot_file=file, format="qcow2",
+             snapshot_node_name=s.name("top"), expect=expect) is None:
+        if os.path.exists(file):
+            os.unlink(file)
+        return None
+    s.chain.append(file)
+    s.check_chain()
+    return None
+
+
+def start_commit(s):
+    if s.job or len(s.chain) < 2:
+        return
+    top = s.rng.randrange(1, len(s.chain))
+    base = s.rng.randrange(top)
+    active = top == len(s.chain) - 1
+    s.job = {"id": s.name("commit"), "active": active, "gone": s.chain[base + 1:top + 1],
+             "ready": False, "done": False, "cancelled": False, "paused": False,
+             "completing": False}
+    where = {} if active else {"top": s.chain[top]}
+    s.cmd("block-commit", job_id=s.job["id"], device="chain", base=s.chain[base],
+          speed=s.rng.choice([0, MIB, 4 * MIB]), **where)
+
+
+def steer_commit(s):
+    job = s.job
+    if not job:
+        return start_commit(s)
+    if s.job_is_over():
+        return None
+    s.cmd("query-jobs")
+    s.cmd("query-block-jobs")
+    # It may come to its end at any time.
+    gone = "not found|No such|cannot|not ready|in state"
+    what = s.rng.choice(["pause", "resume", "speed", "complete", "complete", "cancel", "wait"])
+    if what == "pause" and not job["paused"]:
+        job["paused"] = s.cmd("block-job-pause", device=job["id"], expect=gone) is not None
+    elif what == "resume":
+        s.resume_job()
+    elif what == "speed":
+        s.cmd("block-job-set-speed", device=job["id"], speed=s.rng.choice([0, MIB]), expect=gone)
+    elif what == "complete" and job["ready"] and not job["completing"]:
+        s.resume_job()
+        job["completing"] = s.cmd("block-job-complete", device=job["id"],
+                                  expect=gone) is not None
+    elif what == "cancel" and not job["completing"]:
+        s.resume_job()
+        s.cmd("block-job-cancel", device=job["id"], force=True, expect=gone)
+    elif what == "wait":
+        s.wait_for_job()
+    return None
+
+
+def internal_snapshot(s):
+    if s.snapshots and s.rng.random() < 0.5:
+        name = s.snapshots.pop(s.rng.randrange(len(s.snapshots)))
+        s.cmd("blockdev-snapshot-delete-internal-sync", device="tcp", name=name)
+    elif len(s.snapshots) < 4:
+        s.snapshots.append(s.name("snap"))
+        s.cmd("blockdev-snapshot-internal-sync", device="tcp", name=s.snapshots[-1])
+
+
+def bitmap(s):
+    if len(s.bitmaps) < 3:
+        name = s.name("bitmap")
+        s.bitmaps[name] = s.rng.random() < 0.5
+        s.cmd("block-dirty-bitmap-add", node="tcp", name=name, persistent=s.bitmaps[name],
+              granularity=s.rng.choice([4096, 65536]))
+        return
+    what = s.rng.choice(["clear", "enable", "disable", "remove"])
+    name = s.rng.choice(sorted(s.bitmaps))
+    s.cmd("block-dirty-bitmap-" + what, node="tcp", name=name)
+    if what == "remove":
+        del s.bitmaps[name]
+
+
+# ---- exports and clients ----
+
+def add_export(s):
+    if len(s.dynamic) >= 3:
+        return remove_export(s)
+    name = s.name("dynamic")
+    file = nbdtest.disk(s.rng.randrange(1, 8) * MIB, name)
+    node = None
+    if s.rng.random() < 0.5:
+        s.qmp.cmd_args("x-export-add", {"name": name, "image": file, "format": "raw",
+                                        "throttle": {"iops-total": 500}})
+        s.count("x-export-add")
+    else:
+        node = s.name("node")
+        s.cmd("blockdev-add", driver="raw", node_name=node,
+              file={"driver": "file", "filename": file})
+        s.cmd("block-export-add", type="nbd", id=name, node_name=node, name=name, writable=True)
+    client = None
+    if s.rng.random() < 0.6:
+        client = soakclients.Tolerant(s.server.uri_of(name), s.rng.randrange(1 << 30))
+    s.dynamic[name] = {"file": file, "node": node, "client": client}
+    return None
+
+
+def remove_export(s):
+    if not s.dynamic:
+        return add_export(s)
+    name = s.rng.choice(sorted(s.dynamic))
+    mode = s.rng.choice(["safe", "soft", "hard", "hide"])
+    export = s.dynamic[name]
+    expect = "still in use" if mode == "safe" and export["client"] else None
+    if s.cmd("block-export-del", id=name, mode=mode, expect=expect) is None:
+        s.cmd("block-export-del", id=name, mode="hard")
+    del s.dynamic[name]
+    if export["client"]:
+        export["client"].stop()
+    s.wait_until_deleted(name)
+    if export["node"]:
+        s.cmd("blockdev-del", node_name=export["node"])
+    os.unlink(export["file"])
+    return None
+
+
+def pause(s):
+    export = s.rng.choice(EXPORTS)
+    s.cmd("x-export-pause", id=export)
+    if s.rng.random() < 0.5:
+        s.rng.choice([throttle, write_cache, query, resize])(s)
+    s.cmd("x-export-resume", id=export)
+
+
+def drain(s):
+    s.cmd("x-export-drain", **s.rng.choice([{}, {"id": s.rng.choice(EXPORTS)}]))
+
+
+def kick(s):
+    clients = s.cmd("x-query-clients", export=VICTIM)
+    if clients:
+        s.cmd("x-client-kick", id=s.rng.choice(clients)["id"], force=s.rng.random() < 0.5,
+              expect="no such client")
+
+
+def reload(s):
+    s.server.write_config(s.rng.choice([None, "a", "b"]), s.name("text"))
+    s.cmd("x-reload")
+
+
+def reload_tls(s):
+    s.server.write_keys(s.name("user"))
+    s.cmd("x-tls-reload")
+
+
+# ---- looking ----
+
+def query(s):
+    s.cmd(s.rng.choice([c for c in [
+        "query-version", "query-commands", "query-qmp-schema", "query-block", "query-blockstats",
+        "query-named-block-nodes", "query-block-exports", "x-query-server", "x-query-exports",
+        "x-query-clients", "query-jobs", "query-block-jobs"] if s.has(c)]))
+
+
+def metrics(s):
+    s.server.check_metrics()
+    s.count("metrics")
+
+
+def rude_controller(s):
+    """Another client of the control socket, which leaves in the middle of a word."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(s.server.qmp_path)
+        sock.sendall(s.rng.choice([
+            b"", b"{", b'{"execute": "qmp_capabilities"}\n{"execute": "query-bl',
+            b'{"execute": "qmp_capabilities"}{"execute": "x-export-drain"}', b"[" * 1000,
+            s.rng.randbytes(500)]))
+    s.count("rude controller")
+
+
+# ---- all as it was ----
+
+def settle(s):
+    """Whatever runs ends, and what was added goes: nothing may be left behind of it."""
+    for export in EXPORTS:
+        s.cmd("x-export-resume", id=export)
+        s.cmd("block_set_io_throttle", id=export, bps=0, bps_rd=0, bps_wr=0, iops=0, iops_rd=0,
+              iops_wr=0)
+        s.qmp.cmd_args("x-set-throttle", {"id": export, "scope": "client", "iops-total": 0})
+    if s.job:
+        s.wait_for_job()
+    while s.dynamic:
+        remove_export(s)
+    while s.bitmaps:
+        s.cmd("block-dirty-bitmap-remove", node="tcp", name=s.bitmaps.popitem()[0])
+    while s.snapshots:
+        s.cmd("blockdev-snapshot-delete-internal-sync", device="tcp", name=s.snapshots.pop())
+    while len(s.chain) > 1:
+        start_commit(s)
+        s.wait_for_job()
+    s.server.write_config(None, "settled")
+    s.cmd("x-reload")
+    if s.has("query-jobs"):
+        assert s.cmd("query-jobs") == []
+
+
+# How often each is done, as a weight.
+ACTIONS = {
+    throttle: 8, throttle_clients: 4, write_cache: 6, error_policy: 2, histogram: 2, log_level: 1,
+    set_export: 2, resize: 5, tray: 3, eject: 4, change_medium: 2, snapshot: 5, steer_commit: 12,
+    internal_snapshot: 4, bitmap: 4, add_export: 4, remove_export: 4, pause: 4, drain: 3, kick: 3,
+    reload: 2, reload_tls: 2, query: 8, metrics: 8, rude_controller: 2,
+}

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Clients of a soak: fio that verifies what it has written, and clients that put up with much."""
+
+import collections
+import json
+import os
+import subprocess
+import sys
+import threading
+
+import nbdtest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+class Media:
+    """When the medium of an export is out: for who has just tried to connect."""
+
+    moves = collections.Counter()      # odd: it is out
+
+    @classmethod
+    def moved(cls, export):
+        cls.moves[export] += 1
+
+    @classmethod
+    def was_out_since(cls, export, then):
+        return cls.moves[export] != then or cls.moves[export] % 2
+
+
+class Fio(threading.Thread):
+    """Writes and reads at random and verifies all of it, again and again until stop().  Each run
+    has connections of its own, which are refused while the medium is out."""
+
+    def __init__(self, name, export, uri, offset, size="12M", iops=120):
+        super().__init__(name=name)
+        self.export = export
+        self.runs = 0
+        self.refused = 0
+        self.output = None        # of the run that failed
+        self.ending = False
+        self.proc = None
+        self.command = [
+            "fio", "--name=" + name, "--ioengine=nbd", "--uri=" + uri, "--rw=randrw",
+            "--bsrange=4k-64k", "--iodepth=8", "--offset=" + offset, "--size=" + size,
+            "--rate_iops=%d,%d" % (iops, iops), "--verify=crc32c", "--verify_fatal=1",
+            "--do_verify=1", "--randrepeat=0", "--verify_state_save=0", "--thread"]
+
+    def run(self):
+        while not self.ending and self.output is None:
+            then = Media.moves[self.export]
+            self.proc = subprocess.Popen(self.command, cwd=nbdtest.tmp, stdout=subprocess.PIPE,
+                                         stderr=subprocess.STDOUT, text=True)
+            output = self.proc.communicate()[0]
+            if "server has no export named" in output and \
+                    Media.was_out_since(self.export, then):
+                self.refused += 1
+            elif self.proc.returncode or "err= 0" not in output:
+                self.output = output
+            else:
+                self.runs += 1
+
+    def check(self):
+        assert self.output is None, "fio %s:\n%s" % (self.name, self.output)
+
+    def stop(self, timeout):
+        """Lets the run come to its end."""
+        self.ending = True
+        self.join(timeout)
+        assert not self.is_alive(), "fio %s does not come to an end" % self.name
+        self.check()
+        assert self.runs, "fio %s has not come to an end once" % self.name
+
+    def kill(self):
+        self.ending = True
+        if self.proc:
+            self.proc.kill()
+        self.join()
+
+
+class Tolerant:
+    """A tolerant-client.py."""
+
+    counts = collections.Counter()     # of all that have ended
+
+    def __init__(self, uri, seed):
+        self.proc = subprocess.Popen(
+            [sys.executable, os.path.join(HERE, "tolerant-client.py"), uri, str(seed)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def check(self):
+        if self.proc.poll() is not None:
+            raise AssertionError("a client has ended: %s" % self.proc.stderr.read())
+
+    def stop(self, timeout=60):
+        output, error = self.proc.communicate(timeout=timeout)
+        assert self.proc.returncode == 0, error
+        Tolerant.counts.update(json.loads(output))
+
+    def kill(self):
+        self.proc.kill()
+        self.proc.wait()
