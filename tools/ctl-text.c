@@ -136,7 +136,10 @@ unsigned ctl_terminal_width(void)
 {
     struct winsize size;
 
-    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0) {
+        return 0;
+    }
+    return size.ws_col ? size.ws_col : 80;       /* a terminal that does not know its size */
 }
 
 /* ---- tables ---- */
