@@ -48,9 +48,9 @@ static unsigned character_width(uint32_t c)
 char *ctl_escape(const char *text)
 {
     /* The longest escape, of six bytes, stands for at least one. */
-    char *safe = xcalloc(1, strlen(text) * 6 + 1), *out = safe;
+    char *safe = xcalloc(1, (text ? strlen(text) : 0) * 6 + 1), *out = safe;
 
-    while (*text) {
+    while (text && *text) {
         size_t len = utf8_length(text);
         uint32_t c = len ? decode(text, len) : (unsigned char)*text;
 
