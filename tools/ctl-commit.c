@@ -171,18 +171,35 @@ static int tell(Commit *c, const char *export, enum outcome outcome)
     }
 }
 
+/* The server would commit to the end of the chain: what `snapshot` began is one image. */
+static void add_base(Ctl *ctl, const char *export, json_t *args)
+{
+    const char *base = ctl_option(ctl, "base"), *top = ctl_option(ctl, "top");
+    json_t *device = base ? NULL : ctl_query_block(ctl, export);
+    const json_t *image = json_object_get(json_object_get(device, "inserted"), "image");
+
+    while (image && top && strcmp(top, ctl_str(image, "filename")) != 0) {
+        image = json_object_get(image, "backing-image");
+    }
+    image = json_object_get(image, "backing-image");
+    if (image) {
+        base = ctl_str(image, "filename");
+    }
+    if (base) {
+        json_object_set_new(args, "base", json_string(base));
+    }
+    json_decref(device);
+}
+
 static json_t *arguments(Ctl *ctl, const char *export)
 {
     json_t *args = json_pack("{s:s, s:s}", "device", export, "job-id", export);
-    const char *speed = ctl_option(ctl, "speed");
+    const char *speed = ctl_option(ctl, "speed"), *top = ctl_option(ctl, "top");
     int64_t bytes;
 
-    for (unsigned i = 0; i < 2; i++) {
-        const char *key = i ? "top" : "base", *name = ctl_option(ctl, key);
-
-        if (name) {
-            json_object_set_new(args, key, json_string(name));
-        }
+    add_base(ctl, export, args);
+    if (top) {
+        json_object_set_new(args, "top", json_string(top));
     }
     if (speed) {
         if (!ctl_parse_size(ctl, "--speed", speed, &bytes)) {
