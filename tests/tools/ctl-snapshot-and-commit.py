@@ -72,11 +72,20 @@ with server.qmp() as qmp:
     h = nbd.NBD()
     h.connect_uri(server.uri)
 
-    # To a file, and back.
+    # To a file, and to one more; back by one image at a time, or to the last.
+    middle = snapshot()
+    shows(middle, base)
     top = snapshot()
-    shows(top, base)
+    shows(top, middle, base)
     out = run("commit")
     assert out.splitlines()[-1] == "d0: committed", out
+    shows(middle, base)
+    top = snapshot()
+    run("commit", "--top", middle)
+    shows(top, base)
+    middle = top
+    top = snapshot()
+    run("commit", "--base", base)
     shows(base)
     run("snapshot", "d0", top, "--list", status=2)
     run("snapshot", "--list", "--internal=x", status=2)
@@ -103,7 +112,9 @@ with server.qmp() as qmp:
     run("commit", "--no-wait", "--speed", "64k")
     out = run("jobs")
     assert re.match(r"d0 +commit +running .* 8 MiB ", out.splitlines()[1]), out
-    assert "DeviceNotFound" in ctl(server.qmp_path, "--json", "commit", "d9")[2]
+    assert json.loads(ctl(server.qmp_path, "--json", "commit", "d9")[2])["error"]["class"] == \
+        "DeviceNotFound"
+    run("commit", "--speed=fast", status=2)
     run("commit", status=1)
     run("jobs", "pause", "d0")
     qmp.wait_event("JOB_STATUS_CHANGE", lambda data: data["status"] == "paused")
