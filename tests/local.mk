@@ -248,6 +248,7 @@ protocol_tests = \
 	tests/protocol/qmp-audit-log.py \
 	tests/protocol/qmp-bitmaps-are-kept.py \
 	tests/protocol/qmp-commands-fit-those-of-qemu.py \
+	tests/protocol/qmp-commit.py \
 	tests/protocol/qmp-conversation.py \
 	tests/protocol/qmp-events-of-slow-readers.py \
 	tests/protocol/qmp-hostile-clients.py \
@@ -413,6 +414,7 @@ tools_tests = \
 	tests/tools/ctl-and-odd-servers.py \
 	tests/tools/ctl-changes-a-running-server.py \
 	tests/tools/ctl-completion-asks-the-server.sh \
+	tests/tools/ctl-snapshot-and-commit.py \
 	tests/tools/ctl-top-on-a-terminal.py \
 	tests/tools/img-amend-as-qemu-img.sh \
 	tests/tools/img-bench-as-qemu-img.sh \
