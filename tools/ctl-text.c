@@ -48,9 +48,9 @@ static unsigned character_width(uint32_t c)
 char *ctl_escape(const char *text)
 {
     /* The longest escape, of six bytes, stands for at least one. */
-    char *safe = xcalloc(1, strlen(text) * 6 + 1), *out = safe;
+    char *safe = xcalloc(1, (text ? strlen(text) : 0) * 6 + 1), *out = safe;
 
-    while (*text) {
+    while (text && *text) {
         size_t len = utf8_length(text);
         uint32_t c = len ? decode(text, len) : (unsigned char)*text;
 
@@ -136,7 +136,10 @@ unsigned ctl_terminal_width(void)
 {
     struct winsize size;
 
-    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0) {
+        return 0;
+    }
+    return size.ws_col ? size.ws_col : 80;       /* a terminal that does not know its size */
 }
 
 /* ---- tables ---- */

@@ -186,8 +186,10 @@ static char *describe_export(const json_t *throttle)
 
     fprintf(out, "%s%s%s", id, *group ? " (group " : "", group);
     json_array_foreach(members, i, each) {
-        if (*group && strcmp(json_string_value(each), id) != 0) {
-            fprintf(out, "%s%s", before, json_string_value(each));
+        const char *member = json_string_value(each);
+
+        if (*group && member && strcmp(member, id) != 0) {
+            fprintf(out, "%s%s", before, member);
             before = ", ";
         }
     }

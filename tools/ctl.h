@@ -142,7 +142,8 @@ bool ctl_bool(const json_t *object, const char *key);                /* false */
 
 /* ---- ctl-text.c ---- */
 
-/* The text as it may go to a terminal: what controls one is written as an escape.  free() it. */
+/* The text (NULL: "") as it may go to a terminal: what controls one is written as an escape.
+ * free() it. */
 char *ctl_escape(const char *text);
 /* The columns that it takes. */
 unsigned ctl_width(const char *text);
