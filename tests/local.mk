@@ -253,6 +253,7 @@ protocol_tests = \
 	tests/protocol/qmp-events-of-slow-readers.py \
 	tests/protocol/qmp-hostile-clients.py \
 	tests/protocol/qmp-media-change-under-clients.py \
+	tests/protocol/qmp-medium-change-while-replies-wait.py \
 	tests/protocol/qmp-nodes-as-qemu-storage-daemon.py \
 	tests/protocol/qmp-resize-under-clients.py \
 	tests/protocol/qmp-split-anywhere.py \

@@ -69,11 +69,12 @@ with qmptest.Server(debug('disk', f'log={log.path}')) as server, server.qmp() as
     qmp.cmd('x-set-write-cache', id='d0', enable=False)
     qmp.cmd('blockdev-change-medium', id='d0', filename=nbdtest.disk(M, 'other'), format='raw')
     eq(writeback(), False, 'of another medium')
-    qmp.cmd('eject', id='d0')
-    qmp.cmd('x-set-write-cache', id='d0', enable=True)          # while there is none
     qmp.cmd('blockdev-add', driver='file', node_name='n', filename=nbdtest.disk(M, 'third'))
-    qmp.cmd('blockdev-insert-medium', id='d0', node_name='n')
-    eq(writeback(), True, 'of a third one')
+    for on in (False, True):
+        qmp.cmd('eject', id='d0')
+        qmp.cmd('x-set-write-cache', id='d0', enable=on)        # while there is none
+        qmp.cmd('blockdev-insert-medium', id='d0', node_name='n')
+        eq(writeback(), on, 'of a third one')
 
 # The flush fails: an error, and the safe side.
 log = Log('log2')
