@@ -247,6 +247,7 @@ protocol_tests = \
 	tests/protocol/qmp-access.py \
 	tests/protocol/qmp-audit-log.py \
 	tests/protocol/qmp-bitmaps-are-kept.py \
+	tests/protocol/qmp-blockstats-count-requests.py \
 	tests/protocol/qmp-commands-fit-those-of-qemu.py \
 	tests/protocol/qmp-commit.py \
 	tests/protocol/qmp-conversation.py \
