@@ -65,7 +65,7 @@ class Server(qmptest.Server):
             lines += ["[%s]" % name, "image = " + nbdtest.path(name), "format = " + format,
                       "discard = unmap", "on-eject = " + wait]
         if more:
-            lines += ["[more-%s]" % more, "image = " + nbdtest.disk(MIB, "more-" + more),
+            lines += ["[%s]" % more, "image = " + nbdtest.disk(MIB, more),
                       "format = raw", "description = " + text]
         with open(self.config, "w") as file:
             file.write("\n".join(lines) + "\n")

@@ -43,6 +43,7 @@ class Soak:
         self.job = None           # the commit that runs: see start_commit()
         self.dynamic = {}         # exports that were added, by id
         self.deleted = set()      # ids of those that are gone
+        self.more = None          # the one that reloads add and remove
         self.nodes = {}           # that we have added, by the file that each has opened
         self.useless = []         # files that a commit has emptied
         self.sizes = {}
@@ -86,6 +87,14 @@ class Soak:
 
     def export_info(self, export):
         return next(e for e in self.qmp.cmd("x-query-exports") if e["id"] == export)
+
+    def reload(self, more):
+        """With that export besides the others."""
+        self.server.write_config(more, self.name("text"))
+        self.cmd("x-reload")
+        if self.more and more != self.more:
+            self.wait_until_deleted(self.more)
+        self.more = more
 
     # ---- jobs ----
 
@@ -419,8 +428,7 @@ def kick(s):
 
 
 def reload(s):
-    s.server.write_config(s.rng.choice([None, "a", "b"]), s.name("text"))
-    s.cmd("x-reload")
+    s.reload(s.rng.choice([None, "more-a", "more-b"]))
 
 
 def reload_tls(s):
@@ -473,8 +481,7 @@ def settle(s):
     while len(s.chain) > 1:
         start_commit(s)
         s.wait_for_job()
-    s.server.write_config(None, "settled")
-    s.cmd("x-reload")
+    s.reload(None)
     assert s.cmd("query-jobs") == []
 
 
