@@ -31,10 +31,16 @@
 
 #include "backend/job-int.h"
 
-#define PIECE (1 << 20)                        /* bytes between two places to pause */
-#define NEARLY_CLEAN (16 << 20)                /* bytes that may be copied while clients wait */
+#define PIECE (1 << 20)                        /* bytes between two places to pause, */
+#define AREAS 64                               /* or so many areas */
 #define REST_NS (100 * INT64_C(1000000))       /* between passes of one that is READY */
-#define BITS_MAX (INT64_C(1) << 26)            /* of the bitmap: a coarser one for larger disks */
+/* A fine bitmap: the less is copied in vain, the sooner the job gets ahead of the clients. */
+#define GRANULARITY 4096
+#define BITS_MAX (INT64_C(1) << 26)            /* a coarser one for larger disks */
+/* Bytes that are few enough to be copied while clients wait; more of them where pass after pass
+ * leaves more, because the clients are as fast. */
+#define NEARLY_CLEAN (16 << 20)
+#define DOUBLINGS 4
 
 typedef struct CommitJob {
     BlockJob job;
@@ -46,6 +52,7 @@ typedef struct CommitJob {
     char *backing_file;                /* that overlay shall name */
     BdrvDirtyBitmap *bitmap;           /* of top */
     int64_t cursor;                    /* where in this pass */
+    unsigned passes;                   /* that have ended before it was READY */
     bool base_read_only;               /* before the commit */
     bool pivoted;
 } CommitJob;
@@ -85,6 +92,26 @@ static int64_t coroutine_fn copy_area(CommitJob *c, int64_t start, int64_t bytes
     return ret < 0 ? ret : copied;
 }
 
+/* Some areas, until it is time to look around.  *over: so is the pass. */
+static int64_t coroutine_fn copy_some(CommitJob *c, bool *over, bool *is_read)
+{
+    int64_t copied = 0, start, bytes, ret;
+
+    *over = false;
+    for (int i = 0; i < AREAS && copied < PIECE; i++) {
+        if (!next_area(c, &start, &bytes)) {
+            *over = true;
+            break;
+        }
+        ret = copy_area(c, start, bytes, is_read);
+        if (ret < 0) {
+            return ret;
+        }
+        copied += ret;
+    }
+    return copied;
+}
+
 /* Overlay is longer than top, and what it shows behind top's end are zeroes. */
 static int coroutine_fn zero_behind_top(CommitJob *c)
 {
@@ -101,43 +128,41 @@ static int coroutine_fn zero_behind_top(CommitJob *c)
 }
 
 /* Of a job whose top is written to meanwhile. */
-static void coroutine_fn pass_is_over(CommitJob *c)
+static void pass_is_over(CommitJob *c)
 {
     BlockJob *job = &c->job;
 
     job->left = bdrv_get_dirty_count(c->bitmap);
     if (job->completing) {
         block_job_set_pending(job);
-    } else if (job->left <= NEARLY_CLEAN) {
+    } else if (job->left <= (int64_t)NEARLY_CLEAN << c->passes) {
         block_job_set_ready(job);
     }
-    block_job_rest(job, job->ready || job->left == 0 ? REST_NS : 0);
+    c->passes += c->passes < DOUBLINGS;
 }
 
 static int coroutine_fn commit_run(BlockJob *job)
 {
     CommitJob *c = (CommitJob *)job;
-    int64_t start, bytes, copied;
-    bool is_read = true;
+    bool is_read = true, over;
+    int64_t copied;
 
     while (block_job_goes_on(job)) {
         if (bdrv_dirty_bitmap_inconsistent(c->bitmap)) {
             return -ENOMEM;            /* it could not record a write */
         }
-        if (next_area(c, &start, &bytes)) {
-            copied = copy_area(c, start, bytes, &is_read);
-            if (copied >= 0) {
-                block_job_rest(job, bdrv_rate_account(&job->rate, copied));
-            } else if (block_job_tolerates(job, is_read, (int)-copied)) {
-                block_job_rest(job, REST_NS);
-            } else {
-                return (int)copied;
-            }
-        } else if (!c->overlay) {
-            pass_is_over(c);
-        } else if (bdrv_get_dirty_count(c->bitmap) == 0) {
+        copied = copy_some(c, &over, &is_read);
+        if (copied < 0 && !block_job_tolerates(job, is_read, (int)-copied)) {
+            return (int)copied;
+        }
+        if (over && c->overlay && bdrv_get_dirty_count(c->bitmap) == 0) {
             return zero_behind_top(c);
         }
+        if (over && !c->overlay) {
+            pass_is_over(c);
+        }
+        block_job_rest(job, copied < 0 || (over && job->ready)
+                            ? REST_NS : bdrv_rate_account(&job->rate, copied));
     }
     return 0;
 }
@@ -468,7 +493,7 @@ static int open_base(CommitJob *c, Error **errp)
 
 static int make_bitmap(CommitJob *c, Error **errp)
 {
-    uint32_t granularity = bdrv_get_default_bitmap_granularity(c->top);
+    uint32_t granularity = GRANULARITY;
     int64_t length = bdrv_getlength(c->top);
 
     while (length / granularity > BITS_MAX) {

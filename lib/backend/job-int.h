@@ -42,6 +42,7 @@ struct BlockJob {
     int drained;                       /* sections of node */
     bool busy;                         /* between two calls of block_job_goes_on() or _rest() */
     bool asleep;                       /* until it is woken */
+    bool asked;                        /* something, since it looked last: no time to rest */
     QEMUTimer *timer;
     Coroutine *co;                     /* NULL: run() is over */
     TAILQ_ENTRY(BlockJob) link_all;

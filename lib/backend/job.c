@@ -74,6 +74,7 @@ static void wake(void *opaque)
 {
     BlockJob *job = opaque;
 
+    job->asked = true;
     if (job->asleep) {
         job->asleep = false;
         timer_del(job->timer);
@@ -91,12 +92,13 @@ static void coroutine_fn sleep_until_woken(BlockJob *job)
 
 void coroutine_fn block_job_rest(BlockJob *job, int64_t ns)
 {
-    timer_mod_ns(job->timer, qemu_clock_get_ns(QEMU_CLOCK_REALTIME) + ns);
+    timer_mod_ns(job->timer, qemu_clock_get_ns(QEMU_CLOCK_REALTIME) + (job->asked ? 0 : ns));
     sleep_until_woken(job);
 }
 
 bool coroutine_fn block_job_goes_on(BlockJob *job)
 {
+    job->asked = false;
     while (!job->ending && (job->user_paused || job->drained > 0)) {
         if (job->user_paused) {
             update_status(job, true);

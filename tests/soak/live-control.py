@@ -137,12 +137,8 @@ class Holdings:
 # ---- the soak ----
 
 def run_phase(soak, clients, seconds):
-    there = {c["name"] for c in soak.qmp.cmd("query-commands")}
-    table = {a: w for a, w in soakactions.ACTIONS.items()
-             if (a.__name__ not in ("snapshot", "steer_commit") or "block-commit" in there) and
-             (a.__name__ != "internal_snapshot" or "blockdev-snapshot-internal-sync" in there)}
-    actions = list(table)
-    weights = list(table.values())
+    actions = list(soakactions.ACTIONS)
+    weights = list(soakactions.ACTIONS.values())
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         action = soak.rng.choices(actions, weights)[0]
