@@ -109,8 +109,9 @@ static void print_page(const json_t *rates, FILE *out)
 
     localtime_r(&now, &tm);
     strftime(clock, sizeof(clock), "%H:%M:%S", &tm);
-    fprintf(out, "%s  %zu exports, %zu clients\n\n", clock, json_array_size(exports),
-            json_array_size(clients));
+    fprintf(out, "%s  %zu export%s, %zu client%s\n\n", clock, json_array_size(exports),
+            json_array_size(exports) == 1 ? "" : "s", json_array_size(clients),
+            json_array_size(clients) == 1 ? "" : "s");
     print_exports(exports, out, width);
     if (json_array_size(clients)) {
         fputc('\n', out);
