@@ -6,7 +6,8 @@ import re
 import threading
 
 from controlled import Server, client_of, content, export, failing, until_held
-from rawnbd import (DISC, ESHUTDOWN, FLUSH, K, M, READ, TRIM, WRITE, connect, eq, until_read)
+from rawnbd import (DISC, ESHUTDOWN, FLUSH, K, M, READ, TRIM, WRITE, connect, eq, request_bytes,
+                    until_read)
 
 SLOW = failing('slow', 'inject-error.0.iotype=write', 'inject-error.0.delay-ns=200000000')
 
@@ -134,6 +135,22 @@ def others_keep_their_memory(server, qmp):
         client.close()
 
 
+def many_go_on():
+    """More than may run at a time."""
+    with Server(['--threads=1', '--image-opts', 'driver=null-co']) as server, server.qmp() as qmp:
+        qmp.cmd('x-export-pause', id='')
+        clients = [connect(server) for _ in range(34)]
+        for client in clients:
+            client.send(request_bytes(READ, 0, 512, cookie=7) * 256)
+        while sum(c['held'] for c in qmp.cmd('x-query-clients')) < 34 * 256:
+            pass
+        assert all(client.silent() for client in clients), 'something has happened'
+        qmp.cmd('x-export-resume', id='')
+        for client in clients:
+            client.read(256 * (16 + 512))
+            client.close()
+
+
 def write_much(client):
     """More than the server takes while it is paused, and a write that is too large for that."""
     for _ in range(32):
@@ -143,6 +160,7 @@ def write_much(client):
         eq(client.receive()[1].error, 0, 'error')
 
 
+many_go_on()
 with Server(['-vv', '--max-memory=64M', export('a', size=4 * M), export('b'), export('busy'),
              export('big', size=32 * M), SLOW]) as server, server.qmp() as qmp:
     paused_while_writes_come(server, qmp)
