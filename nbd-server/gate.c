@@ -29,7 +29,7 @@ bool export_gate(Export *export, unsigned reason)
         atomic_store(&export->gate, 0);     /* exports_ungate() may have been before us */
         return false;
     }
-    if ((reason & ~GATE_DRAIN) && !(old & reason)) {
+    if ((reason & ~GATE_MOMENTS) && !(old & reason)) {
         event_export_state(export);
     }
     return !(old & reason);
@@ -39,7 +39,7 @@ void export_ungate(Export *export, unsigned reasons)
 {
     unsigned old = atomic_fetch_and(&export->gate, ~reasons);
 
-    if (old & reasons & ~GATE_DRAIN) {
+    if (old & reasons & ~GATE_MOMENTS) {
         event_export_state(export);
     }
     if (old && !(old & ~reasons)) {

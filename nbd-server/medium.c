@@ -115,10 +115,10 @@ void export_follow_tray(Export *export)
 /* Until end_handling(), nothing is in flight, nothing begins, and the library sees a drive. */
 static bool begin_handling(Export *export, Error **errp)
 {
-    export_gate(export, GATE_NO_MEDIUM);
+    export_gate(export, GATE_MEDIUM);
     if (!export_drain(export)) {
         error_setg(errp, "Requests of clients of export '%s' do not come to an end", export->name);
-        export_follow_tray(export);
+        export_ungate(export, GATE_MEDIUM);
         return false;
     }
     blk_drained_begin(export->blk);
@@ -134,6 +134,7 @@ static void end_handling(Export *export)
     }
     blk_drained_end(export->blk);
     export_follow_tray(export);
+    export_ungate(export, GATE_MEDIUM);
 }
 
 static bool open_tray(Export *export, bool force, Error **errp)
@@ -193,9 +194,20 @@ static bool is_bound(Export *export, Error **errp)
     return blk_op_is_blocked(export->blk, BLOCK_OP_TYPE_EJECT, errp);
 }
 
+static bool check_tray(const Export *export, Error **errp)
+{
+    if (!export->tray_open) {
+        error_setg(errp, "The tray of export '%s' is not open", export->name);
+        error_append_hint(errp, "blockdev-open-tray opens it.\n");
+        return false;
+    }
+    return true;
+}
+
 static bool remove_medium(Export *export, Error **errp)
 {
-    if (is_bound(export, errp) || blk_remove_medium(export->blk, errp) < 0) {
+    if (!check_tray(export, errp) || is_bound(export, errp) ||
+        blk_remove_medium(export->blk, errp) < 0) {
         return false;
     }
     export_medium_changed(export);
@@ -233,6 +245,14 @@ static bool insert_medium(Export *export, BlockDriverState *bs, Error **errp)
     if (size < 0) {
         error_setg_errno(errp, (int)-size, "Cannot find out the size of node '%s'",
                          bdrv_get_node_name(bs));
+        return false;
+    }
+    if (!check_tray(export, errp)) {
+        return false;
+    }
+    if (blk_bs(export->blk)) {
+        error_setg(errp, "Export '%s' has a medium already", export->name);
+        error_append_hint(errp, "blockdev-remove-medium takes it out.\n");
         return false;
     }
     if (blk_insert_medium(export->blk, bs, errp) < 0) {

@@ -243,6 +243,8 @@ void export_unthrottle(Export *export);
 #define GATE_NO_MEDIUM 2u   /* the medium is out, and they are to wait for the next one */
 #define GATE_IO_ERROR  4u   /* a request failed, and the error policy is to stop */
 #define GATE_DRAIN     8u   /* export_drain() is at work */
+#define GATE_MEDIUM   16u   /* the main thread is about to open or close the tray, ... */
+#define GATE_MOMENTS (GATE_DRAIN | GATE_MEDIUM)    /* nobody is told of those */
 
 /* Requests that come are not started: they wait in their connection.  For the hot path.  [any] */
 static inline bool export_is_gated(const Export *export)

@@ -166,14 +166,15 @@ protocol_tests = \
 	tests/protocol/block-status-any-range.py \
 	tests/protocol/block-status-by-export-name.py \
 	tests/protocol/block-status-of-a-huge-hole.py \
-	tests/protocol/block-status-req-one.py \
 	tests/protocol/block-status-of-some-contexts.py \
+	tests/protocol/block-status-req-one.py \
 	tests/protocol/block-status-tells-the-holes.py \
 	tests/protocol/block-status-without-context-is-einval.py \
 	tests/protocol/cache-changes-nothing.py \
 	tests/protocol/client-that-reads-late.py \
 	tests/protocol/client-that-reads-no-replies.py \
 	tests/protocol/client-vanishes.py \
+	tests/protocol/clients-are-listed-and-kicked.py \
 	tests/protocol/connections-leave-nothing-behind.py \
 	tests/protocol/cookie-comes-back.py \
 	tests/protocol/costly-requests-leave-others-their-turn.py \
@@ -183,10 +184,12 @@ protocol_tests = \
 	tests/protocol/export-dir-serves-its-files-only.py \
 	tests/protocol/export-name-124-zeroes.py \
 	tests/protocol/export-name-unknown-closes.py \
+	tests/protocol/exports-come-and-go-under-load.py \
 	tests/protocol/extended-headers-are-negotiated.py \
 	tests/protocol/extended-payload-is-told-by-its-flag.py \
 	tests/protocol/extended-requests-of-any-length.py \
 	tests/protocol/failed-flush-stays-failed.py \
+	tests/protocol/failed-requests-are-dealt-with-by-policy.py \
 	tests/protocol/flush-answers.py \
 	tests/protocol/flush-with-a-range-is-einval.py \
 	tests/protocol/fua-on-every-command.py \
@@ -225,8 +228,8 @@ protocol_tests = \
 	tests/protocol/meta-context-malformed-is-invalid.py \
 	tests/protocol/meta-context-needs-structured-replies.py \
 	tests/protocol/meta-context-of-another-export.py \
-	tests/protocol/meta-context-set.py \
 	tests/protocol/meta-context-set-replaces.py \
+	tests/protocol/meta-context-set.py \
 	tests/protocol/meta-context-unknown-export.py \
 	tests/protocol/meta-contexts-at-once.py \
 	tests/protocol/multi-conn-is-coherent.py \
@@ -238,12 +241,14 @@ protocol_tests = \
 	tests/protocol/option-name-too-long.py \
 	tests/protocol/option-unknown-is-unsup.py \
 	tests/protocol/past-end-gets-the-named-error.py \
+	tests/protocol/paused-export-keeps-requests.py \
 	tests/protocol/payload-timeout.py \
 	tests/protocol/pipelining.py \
 	tests/protocol/probed-raw-refuses-a-format-header.py \
 	tests/protocol/qmp-access.py \
 	tests/protocol/qmp-audit-log.py \
 	tests/protocol/qmp-bitmaps-are-kept.py \
+	tests/protocol/qmp-blockstats-count-requests.py \
 	tests/protocol/qmp-commands-fit-those-of-qemu.py \
 	tests/protocol/qmp-commit-survives-a-kill.py \
 	tests/protocol/qmp-commit.py \
@@ -251,6 +256,7 @@ protocol_tests = \
 	tests/protocol/qmp-events-of-slow-readers.py \
 	tests/protocol/qmp-hostile-clients.py \
 	tests/protocol/qmp-media-change-under-clients.py \
+	tests/protocol/qmp-medium-change-while-replies-wait.py \
 	tests/protocol/qmp-nodes-as-qemu-storage-daemon.py \
 	tests/protocol/qmp-resize-under-clients.py \
 	tests/protocol/qmp-split-anywhere.py \
@@ -269,6 +275,7 @@ protocol_tests = \
 	tests/protocol/requests-cut-anywhere.py \
 	tests/protocol/requests-run-side-by-side.py \
 	tests/protocol/rotational-is-told.py \
+	tests/protocol/settings-change-while-clients-are-connected.py \
 	tests/protocol/sigterm-accepts-nothing-new.py \
 	tests/protocol/sigterm-answers-everything-in-flight.py \
 	tests/protocol/sigterm-does-not-wait-for-idle-clients.py \
@@ -411,6 +418,7 @@ tools_tests = \
 	tests/tools/ctl-and-odd-servers.py \
 	tests/tools/ctl-changes-a-running-server.py \
 	tests/tools/ctl-completion-asks-the-server.sh \
+	tests/tools/ctl-snapshot-and-commit.py \
 	tests/tools/ctl-top-on-a-terminal.py \
 	tests/tools/img-amend-as-qemu-img.sh \
 	tests/tools/img-bench-as-qemu-img.sh \
@@ -593,6 +601,7 @@ EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_test
 	tests/guest/serve-nbdkit.py \
 	tests/metricstest.py tests/nbdtest.py tests/plugin/common.sh tests/protocol/rawnbd.py \
 	tests/qmptest.py \
+	tests/protocol/controlled.py \
 	tests/protocol/rawtls.py \
 	tests/protocol/reloading.py \
 	tests/server/common.sh \

@@ -121,11 +121,9 @@ static enum outcome hear(Commit *c, int timeout_ms, Error **errp)
 static enum outcome wait_for_end(Commit *c, Error **errp)
 {
     int interval = c->progress.terminal ? TERMINAL_MS : PLAIN_MS;
-    struct sigaction action = { .sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND };
     enum outcome outcome = GOES_ON;
     Error *err = NULL;
 
-    sigaction(SIGINT, &action, NULL);
     while (outcome == GOES_ON) {
         if (interrupted) {
             cancel(c);
@@ -149,12 +147,10 @@ static int tell(Commit *c, const char *export, enum outcome outcome)
 {
     Ctl *ctl = c->ctl;
     json_t *last = c->last ? c->last : json_object();
-    char text[SIZE_STR_LEN];
 
     switch (outcome) {
     case COMPLETED:
-        return ctl_done(ctl, last, "%s: committed, %s copied", export,
-                        size_str((uint64_t)ctl_int(last, "offset"), text));
+        return ctl_done(ctl, last, "%s: committed", export);
     case CANCELLED:
         json_decref(last);
         return ctl_error(ctl, "Cancelled", "It shows what it has shown, in the same images; what "
@@ -175,76 +171,102 @@ static int tell(Commit *c, const char *export, enum outcome outcome)
     }
 }
 
-/* The server would commit to the end of the chain: what `snapshot` began is one image. */
-static void add_base(Ctl *ctl, const char *export, json_t *args)
+/* The name of the image below the top (NULL: the first one): the server would go to the end of the
+ * chain, but what `snapshot` began is one image.  False: reported. */
+static bool put_base(Ctl *ctl, const char *export, const char *top, json_t *args)
 {
-    const char *base = ctl_option(ctl, "base"), *top = ctl_option(ctl, "top");
-    json_t *device = base ? NULL : ctl_query_block(ctl, export);
+    json_t *device = ctl_query_block(ctl, export);
     const json_t *image = json_object_get(json_object_get(device, "inserted"), "image");
 
+    if (!device) {
+        return false;
+    }
     while (image && top && strcmp(top, ctl_str(image, "filename")) != 0) {
         image = json_object_get(image, "backing-image");
     }
     image = json_object_get(image, "backing-image");
     if (image) {
-        base = ctl_str(image, "filename");
+        json_object_set(args, "base", json_object_get(image, "filename"));
+    }
+    json_decref(device);
+    return true;
+}
+
+static bool put_layers(Ctl *ctl, const char *export, json_t *args)
+{
+    const char *base = ctl_option(ctl, "base"), *top = ctl_option(ctl, "top");
+
+    if (top) {
+        json_object_set_new(args, "top", json_string(top));
     }
     if (base) {
         json_object_set_new(args, "base", json_string(base));
     }
-    json_decref(device);
+    return base || put_base(ctl, export, top, args);
 }
 
-static json_t *arguments(Ctl *ctl, const char *export)
+static bool put_speed(Ctl *ctl, json_t *args)
 {
-    json_t *args = json_pack("{s:s, s:s}", "device", export, "job-id", export);
-    const char *speed = ctl_option(ctl, "speed"), *top = ctl_option(ctl, "top");
-    int64_t bytes;
+    const char *speed = ctl_option(ctl, "speed");
+    int64_t bytes = 0;
 
-    add_base(ctl, export, args);
-    if (top) {
-        json_object_set_new(args, "top", json_string(top));
+    if (speed && !ctl_parse_size(ctl, "--speed", speed, &bytes)) {
+        return false;
     }
-    if (speed) {
-        if (!ctl_parse_size(ctl, "--speed", speed, &bytes)) {
-            json_decref(args);
-            return NULL;
-        }
-        json_object_set_new(args, "speed", json_integer(bytes));
+    json_object_set_new(args, "speed", json_integer(bytes));
+    return true;
+}
+
+/* Begins the job; its end is looked after. */
+static int run_to_end(Commit *c, const char *export, json_t *args)
+{
+    struct sigaction action = { .sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND };
+    enum outcome outcome;
+    json_t *result;
+    Error *err = NULL;
+    int status;
+
+    sigaction(SIGINT, &action, NULL);
+    result = ctl_call_with(c->ctl, "block-commit", args);
+    if (!result) {
+        return CTL_FAILED;
     }
-    return args;
+    json_decref(result);
+    ctl_progress_begin(&c->progress, export);
+    outcome = wait_for_end(c, &err);
+    ctl_progress_end(&c->progress);
+    if (!err) {
+        return tell(c, export, outcome);
+    }
+    status = ctl_error(c->ctl, "NoAnswer", "The job may go on: `nbd-ctl jobs` shows it.", "%s",
+                       error_get_pretty(err));
+    error_free(err);
+    json_decref(c->last);
+    return status;
 }
 
 int ctl_run_commit(Ctl *ctl)
 {
     const char *export = ctl_take_export(ctl, 0);
     Commit c = { .ctl = ctl, .job = export };
-    enum outcome outcome;
-    json_t *args, *result;
-    Error *err = NULL;
+    json_t *args;
+    int status = CTL_OK;
 
     if (!export) {
         return CTL_FAILED;
     }
-    args = arguments(ctl, export);
-    if (!args) {
-        return CTL_USAGE;
+    args = json_pack("{s:s, s:s}", "device", export, "job-id", export);
+    if (!put_speed(ctl, args)) {
+        status = CTL_USAGE;
+    } else if (!put_layers(ctl, export, args)) {
+        status = CTL_FAILED;
     }
-    result = ctl_call_with(ctl, "block-commit", args);
-    if (!result || ctl_option(ctl, "no-wait")) {
-        return ctl_done(ctl, result, "%s: the job has begun, and is called %s", export, c.job);
-    }
-    json_decref(result);
-    ctl_progress_begin(&c.progress, export);
-    outcome = wait_for_end(&c, &err);
-    ctl_progress_end(&c.progress);
-    if (err) {
-        int status = ctl_error(ctl, "NoAnswer", "The job may go on: `nbd-ctl jobs` shows it.",
-                               "%s", error_get_pretty(err));
-
-        error_free(err);
-        json_decref(c.last);
+    if (status != CTL_OK) {
+        json_decref(args);
         return status;
+    } else if (ctl_option(ctl, "no-wait")) {
+        return ctl_done(ctl, ctl_call_with(ctl, "block-commit", args),
+                        "%s: the job has begun, and is called %s", export, c.job);
     }
-    return tell(&c, export, outcome);
+    return run_to_end(&c, export, args);
 }

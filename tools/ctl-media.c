@@ -78,7 +78,7 @@ int ctl_run_resize(Ctl *ctl)
     }
     old = ctl_int(now, "size");
     json_decref(now);
-    if (text[0] == '+' && size > INT64_MAX - old) {
+    if (text[0] == '+' && (old < 0 || size > INT64_MAX - old)) {
         return ctl_usage_error(ctl, NULL, "SIZE: \"%s\" is too large", text);
     }
     size += text[0] == '+' ? old : 0;

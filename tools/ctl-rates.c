@@ -171,7 +171,7 @@ static json_t *export_row(const json_t *now, const json_t *stats, const json_t *
                         json_real(growth(stats, old_stats, "wr_bytes") / seconds));
     put_latencies(row, stats, old_stats);
     json_object_set_new(row, "throttled-percent",
-                        json_real(waited > 0 ? 100 * waited / (waited + busy) : 0));
+                        json_real(waited < busy ? 100 * waited / busy : waited > 0 ? 100 : 0));
     json_object_set_new(row, "errors", json_integer((json_int_t)growth_of_all(stats, old_stats,
                                                                             errors)));
     return row;

@@ -63,8 +63,9 @@ typedef struct CtlGiven {
 
 struct Ctl {
     const CtlCommand *cmd;
-    char **words;                /* what is not an option */
+    char **words;                /* what is not an option: those that are left of ... */
     unsigned n_words;
+    char **all_words;            /* ... these, the allocation */
     CtlGiven given[CTL_MAX_GIVEN];   /* in their order */
     unsigned n_given;
     bool json;                   /* --json */
@@ -142,7 +143,8 @@ bool ctl_bool(const json_t *object, const char *key);                /* false */
 
 /* ---- ctl-text.c ---- */
 
-/* The text as it may go to a terminal: what controls one is written as an escape.  free() it. */
+/* The text (NULL: "") as it may go to a terminal: what controls one is written as an escape.
+ * free() it. */
 char *ctl_escape(const char *text);
 /* The columns that it takes. */
 unsigned ctl_width(const char *text);

@@ -30,6 +30,9 @@
 
 #include "backend/backend.h"
 
+/* Who has had a request so recently will have another one. */
+#define SHARED_NS (100 * (int64_t)SCALE_MS)
+
 struct ThrottleState {
     char *name;                         /* never changes; "" is nobody else's */
     /* Under registry_lock. */
@@ -184,11 +187,27 @@ static ThrottleGroupMember *next_in_turn(ThrottleState *group, bool is_write)
     return NULL;
 }
 
+/* Other members' requests come, too: some wait, or one was there a moment ago. */
+static bool is_shared(ThrottleState *group, const ThrottleWaiter *w, int64_t now)
+{
+    bool is_write = w->load.is_write;
+    ThrottleGroupMember *member;
+
+    TAILQ_FOREACH(member, &group->members, link) {
+        if (member != w->member && (!TAILQ_EMPTY(&member->waiting[is_write]) ||
+                                    now - member->arrived[is_write] < SHARED_NS)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* What may go of the request at once, goes.  True: and that was all that was left of it. */
 static bool pour(ThrottleState *group, ThrottleWaiter *w)
 {
     int64_t now = now_ns();
-    uint64_t part = w->in_parts ? throttle_part(&group->buckets, &w->load, now) : w->load.left;
+    uint64_t part = w->in_parts ? throttle_part(&group->buckets, &w->load,
+                                                is_shared(group, w, now), now) : w->load.left;
 
     throttle_account(&group->buckets, &w->load, part, now);
     return w->load.left == 0;
@@ -301,6 +320,7 @@ static bool must_wait(ThrottleState *group, ThrottleWaiter *w)
     bool is_write = w->load.is_write;
     int64_t now = now_ns(), wait = 0;
 
+    w->member->arrived[is_write] = now;
     if (atomic_load(&w->member->off) > 0) {
         throttle_account(&group->buckets, &w->load, w->load.left, now);
         return false;
@@ -512,7 +532,7 @@ void throttle_state_get_config(ThrottleState *group, ThrottleConfig *cfg)
 
 void throttle_group_init_tgm(ThrottleGroupMember *tgm)
 {
-    *tgm = (ThrottleGroupMember){ .off = 0 };
+    *tgm = (ThrottleGroupMember){ .arrived = { -SHARED_NS, -SHARED_NS } };
     pthread_mutex_init(&tgm->lock, NULL);
     TAILQ_INIT(&tgm->waiting[0]);
     TAILQ_INIT(&tgm->waiting[1]);

@@ -26,6 +26,8 @@
 
 #define NS_PER_S 1e9
 #define SLACK_DIVISOR 10            /* without a burst, 100 ms' worth may go at once */
+#define MOMENT 0.1                  /* the parts of a request bring so many seconds' worth ... */
+#define MOMENT_SHARED 0.001         /* ... if nobody is there to wait for them, and if */
 #define WAIT_MAX_NS 1e18            /* about 30 years: sums with a time do not overflow */
 
 /* ---- one bucket ---- */
@@ -73,13 +75,17 @@ int64_t throttle_compute_wait(const LeakyBucket *bkt)
     return 0;
 }
 
-/* What one part of a request may pour, if it may go now: up to the capacity, or else as much as
- * leaks out in 100 ms. */
-static double part_of_bucket(const LeakyBucket *bkt)
+static double larger(double a, double b)
 {
-    double least = bkt->avg / SLACK_DIVISOR, room = capacity(bkt) - bkt->level;
-    double part = room > least ? room : least;
-    double burst = bkt->max / SLACK_DIVISOR;
+    return a > b ? a : b;
+}
+
+/* What one part of a request may pour, if it may go now: up to the capacity, or else as much as
+ * leaks out in a moment (seconds). */
+static double part_of_bucket(const LeakyBucket *bkt, double moment)
+{
+    double part = larger(capacity(bkt) - bkt->level, bkt->avg * moment);
+    double burst = larger(bkt->max / SLACK_DIVISOR - bkt->burst_level, bkt->max * moment);
 
     return bkt->burst_length > 1 && part > burst ? burst : part;
 }
@@ -143,7 +149,7 @@ static bool is_many_operations(const ThrottleBuckets *tb, const ThrottleLoad *lo
     return tb->cfg.op_size && load->bytes > tb->cfg.op_size;
 }
 
-uint64_t throttle_part(ThrottleBuckets *tb, const ThrottleLoad *load, int64_t now)
+uint64_t throttle_part(ThrottleBuckets *tb, const ThrottleLoad *load, bool shared, int64_t now)
 {
     double part = (double)load->left;
     double op_size = is_many_operations(tb, load) ? (double)tb->cfg.op_size : 0;
@@ -152,8 +158,8 @@ uint64_t throttle_part(ThrottleBuckets *tb, const ThrottleLoad *load, int64_t no
     for (int i = 0; i < 4; i++) {
         BucketType type = buckets_of[load->is_write][i];
         const LeakyBucket *bkt = &tb->cfg.buckets[type];
-        double units = part_of_bucket(bkt);
-        double bytes = counts_bytes(type) ? units : op_size * (units < 1 ? 1 : units);
+        double units = part_of_bucket(bkt, shared ? MOMENT_SHARED : MOMENT);
+        double bytes = counts_bytes(type) ? units : op_size * larger(units, 1);
 
         if (bkt->avg > 0 && bytes > 0 && bytes < part) {
             part = bytes;

@@ -30,8 +30,9 @@ typedef struct ThrottleLoad {
 void throttle_start(ThrottleBuckets *tb, const ThrottleConfig *cfg, int64_t now);
 /* How long the next request must wait from now on; 0: it may go. */
 int64_t throttle_wait_ns(ThrottleBuckets *tb, bool is_write, int64_t now);
-/* How much of what is left may go now, if not all is to go at once, provided that one may go. */
-uint64_t throttle_part(ThrottleBuckets *tb, const ThrottleLoad *load, int64_t now);
+/* How much of what is left may go now, if not all is to go at once, provided that one may go.
+ * shared: others come to these limits, too, and should not have to wait for long. */
+uint64_t throttle_part(ThrottleBuckets *tb, const ThrottleLoad *load, bool shared, int64_t now);
 /* A part goes, now: it is added to the buckets.  A request that is one operation is counted as one
  * with its first part. */
 void throttle_account(ThrottleBuckets *tb, ThrottleLoad *load, uint64_t part, int64_t now);
@@ -51,6 +52,7 @@ struct ThrottleGroupMember {
     atomic_int off;                     /* > 0: nobody waits */
     /* Under the group's lock; without a group both are empty: */
     ThrottleWaiterList waiting[2];      /* in order of arrival */
+    int64_t arrived[2];                 /* when the last one did that had to wait, or not */
     TAILQ_ENTRY(ThrottleGroupMember) link;
 };
 

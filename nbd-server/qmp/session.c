@@ -198,6 +198,14 @@ static const QmpCommand *find_command(QmpSession *s, Error **errp)
     return qmp_schema_check_args(command, s->request.args, errp) ? command : NULL;
 }
 
+static void forget_message(QmpSession *s)
+{
+    free(s->message);
+    s->message = NULL;
+    s->message_len = s->message_size = 0;
+}
+
+/* While a command runs, or what follows it, the main loop may come by the next message. */
 static void take_message(QmpSession *s)
 {
     Error *err = NULL;
@@ -206,6 +214,7 @@ static void take_message(QmpSession *s)
     if (qmp_request_parse(&s->request, s->message, s->message_len, &err)) {
         s->command = find_command(s, &err);
     }
+    forget_message(s);
     if (err) {
         if (s->request.execute) {
             qmp_audit(&s->peer, &s->request, err);
@@ -220,13 +229,6 @@ static void take_message(QmpSession *s)
 }
 
 /* ---- input ---- */
-
-static void forget_message(QmpSession *s)
-{
-    free(s->message);
-    s->message = NULL;
-    s->message_len = s->message_size = 0;
-}
 
 /* Says why; the rest of the value is still to be passed by. */
 static void refuse_message(QmpSession *s, Error *err)
@@ -292,6 +294,7 @@ static void look_at_input(QmpSession *s)
         refuse_message(s, err);
     } else if (found == JSON_SCAN_END && !s->skipping) {
         take_message(s);
+        return;
     }
     if (found == JSON_SCAN_END || found == JSON_SCAN_STRAY) {
         s->skipping = false;

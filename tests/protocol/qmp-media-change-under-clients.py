@@ -62,7 +62,7 @@ with qmptest.Server(['--export-name=d0', '--image-opts', slow]) as server, serve
     eq(client.call(READ, 0, 512).error, EIO, 'the tray is open')
     qmp.cmd('blockdev-close-tray', id='d0')
     tray(qmp, False)
-    eq(qmp.wait_event('x-EXPORT_RESIZED'), {'id': 'd0', 'size': 2 * M}, 'event')
+    eq(qmp.wait_event('X_EXPORT_RESIZED'), {'id': 'd0', 'size': 2 * M}, 'event')
     eq(client.pread(0, 512), b'B' * 512, 'the other medium')
     eq(client.pread(2 * M - 512, 512), b'B' * 512, 'beyond the end that the client knows')
     client.pwrite(0, b'n' * 512)

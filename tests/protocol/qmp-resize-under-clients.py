@@ -39,7 +39,7 @@ for fmt in ('raw', 'qcow2'):
             for size in range(2, 12):
                 qmp.cmd('block_resize', device='d0', size=size * M)
                 eq(size_of(qmp), size * M, 'size')
-                eq(qmp.wait_event('x-EXPORT_RESIZED'), {'id': 'd0', 'size': size * M}, 'event')
+                eq(qmp.wait_event('X_EXPORT_RESIZED'), {'id': 'd0', 'size': size * M}, 'event')
                 client.pwrite(size * M - 512, b'e' * 512)
             why = qmp.fails('block_resize', device='d0', size=M)
             assert 'x-force' in why and str(11 * M) in why, why

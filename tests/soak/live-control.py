@@ -60,13 +60,12 @@ class Server(qmptest.Server):
         """more: an export besides the others; text: a setting that differs."""
         lines = ["[generic]", "tls = on", "tls-psk = " + self.keys,
                  "removed-clients = disconnect", "drain-timeout = 20"]
-        for name, format in (("chain", "qcow2"), ("raw", "raw"), ("tcp", "qcow2"),
-                             (soakactions.VICTIM, "raw")):
+        for name, format in soakactions.FORMATS.items():
             wait = "fail" if name == soakactions.VICTIM else "wait"
             lines += ["[%s]" % name, "image = " + nbdtest.path(name), "format = " + format,
                       "discard = unmap", "on-eject = " + wait]
         if more:
-            lines += ["[more-%s]" % more, "image = " + nbdtest.disk(MIB, "more-" + more),
+            lines += ["[%s]" % more, "image = " + nbdtest.disk(MIB, more),
                       "format = raw", "description = " + text]
         with open(self.config, "w") as file:
             file.write("\n".join(lines) + "\n")
@@ -137,18 +136,15 @@ class Holdings:
 # ---- the soak ----
 
 def run_phase(soak, clients, seconds):
-    there = {c["name"] for c in soak.qmp.cmd("query-commands")}
-    table = {a: w for a, w in soakactions.ACTIONS.items()
-             if (a.__name__ not in ("snapshot", "steer_commit") or "block-commit" in there) and
-             (a.__name__ != "internal_snapshot" or "blockdev-snapshot-internal-sync" in there)}
-    actions = list(table)
-    weights = list(table.values())
+    actions = list(soakactions.ACTIONS)
+    weights = list(soakactions.ACTIONS.values())
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         action = soak.rng.choices(actions, weights)[0]
         say("- " + action.__name__)
         soak.count("action " + action.__name__)
         action(soak)
+        soak.clean()
         for client in clients:
             client.check()
         time.sleep(soak.rng.uniform(0, 0.2))

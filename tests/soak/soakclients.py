@@ -31,7 +31,7 @@ class Fio(threading.Thread):
     """Writes and reads at random and verifies all of it, again and again until stop().  Each run
     has connections of its own, which are refused while the medium is out."""
 
-    def __init__(self, name, export, uri, offset, size="12M", iops=120):
+    def __init__(self, name, export, uri, offset):
         super().__init__(name=name)
         self.export = export
         self.runs = 0
@@ -41,9 +41,9 @@ class Fio(threading.Thread):
         self.proc = None
         self.command = [
             "fio", "--name=" + name, "--ioengine=nbd", "--uri=" + uri, "--rw=randrw",
-            "--bsrange=4k-64k", "--iodepth=8", "--offset=" + offset, "--size=" + size,
-            "--rate_iops=%d,%d" % (iops, iops), "--verify=crc32c", "--verify_fatal=1",
-            "--do_verify=1", "--randrepeat=0", "--verify_state_save=0", "--thread"]
+            "--bsrange=4k-64k", "--iodepth=8", "--offset=" + offset, "--size=12M",
+            "--thinktime=3000", "--verify=crc32c", "--verify_fatal=1", "--do_verify=1",
+            "--randrepeat=0", "--verify_state_save=0", "--thread"]
 
     def run(self):
         while not self.ending and self.output is None:

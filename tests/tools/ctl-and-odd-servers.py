@@ -57,6 +57,12 @@ for greeting in (b"NBDMAGICIHAVEOPT\0\3", b"[1]\n", {"hello": 1}, b"{nonsense}")
         status, out, err = ctl(fake.path, "reload")
         assert status == 1 and "does not speak QMP" in err, (greeting, err)
 
+# Not let in: why not is what the server says.
+with FakeServer(lambda r: None, greeting={"error": {"class": "GenericError",
+                                                    "desc": "uid 7 is not let in"}}) as fake:
+    status, out, err = ctl(fake.path, "reload")
+    assert status == 1 and fake.path + ": uid 7 is not let in" in err, err
+
 # Nobody there: what was tried, and what to do.
 empty = {"XDG_RUNTIME_DIR": nbdtest.tmp, "NBD_EXPORT_QMP": ""}
 status, out, err = ctl(None, "status", env=empty)
@@ -101,3 +107,18 @@ with FakeServer(answer) as fake:
             assert evil == (value[0]["id"] if out else value["error"]["desc"]), text
         assert not any(ord(c) < 32 or 0x80 <= ord(c) < 0xa0 or c == "\u202e" for c in text), text
         assert "\\x1b[2J" in text or "\\u001B[2J" in text, text
+
+# Results of other kinds than were asked for are no reason to fall over.
+for result in (None, [1], [{"id": 1, "name": 2, "device": {}}],
+               {"server": [], "limits": 1, "added": [{}], "changed": [1]},
+               [{"id": "d0", "name": "d0", "settings": 3, "flags": [{}], "size": -1,
+                 "device": "d0", "inserted": {"image": {"snapshots": 3, "backing-image": []}},
+                 "stats": {"rd_latency_histogram": {"boundaries": 1, "bins": [1, 2, 3]}}}]):
+    with FakeServer(lambda r, result=result: {"return": result}) as fake:
+        for command in (("status",), ("status", "d0"), ("top", "-n1", "-d0.1"), ("clients",),
+                        ("jobs",), ("throttle", "d0"), ("cache", "d0"), ("on-error", "d0"),
+                        ("snapshot", "d0", "--list"), ("reload",), ("log-level",), ("kick", "1"),
+                        ("resize", "d0", "+1"), ("pause",), ("--list-names", "exports")):
+            status, out, err = ctl(fake.path, *command)
+            assert status in (0, 1, 2) and bool(err) == bool(status), (result, command, status,
+                                                                       out, err)

@@ -21,6 +21,9 @@ static void the_header_names_it(void **state)
     blk = open_image("top", RW);
     assert_string_equal(bdrv_filename(bdrv_backing(blk_bs(blk))), "testfile:base");
     assert_string_equal(bdrv_get_format_name(bdrv_backing(blk_bs(blk))), "testfmt");
+    assert_ptr_equal(bdrv_child(blk_bs(blk), 0), bdrv_file(blk_bs(blk)));
+    assert_ptr_equal(bdrv_child(blk_bs(blk), 1), bdrv_backing(blk_bs(blk)));
+    assert_null(bdrv_child(blk_bs(blk), 2));
     blk_unref(blk);
 }
 
@@ -70,6 +73,10 @@ static void there_may_be_none(void **state)
     image_make("top", CLUSTER, "missing");
     blk = open_options(RW, &error_abort, ",'backing':''");
     assert_null(bdrv_backing(blk_bs(blk)));
+    blk_unref(blk);
+    blk = open_options(RW, &error_abort, ",'backing':null");
+    assert_null(bdrv_backing(blk_bs(blk)));
+    assert_null(bdrv_child(blk_bs(blk), 1));
     blk_unref(blk);
     blk = open_options(RW | BDRV_O_NO_BACKING, &error_abort, "");
     assert_null(bdrv_backing(blk_bs(blk)));

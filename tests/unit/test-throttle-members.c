@@ -197,20 +197,24 @@ static void a_large_request_takes_its_time(void **state)
     throttle_group_unref(group);
 }
 
+/* As much in bytes as in turns. */
 static void others_have_turns_between_parts(void **state)
 {
     ThrottleState *group = new_group(NULL, limit(THROTTLE_BPS_READ, 4 * MIB));
     User large = { .tgm = new_member(group), .bytes = 16 * MIB, .in_parts = true, .left = 1 };
-    User small = { .tgm = new_member(group), .bytes = 4 * KIB, .in_parts = true, .left = 1000 };
+    User small = { .tgm = new_member(group), .bytes = 4 * KIB, .in_parts = true, .left = 100000 };
 
     (void)state;
     start(&large);
     start(&small);
-    run_until(1000 * MS);
+    run_until(4000 * MS);
     assert_int_equal(large.done, 0);
-    assert_in_range(small.done, 8, 10);
-    run_until(3900 * MS);
+    assert_in_range(small.total, 7 * MIB, 9 * MIB);
+    run_until(7700 * MS);
+    assert_int_equal(large.done, 0);
+    run_until(7900 * MS);
     assert_int_equal(large.done, 1);
+    run_until(8000 * MS);
     small.left = 1;
     throttle_group_member_free(large.tgm);
     throttle_group_member_free(small.tgm);

@@ -1,0 +1,109 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""x-export-set changes what can be changed of a running export and says what is in force; what it
+cannot change it names.  A reload sets exports of the file back, and leaves those alone that were
+added over the control socket, unless the file names them."""
+import os
+
+from controlled import client_of, content
+from rawnbd import (ERR_POLICY, ERR_UNKNOWN, K, M, OPT_GO, OPT_LIST, READ_ONLY, REP_ACK, Client,
+                    connect, eq, info_data, nbdtest, qmptest)
+from reloading import Reloading
+
+
+def listed(server):
+    """Names, with the descriptions behind them."""
+    with Client(server) as client:
+        client.send_option(OPT_LIST)
+        kind, names = None, []
+        while kind != REP_ACK:
+            kind, data = client.option_reply(OPT_LIST)
+            names += [data[4:]] if kind != REP_ACK else []
+        return sorted(names)
+
+
+def enters(server, name):
+    """What the server says to who wants to."""
+    with Client(server) as client:
+        client.send_option(OPT_GO, info_data(name))
+        while True:
+            kind, _ = client.option_reply(OPT_GO)
+            if kind in (REP_ACK, ERR_UNKNOWN, ERR_POLICY):
+                return kind
+
+
+def changes(server, qmp):
+    def change(**settings):
+        now = qmp.cmd_args('x-export-set', {'id': 'a', **settings})
+        eq({key: now[key] for key in settings}, settings, 'what is in force')
+        eq(qmp.cmd('x-query-exports')[0]['settings'], now, 'what is told later')
+
+    with connect(server, name='a') as client:
+        change(description='other', hidden=False)
+        eq(listed(server), [b'aother', b'b'], 'list')
+        change(hidden=True)
+        eq(listed(server), [b'b'], 'list')
+        change(shared=1)
+        eq(enters(server, 'a'), ERR_POLICY, 'one more')
+        change(shared=0)
+        change(allow=['uid:%d' % (os.getuid() + 1), 'net:192.0.2.0/24'])
+        eq(enters(server, 'a'), ERR_UNKNOWN, 'one whom no rule names')
+        change(allow=[], **{'allow-read-only': ['uid:%d' % os.getuid()]})
+        with connect(server, name='a') as reader:
+            assert reader.flags & READ_ONLY, 'may only read'
+        change(**{'allow-read-only': []})
+        change(**{'read-only': True})
+        with connect(server, name='a') as reader:
+            assert reader.flags & READ_ONLY, 'may only read'
+        change(**{'read-only': False})
+        change(**{'throttle.iops-total': 70, 'throttle-client.bps-read': 5 << 30})
+        change(cache='writethrough')
+        change(**{'on-read-error': 'stop'})
+        now = qmp.cmd_args('x-export-set', {'id': 'a', 'description': None, 'on-read-error': None,
+                                            'throttle': {'iops-total': 0}})
+        eq((now['description'], now['on-read-error'], now['throttle.iops-total']),
+           (None, 'report', 0), 'what holds without a word')
+        client.pwrite(0, b'the one who was there all the time')
+        eq(client_of(qmp, export='a')['id'], 1, 'client')
+
+
+def refusals(server, qmp):
+    before = [e['settings'] for e in qmp.cmd('x-query-exports')]
+    for settings, named in (
+            ({'format': 'qcow2'}, 'format'), ({'image': '/x', 'hidden': False}, 'image'),
+            ({'name': 'c'}, 'name'), ({'description': 'x', 'nope': 1}, 'nope'),
+            ({'shared': 'x'}, 'shared'), ({'throttle': {'nope': 1}}, 'nope'),
+            ({'cache': 'none'}, 'cache'), ({'allow': [1]}, 'allow'), ({'allow': {}}, 'allow'),
+            ({'tls': 'require'}, 'TLS'), ({'throttle.iops-total-max': 1}, 'throttle')):
+        text = qmp.fails('x-export-set', **{'id': 'a', **settings})
+        assert named in text, text
+    assert 'reopen' in qmp.fails('x-export-set', **{'id': 'ro', 'read-only': False})
+    eq([e['settings'] for e in qmp.cmd('x-query-exports')], before, 'what is set')
+
+
+def after_a_reload(server, qmp, sections):
+    def added():
+        return {e['id']: e['dynamic'] for e in qmp.cmd('x-query-exports')}
+
+    qmp.cmd('x-export-add', name='added', image=nbdtest.disk(M, 'c'), format='raw')
+    eq(qmp.cmd('x-export-set', id='b', hidden=True)['hidden'], True, 'hidden')
+    server.reload()
+    eq(listed(server), [b'a', b'added', b'b'], 'list')
+    eq(added(), {'a': False, 'b': False, 'ro': False, 'added': True}, 'exports')
+    with connect(server, name='added') as client:
+        server.reload({**sections, 'added': ['image = ' + nbdtest.path('c'), 'description = file']})
+        client.pwrite(0, b'still there')
+        eq(listed(server), [b'a', b'addedfile', b'b'], 'list')
+    eq(added()['added'], False, 'the file has it now')
+    server.reload(sections)
+    eq(listed(server), [b'a', b'b'], 'list')
+    assert content('c').startswith(b'still there')
+
+
+sections = {name: ['image = ' + nbdtest.disk(64 * K, name)] for name in ('a', 'b', 'ro')}
+sections['ro'] += ['read-only = on', 'hidden = on']
+socket = nbdtest.path('qmp')
+with Reloading(sections, args=['--qmp=' + socket]) as server, qmptest.Qmp(socket) as qmp:
+    changes(server, qmp)
+    refusals(server, qmp)
+    after_a_reload(server, qmp, sections)
