@@ -247,12 +247,14 @@ protocol_tests = \
 	tests/protocol/qmp-access.py \
 	tests/protocol/qmp-audit-log.py \
 	tests/protocol/qmp-bitmaps-are-kept.py \
+	tests/protocol/qmp-blockstats-count-requests.py \
 	tests/protocol/qmp-commands-fit-those-of-qemu.py \
 	tests/protocol/qmp-commit.py \
 	tests/protocol/qmp-conversation.py \
 	tests/protocol/qmp-events-of-slow-readers.py \
 	tests/protocol/qmp-hostile-clients.py \
 	tests/protocol/qmp-media-change-under-clients.py \
+	tests/protocol/qmp-medium-change-while-replies-wait.py \
 	tests/protocol/qmp-nodes-as-qemu-storage-daemon.py \
 	tests/protocol/qmp-resize-under-clients.py \
 	tests/protocol/qmp-split-anywhere.py \

@@ -65,6 +65,17 @@ with qmptest.Server(debug('disk', f'log={log.path}')) as server, server.qmp() as
             with connect(server) as new:
                 eq(bool(new.flags & SEND_FLUSH), True, 'flags of a new client')
 
+    # Another medium has the same write cache, whatever it is.
+    qmp.cmd('x-set-write-cache', id='d0', enable=False)
+    qmp.cmd('blockdev-change-medium', id='d0', filename=nbdtest.disk(M, 'other'), format='raw')
+    eq(writeback(), False, 'of another medium')
+    qmp.cmd('blockdev-add', driver='file', node_name='n', filename=nbdtest.disk(M, 'third'))
+    for on in (False, True):
+        qmp.cmd('eject', id='d0')
+        qmp.cmd('x-set-write-cache', id='d0', enable=on)        # while there is none
+        qmp.cmd('blockdev-insert-medium', id='d0', node_name='n')
+        eq(writeback(), on, 'of a third one')
+
 # The flush fails: an error, and the safe side.
 log = Log('log2')
 with qmptest.Server(debug('disk2', f'log={log.path},inject-error.0.event=flush_to_disk,'
