@@ -10,7 +10,9 @@
 
 #include <blkbackend/block-backend.h>
 
+#include "nbd-server/block-jobs.h"
 #include "nbd-server/config.h"
+#include "nbd-server/nodes.h"
 #include "nbd-server/qmp/qmp.h"
 #include "nbd-server/server.h"
 
@@ -208,5 +210,7 @@ void server_target_run_qmp(const uint8_t *bytes, size_t len, size_t step)
         aio_poll(qemu_get_aio_context(), true);
     }
     exports_close(&server);
+    export_jobs_free();
+    nodes_close(&server);
     log_threshold = LOG_LEVEL_ERROR;      /* as x-log-level found it */
 }

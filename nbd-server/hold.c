@@ -15,6 +15,7 @@
 #include <errno.h>
 
 #include "common/nbd-protocol.h"
+#include "liveness.h"
 #include "probation.h"
 
 static bool is_doubtful(const Client *c, const Request *req)
@@ -47,8 +48,8 @@ static void hold(Client *c, Request *req)
     }
     c->n_held++;
     request_list_write(req);
+    request_detach_payload(req);
     if (!req->co) {
-        request_detach_payload(req);
         requests_in_thread_add(-1);
     }
 }
@@ -140,6 +141,11 @@ void hold_release(Client *c)
     Request *req;
 
     if (STAILQ_EMPTY(&c->held) || (export_is_gated(c->conn.export) && !c->stopping)) {
+        return;
+    }
+    /* Nobody may have read the socket's end: there was no room for more. */
+    if (c->gated && liveness_gone(c->conn.fd)) {
+        client_fail(c, -ECONNRESET);
         return;
     }
     STAILQ_CONCAT(&waiting, &c->held);

@@ -283,7 +283,7 @@ bool ctl_parse(Ctl *ctl, int argc, char **argv)
     if (!check_utf8(ctl, argc, argv)) {
         return false;
     }
-    ctl->words = xcalloc((size_t)argc, sizeof(*ctl->words));
+    ctl->words = ctl->all_words = xcalloc((size_t)argc, sizeof(*ctl->words));
     for (int i = 1; i < argc; i++) {
         bool good = true;
 

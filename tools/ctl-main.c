@@ -52,6 +52,7 @@ int main(int argc, char **argv)
     }
     ctl_qmp_close(ctl.qmp);
     free(ctl.only_export);
+    free(ctl.all_words);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         error_report("cannot write the output");
         status = CTL_FAILED;

@@ -69,6 +69,13 @@ static size_t message_end(CtlQmp *qmp)
     return 0;
 }
 
+static void report_stranger(Error **errp)
+{
+    error_setg(errp, "what answers there does not speak QMP");
+    error_append_hint(errp, "A control socket is what nbd-export was given as --qmp; --socket and "
+                            "--port of it are for NBD clients.\n");
+}
+
 /* Takes the first message out of the buffer. */
 static json_t *take_message(CtlQmp *qmp, size_t end, Error **errp)
 {
@@ -78,9 +85,7 @@ static json_t *take_message(CtlQmp *qmp, size_t end, Error **errp)
     if (!json_is_object(message)) {
         json_decref(message);
         message = NULL;
-        error_setg(errp, "what answers there does not speak QMP");
-        error_append_hint(errp, "A control socket is what nbd-export was given as --qmp; --socket "
-                                "and --port of it are for NBD clients.\n");
+        report_stranger(errp);
     }
     memmove(qmp->buf, qmp->buf + end, qmp->len - end);
     qmp->len -= end;
@@ -286,20 +291,32 @@ static int open_socket(const char *path, int timeout_ms, Error **errp)
     return take_fd(&fd);
 }
 
-static bool negotiate(CtlQmp *qmp, int timeout_ms, Error **errp)
+/* A server that lets us in greets; one that does not says why. */
+static bool read_greeting(CtlQmp *qmp, int timeout_ms, Error **errp)
 {
     Error *err = NULL;
-    json_t *greeting = read_message(qmp, deadline_of(timeout_ms), &err), *result, *refusal;
+    json_t *greeting = read_message(qmp, deadline_of(timeout_ms), &err);
+    const json_t *refusal = json_object_get(greeting, "error");
     bool good = json_object_get(greeting, "QMP") != NULL;
 
+    if (err) {
+        error_propagate(errp, err);
+    } else if (!greeting) {
+        error_setg(errp, "the server does not answer");
+    } else if (refusal) {
+        error_setg(errp, "%s", ctl_str(refusal, "desc"));
+    } else if (!good) {
+        report_stranger(errp);
+    }
     json_decref(greeting);
-    if (!good) {
-        if (err) {
-            error_propagate(errp, err);
-        } else {
-            error_setg(errp, greeting ? "what answers there does not speak QMP"
-                                      : "the server does not answer");
-        }
+    return good;
+}
+
+static bool negotiate(CtlQmp *qmp, int timeout_ms, Error **errp)
+{
+    json_t *result, *refusal;
+
+    if (!read_greeting(qmp, timeout_ms, errp)) {
         return false;
     }
     result = ctl_qmp_execute(qmp, "qmp_capabilities", NULL, &refusal, errp);

@@ -67,8 +67,9 @@ static void print_server(const json_t *all)
     auto_free char *version = ctl_escape(ctl_str(server, "version"));
     int64_t uptime = (int64_t)json_number_value(json_object_get(server, "uptime"));
 
-    printf("nbd-export %s, pid %" PRId64 ", up %s, %" PRId64 " clients, %s of %s for requests\n",
+    printf("nbd-export %s, pid %" PRId64 ", up %s, %" PRId64 " client%s, %s of %s for requests\n",
            version, ctl_int(server, "pid"), ctl_duration(uptime, up), ctl_int(server, "clients"),
+           ctl_int(server, "clients") == 1 ? "" : "s",
            size_str((uint64_t)ctl_int(server, "memory"), memory),
            size_str((uint64_t)ctl_int(server, "max-memory"), most));
     if (json_array_size(exports) > 0) {

@@ -14,8 +14,9 @@
 #include "common/utf8.h"
 #include "common/xalloc.h"
 
-#define GAP 2                    /* blanks between columns */
-#define NARROWEST 8              /* columns that a cell keeps when it is cut */
+#define GAP 2                    /* blanks between columns; one where there is little room */
+#define LEAST 16                 /* columns that a cell keeps before that, ... */
+#define NARROWEST 8              /* ... and after that */
 
 /* ---- characters ---- */
 
@@ -152,7 +153,7 @@ typedef struct Column {
 
 struct CtlTable {
     Column *columns;
-    unsigned n_columns;
+    unsigned n_columns, gap;
     char **cells;                /* row by row */
     size_t n_cells;
 };
@@ -163,6 +164,7 @@ CtlTable *ctl_table_new(const char *const *heads, unsigned n)
 
     table->columns = xcalloc(n, sizeof(*table->columns));
     table->n_columns = n;
+    table->gap = GAP;
     for (unsigned i = 0; i < n; i++) {
         Column *column = &table->columns[i];
 
@@ -197,15 +199,20 @@ void ctl_table_add(CtlTable *table, const char *fmt, ...)
     table->cells[table->n_cells++] = cell;
 }
 
-/* Takes from the widest that may be cut, column by column, until it fits. */
-static void fit(CtlTable *table, unsigned limit)
+static unsigned total_width(const CtlTable *table)
 {
-    unsigned total = GAP * (table->n_columns - 1);
+    unsigned total = table->gap * (table->n_columns - 1);
 
     for (unsigned i = 0; i < table->n_columns; i++) {
         total += table->columns[i].width;
     }
-    for (; total > limit; total--) {
+    return total;
+}
+
+/* Takes from the widest that may be cut, column by column, until it fits or they are so narrow. */
+static void narrow(CtlTable *table, unsigned limit, unsigned least)
+{
+    for (unsigned total = total_width(table); total > limit; total--) {
         Column *widest = NULL;
 
         for (unsigned i = 0; i < table->n_columns; i++) {
@@ -215,37 +222,43 @@ static void fit(CtlTable *table, unsigned limit)
                 widest = column;
             }
         }
-        if (!widest || widest->width <= NARROWEST) {
+        if (!widest || widest->width <= least) {
             break;
         }
         widest->width--;
     }
 }
 
-/* One row; blanks behind the last cell are left out. */
-static void print_row(const CtlTable *table, FILE *out, char *const *cells)
+/* One row, at most so wide (0: whatever it takes); blanks behind the last cell are left out. */
+static void print_row(const CtlTable *table, FILE *out, char *const *cells, unsigned limit)
 {
+    auto_free char *line = NULL;
+    size_t len;
+    FILE *text = xalloc_check(open_memstream(&line, &len));
+
     for (unsigned i = 0; i < table->n_columns; i++) {
         const Column *column = &table->columns[i];
-        auto_free char *text = ctl_cut(cells ? cells[i] : column->head, column->width);
-        unsigned width = ctl_width(text);
-        int blanks = width < column->width ? (int)(column->width - width) : 0;
-        bool last = i + 1 == table->n_columns;
+        auto_free char *cell = ctl_cut(cells ? cells[i] : column->head, column->width);
+        unsigned width = ctl_width(cell), gap = i + 1 < table->n_columns ? table->gap : 0;
+        unsigned blanks = width < column->width ? column->width - width : 0;
 
-        fprintf(out, "%*s%s%*s", column->right ? blanks : 0, "", text,
-                last ? 0 : column->right ? GAP : blanks + GAP, "");
+        fprintf(text, "%*s%s%*s", column->right ? (int)blanks : 0, "", cell,
+                (int)(column->right || !gap ? gap : blanks + gap), "");
     }
-    fputc('\n', out);
+    fclose(text);
+    fprintf(out, "%.*s\n", (int)(limit ? fitting(line, limit) : len), line);
 }
 
 void ctl_table_print(CtlTable *table, FILE *out, unsigned width)
 {
     if (width) {
-        fit(table, width);
+        narrow(table, width, LEAST);
+        table->gap = total_width(table) > width ? 1 : GAP;
+        narrow(table, width, NARROWEST);
     }
-    print_row(table, out, NULL);
+    print_row(table, out, NULL, width);
     for (size_t i = 0; i + table->n_columns <= table->n_cells; i += table->n_columns) {
-        print_row(table, out, table->cells + i);
+        print_row(table, out, table->cells + i, width);
     }
     for (size_t i = 0; i < table->n_cells; i++) {
         free(table->cells[i]);

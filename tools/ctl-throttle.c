@@ -202,12 +202,17 @@ static void print_throttle(const json_t *throttle)
 {
     auto_free char *whose = describe_export(throttle), *clients = NULL;
     auto_free char *id = ctl_escape(ctl_str(throttle, "id"));
+    int64_t waits = ctl_int(throttle, "waits");
 
     if (asprintf(&clients, "%s, each client", id) < 0) {
         xalloc_check(NULL);
     }
     print_limits(whose, json_object_get(throttle, "limits"));
     print_limits(clients, json_object_get(throttle, "client-limits"));
+    if (waits) {
+        printf("%s: %" PRId64 " requests have waited, %.1f ms each\n", id, waits,
+               (double)ctl_int(throttle, "wait-ns") / 1e6 / (double)waits);
+    }
 }
 
 int ctl_run_throttle(Ctl *ctl)

@@ -53,8 +53,8 @@ static void add_latency(CtlTable *table, const json_t *row, const char *key)
 static void print_exports(const json_t *rows, FILE *out, unsigned width)
 {
     static const char *const heads[] = {
-        "~EXPORT", ">CLIENTS", ">IN FLIGHT", ">READ IOPS", ">WRITE IOPS", ">READ", ">WRITE",
-        ">P50", ">P99", ">THROTTLED", ">ERRORS",
+        "~EXPORT", ">CONN", ">BUSY", ">R/S", ">W/S", ">READ", ">WRITE", ">P50", ">P99", ">THR%",
+        ">ERR",
     };
     CtlTable *table = ctl_table_new(heads, sizeof(heads) / sizeof(heads[0]));
     json_t *row;
@@ -70,7 +70,7 @@ static void print_exports(const json_t *rows, FILE *out, unsigned width)
         add_rate(table, number(row, "write-bps"));
         add_latency(table, row, "latency-p50-ns");
         add_latency(table, row, "latency-p99-ns");
-        ctl_table_add(table, "%.0f%%", number(row, "throttled-percent"));
+        ctl_table_add(table, "%.0f", number(row, "throttled-percent"));
         ctl_table_add(table, "%" PRId64, ctl_int(row, "errors"));
     }
     ctl_table_print(table, out, width);
@@ -79,7 +79,7 @@ static void print_exports(const json_t *rows, FILE *out, unsigned width)
 static void print_clients(const json_t *rows, FILE *out, unsigned width)
 {
     static const char *const heads[] = {
-        ">CLIENT", "~PEER", "~EXPORT", ">IN FLIGHT", ">IOPS", ">READ", ">WRITE", ">ERRORS",
+        ">CLIENT", "~PEER", "~EXPORT", ">BUSY", ">IO/S", ">READ", ">WRITE", ">ERR",
     };
     CtlTable *table = ctl_table_new(heads, sizeof(heads) / sizeof(heads[0]));
     json_t *row;
@@ -109,8 +109,9 @@ static void print_page(const json_t *rates, FILE *out)
 
     localtime_r(&now, &tm);
     strftime(clock, sizeof(clock), "%H:%M:%S", &tm);
-    fprintf(out, "%s  %zu exports, %zu clients\n\n", clock, json_array_size(exports),
-            json_array_size(clients));
+    fprintf(out, "%s  %zu export%s, %zu client%s\n\n", clock, json_array_size(exports),
+            json_array_size(exports) == 1 ? "" : "s", json_array_size(clients),
+            json_array_size(clients) == 1 ? "" : "s");
     print_exports(exports, out, width);
     if (json_array_size(clients)) {
         fputc('\n', out);

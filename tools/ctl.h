@@ -63,8 +63,9 @@ typedef struct CtlGiven {
 
 struct Ctl {
     const CtlCommand *cmd;
-    char **words;                /* what is not an option */
+    char **words;                /* what is not an option: those that are left of ... */
     unsigned n_words;
+    char **all_words;            /* ... these, the allocation */
     CtlGiven given[CTL_MAX_GIVEN];   /* in their order */
     unsigned n_given;
     bool json;                   /* --json */

@@ -14,8 +14,10 @@ flock "$abs_top_builddir/config.status" \
 pc=$(find "$dest" -name blkbackend.pc)
 lib=$(dirname "$(find "$dest" -name libblkbackend.so.0)")
 bin=$(find "$dest" -path '*/bin/nbd-export')
-[ -n "$(find "$dest" -path '*/completions/nbd-export')" ] || fail "no completion"
-[ -n "$(find "$dest" -name nbd-export.1)" ] || fail "no manual"
+for program in nbd-ctl nbd-export; do
+    [ -n "$(find "$dest" -path "*/completions/$program")" ] || fail "no completion of $program"
+    [ -n "$(find "$dest" -name $program.1)" ] || fail "no manual of $program"
+done
 
 readelf -d "$lib/libblkbackend.so.0" | grep -q 'soname: \[libblkbackend\.so\.0\]' || fail "soname"
 if readelf -d "$bin" "$lib/libblkbackend.so.0" | grep PATH | grep -F "$abs_top_builddir"; then

@@ -9,7 +9,8 @@ import random
 import subprocess
 import threading
 
-from rawnbd import nbd, nbdtest, qmptest
+import nbd
+from rawnbd import nbdtest, qmptest
 
 SIZE = 32 << 20
 random.seed(1)

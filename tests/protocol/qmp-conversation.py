@@ -20,6 +20,18 @@ with qmptest.Server(['--format=raw', image]) as server:
         eq(qmp.cmd('query-version'), version, 'version')
 
     with server.qmp() as qmp:
+        used, left = set(), [info[t] for info in [*qmp.schema.commands.values(),
+                                                  *qmp.schema.events.values()]
+                             for t in ('arg-type', 'ret-type') if t in info]
+        while left:
+            info = qmp.schema.types[left.pop()]
+            if info['name'] not in used:
+                used.add(info['name'])
+                left += [m['type'] for m in info.get('members', []) if 'type' in m]
+                left += [info[key] for key in ('element-type',) if key in info]
+        unused = {n for n, i in qmp.schema.types.items() if i['meta-type'] != 'builtin'} - used
+        eq(unused, set(), 'types that nothing uses')
+
         names = {command['name'] for command in qmp.cmd('query-commands')}
         eq(names, set(qmp.schema.commands), 'commands')
 

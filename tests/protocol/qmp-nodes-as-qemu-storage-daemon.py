@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Nodes are added, changed, described and removed as qemu-storage-daemon does it."""
+import contextlib
 import json
 import subprocess
 
@@ -108,8 +109,9 @@ class Qsd:
         with qmptest.Qmp(self.path, negotiate=False) as qmp:
             qmp.cmd('qmp_capabilities')
             qmp.cmd('quit')
-            while qmp.receive() is not None:
-                pass
+            with contextlib.suppress(ConnectionResetError):     # that is its end, too
+                while qmp.receive() is not None:
+                    pass
 
 
 with Qsd() as theirs:

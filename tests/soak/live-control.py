@@ -60,13 +60,12 @@ class Server(qmptest.Server):
         """more: an export besides the others; text: a setting that differs."""
         lines = ["[generic]", "tls = on", "tls-psk = " + self.keys,
                  "removed-clients = disconnect", "drain-timeout = 20"]
-        for name, format in (("chain", "qcow2"), ("raw", "raw"), ("tcp", "qcow2"),
-                             (soakactions.VICTIM, "raw")):
+        for name, format in soakactions.FORMATS.items():
             wait = "fail" if name == soakactions.VICTIM else "wait"
             lines += ["[%s]" % name, "image = " + nbdtest.path(name), "format = " + format,
                       "discard = unmap", "on-eject = " + wait]
         if more:
-            lines += ["[more-%s]" % more, "image = " + nbdtest.disk(MIB, "more-" + more),
+            lines += ["[%s]" % more, "image = " + nbdtest.disk(MIB, more),
                       "format = raw", "description = " + text]
         with open(self.config, "w") as file:
             file.write("\n".join(lines) + "\n")
@@ -145,6 +144,7 @@ def run_phase(soak, clients, seconds):
         say("- " + action.__name__)
         soak.count("action " + action.__name__)
         action(soak)
+        soak.clean()
         for client in clients:
             client.check()
         time.sleep(soak.rng.uniform(0, 0.2))

@@ -17,10 +17,11 @@ from soakclients import Media
 
 MIB = 1 << 20
 # The exports that fio uses, and that must keep what it writes; and one that anything may happen to.
-STEADY = ("chain", "raw", "tcp")
 VICTIM = "victim"
-EXPORTS = STEADY + (VICTIM,)
+FORMATS = {"chain": "qcow2", "raw": "raw", "tcp": "qcow2", VICTIM: "raw"}
+EXPORTS = tuple(FORMATS)
 BUSY = r"busy|in use|is blocked|being|job"
+GONE = r"not found|DeviceNotActive|cannot|not ready|in state"
 
 
 def qemu_img(*args):
@@ -42,7 +43,9 @@ class Soak:
         self.job = None           # the commit that runs: see start_commit()
         self.dynamic = {}         # exports that were added, by id
         self.deleted = set()      # ids of those that are gone
-        self.nodes = {}           # node-name of what is in an export, if we have added it
+        self.more = None          # the one that reloads add and remove
+        self.nodes = {}           # that we have added, by the file that each has opened
+        self.useless = []         # files that a commit has emptied
         self.sizes = {}
         self.snapshots = []       # internal ones of export tcp
         self.bitmaps = {}         # of export tcp: whether they outlive an eject
@@ -57,6 +60,8 @@ class Soak:
             self.events[event["event"]] = self.events.get(event["event"], 0) + 1
             self.on_event(event["event"], event.get("data", {}))
         self.qmp.events.clear()
+        if self.job and (self.job["done"] or self.job["cancelled"]):
+            self.end_job()
 
     def cmd(self, command, expect=None, **arguments):
         """What it returns; None: it was refused, as may be."""
@@ -83,6 +88,14 @@ class Soak:
     def export_info(self, export):
         return next(e for e in self.qmp.cmd("x-query-exports") if e["id"] == export)
 
+    def reload(self, more):
+        """With that export besides the others."""
+        self.server.write_config(more, self.name("text"))
+        self.cmd("x-reload")
+        if self.more and more != self.more:
+            self.wait_until_deleted(self.more)
+        self.more = more
+
     # ---- jobs ----
 
     def on_event(self, name, data):
@@ -101,33 +114,41 @@ class Soak:
         elif name == "BLOCK_JOB_ERROR":
             raise AssertionError("the job has failed: %s" % data)
 
-    def job_is_over(self):
-        """Looks what has become of it; the files that it has emptied are removed."""
-        job = self.job
-        if job["cancelled"]:
-            self.say("job cancelled")
-        elif job["done"]:
-            self.say("job done: %s" % job["gone"])
-            for file in job["gone"]:
-                self.chain.remove(file)
-                os.unlink(file)
-        else:
-            return False
-        self.job = None
-        self.check_chain()
-        return True
+    def end_job(self):
+        job, self.job = self.job, None
+        if job["done"]:
+            self.useless += job["gone"]
+            self.chain = [file for file in self.chain if file not in job["gone"]]
+        self.count("block-commit: " + ("done" if job["done"] else "cancelled"))
+        self.say("job ended: %s" % job)
+
+    def clean(self):
+        """Nodes and files that a commit has left."""
+        while self.useless:
+            file = self.useless.pop()
+            self.delete_node(file)
+            os.unlink(file)
+
+    def delete_node(self, file):
+        if file in self.nodes:
+            self.cmd("blockdev-del", node_name=self.nodes.pop(file))
 
     def wait_for_job(self):
         """Has it come to its end."""
-        self.cmd("block-job-set-speed", device=self.job["id"], speed=0, expect="")
+        self.cmd("block-job-set-speed", device=self.job["id"], speed=0, expect=GONE)
         self.resume_job()
-        while not (self.job["done"] or self.job["cancelled"]):
+        while self.job:
             if self.job["active"] and self.job["ready"] and not self.job["completing"]:
-                self.cmd("block-job-complete", device=self.job["id"], expect="")
-                self.job["completing"] = True
+                self.complete_job()
             else:
                 self.wait_for_event()
-        self.job_is_over()
+        self.check_chain()
+        self.clean()
+
+    def complete_job(self):
+        done = self.cmd("block-job-complete", device=self.job["id"], expect=GONE)
+        if self.job:
+            self.job["completing"] = done is not None
 
     def wait_for_event(self):
         line = self.qmp.receive()
@@ -141,13 +162,14 @@ class Soak:
         self.deleted.remove(export)
 
     def resume_job(self):
-        if self.job["paused"]:
-            self.cmd("block-job-resume", device=self.job["id"], expect="")
+        if self.job and self.job["paused"]:
             self.job["paused"] = False
+            self.cmd("block-job-resume", device=self.job["id"], expect=GONE)
 
     def check_chain(self):
         """What the server says of the files of chain is what we think."""
         block = next(b for b in self.qmp.cmd("query-block") if b["device"] == "chain")
+        self.take_events()
         image, files = block["inserted"]["image"], []
         while image:
             files.insert(0, image["filename"])
@@ -232,16 +254,6 @@ def tray(s):
     Media.moved(export)
 
 
-def medium_of(s, export):
-    """Options of blockdev-add for what is in it."""
-    driver, file = {
-        "chain": ("qcow2", s.chain[-1]), "raw": ("raw", nbdtest.path("raw")),
-        "tcp": ("qcow2", nbdtest.path("tcp")),
-        VICTIM: ("raw", nbdtest.path(VICTIM)),
-    }[export]
-    return {"driver": driver, "file": {"driver": "file", "filename": file}}
-
-
 def eject(s):
     """Out and in again, as another node."""
     export = s.rng.choice(EXPORTS)
@@ -249,13 +261,16 @@ def eject(s):
     if s.cmd("eject", id=export, expect=BUSY if s.job and export == "chain" else None) is None:
         Media.moved(export)
         return
-    if export in s.nodes:
-        s.cmd("blockdev-del", node_name=s.nodes[export])
     if export == "tcp":
         s.bitmaps = {name: kept for name, kept in s.bitmaps.items() if kept}
-    s.nodes[export] = s.name("medium")
-    s.cmd("blockdev-add", node_name=s.nodes[export], **medium_of(s, export))
-    s.cmd("blockdev-insert-medium", id=export, node_name=s.nodes[export])
+    s.clean()
+    files = s.chain[::-1] if export == "chain" else [nbdtest.path(export)]
+    for file in files:
+        s.delete_node(file)
+    node = s.nodes[files[0]] = s.name("medium")
+    s.cmd("blockdev-add", node_name=node, driver=FORMATS[export],
+          file={"driver": "file", "filename": files[0]})
+    s.cmd("blockdev-insert-medium", id=export, node_name=node)
     if export == "chain":
         s.check_chain()
     s.cmd("blockdev-close-tray", id=export)
@@ -263,11 +278,10 @@ def eject(s):
 
 
 def change_medium(s):
-    other = nbdtest.path("victim2")
-    s.cmd("blockdev-change-medium", id=VICTIM, filename=other, format="raw")
-    if VICTIM in s.nodes:
-        s.cmd("blockdev-del", node_name=s.nodes.pop(VICTIM))
-    s.cmd("blockdev-change-medium", id=VICTIM, filename=nbdtest.path(VICTIM), format="raw")
+    own = nbdtest.path(VICTIM)
+    s.cmd("blockdev-change-medium", id=VICTIM, filename=nbdtest.path("victim2"), format="raw")
+    s.delete_node(own)
+    s.cmd("blockdev-change-medium", id=VICTIM, filename=own, format="raw")
 
 
 # ---- snapshots, commits, bitmaps ----
@@ -302,29 +316,27 @@ def start_commit(s):
 
 
 def steer_commit(s):
-    job = s.job
-    if not job:
+    """It may come to its end at any time."""
+    if not s.job:
         return start_commit(s)
-    if s.job_is_over():
-        return None
     s.cmd("query-jobs")
     s.cmd("query-block-jobs")
-    # It may come to its end at any time.
-    gone = "not found|No such|cannot|not ready|in state"
+    job = s.job
     what = s.rng.choice(["pause", "resume", "speed", "complete", "complete", "cancel", "wait"])
-    if what == "pause" and not job["paused"]:
-        job["paused"] = s.cmd("block-job-pause", device=job["id"], expect=gone) is not None
+    if not job:
+        s.check_chain()
+    elif what == "pause" and not job["paused"]:
+        job["paused"] = s.cmd("block-job-pause", device=job["id"], expect=GONE) is not None
     elif what == "resume":
         s.resume_job()
     elif what == "speed":
-        s.cmd("block-job-set-speed", device=job["id"], speed=s.rng.choice([0, MIB]), expect=gone)
+        s.cmd("block-job-set-speed", device=job["id"], speed=s.rng.choice([0, MIB]), expect=GONE)
     elif what == "complete" and job["ready"] and not job["completing"]:
         s.resume_job()
-        job["completing"] = s.cmd("block-job-complete", device=job["id"],
-                                  expect=gone) is not None
+        s.complete_job()
     elif what == "cancel" and not job["completing"]:
         s.resume_job()
-        s.cmd("block-job-cancel", device=job["id"], force=True, expect=gone)
+        s.cmd("block-job-cancel", device=job["id"], force=True, expect=GONE)
     elif what == "wait":
         s.wait_for_job()
     return None
@@ -416,8 +428,7 @@ def kick(s):
 
 
 def reload(s):
-    s.server.write_config(s.rng.choice([None, "a", "b"]), s.name("text"))
-    s.cmd("x-reload")
+    s.reload(s.rng.choice([None, "more-a", "more-b"]))
 
 
 def reload_tls(s):
@@ -470,8 +481,7 @@ def settle(s):
     while len(s.chain) > 1:
         start_commit(s)
         s.wait_for_job()
-    s.server.write_config(None, "settled")
-    s.cmd("x-reload")
+    s.reload(None)
     assert s.cmd("query-jobs") == []
 
 

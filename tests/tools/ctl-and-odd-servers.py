@@ -57,6 +57,12 @@ for greeting in (b"NBDMAGICIHAVEOPT\0\3", b"[1]\n", {"hello": 1}, b"{nonsense}")
         status, out, err = ctl(fake.path, "reload")
         assert status == 1 and "does not speak QMP" in err, (greeting, err)
 
+# Not let in: why not is what the server says.
+with FakeServer(lambda r: None, greeting={"error": {"class": "GenericError",
+                                                    "desc": "uid 7 is not let in"}}) as fake:
+    status, out, err = ctl(fake.path, "reload")
+    assert status == 1 and fake.path + ": uid 7 is not let in" in err, err
+
 # Nobody there: what was tried, and what to do.
 empty = {"XDG_RUNTIME_DIR": nbdtest.tmp, "NBD_EXPORT_QMP": ""}
 status, out, err = ctl(None, "status", env=empty)

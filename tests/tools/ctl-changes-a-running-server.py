@@ -120,7 +120,7 @@ with server, server.qmp() as qmp:
     assert 0 < rates["latency-p50-ns"] <= rates["latency-p99-ns"], rates
     assert rates_of_client["iops"] > 0 and rates_of_client["read-bps"] > 0, rates_of_client
     out = run("top", "-n", "1", "-d", "0.1")
-    assert "READ IOPS" in out and "d0" in out and "PEER" in out and "\033" not in out, out
+    assert "R/S" in out and "d0" in out and "PEER" in out and "\033" not in out, out
 
     # Events: the first of those that are named, which takes one while it listens.
     with subprocess.Popen([NBD_CTL, "-s", server.qmp_path, "events", "--json",
