@@ -144,6 +144,7 @@ static void client_bh(void *opaque)
     reply_flush(c);
     budget_grant(&c->budget);
     if (c->error) {
+        probation_end(c);
         hold_drop(c, true);
     } else {
         hold_release(c);
