@@ -206,7 +206,8 @@ static bool check_tray(const Export *export, Error **errp)
 
 static bool remove_medium(Export *export, Error **errp)
 {
-    if (!check_tray(export, errp) || is_bound(export, errp) || blk_remove_medium(export->blk, errp) < 0) {
+    if (!check_tray(export, errp) || is_bound(export, errp) ||
+        blk_remove_medium(export->blk, errp) < 0) {
         return false;
     }
     export_medium_changed(export);

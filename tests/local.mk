@@ -45,6 +45,7 @@ unit_tests = \
 	tests/unit/test-io-status \
 	tests/unit/test-ioctl \
 	tests/unit/test-iov \
+	tests/unit/test-live-chain \
 	tests/unit/test-media \
 	tests/unit/test-multiwrite \
 	tests/unit/test-notify \
@@ -249,6 +250,7 @@ protocol_tests = \
 	tests/protocol/qmp-bitmaps-are-kept.py \
 	tests/protocol/qmp-blockstats-count-requests.py \
 	tests/protocol/qmp-commands-fit-those-of-qemu.py \
+	tests/protocol/qmp-commit-survives-a-kill.py \
 	tests/protocol/qmp-commit.py \
 	tests/protocol/qmp-conversation.py \
 	tests/protocol/qmp-events-of-slow-readers.py \

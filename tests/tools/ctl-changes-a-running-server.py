@@ -50,6 +50,8 @@ with server, server.qmp() as qmp:
     limits = qmp.cmd("x-query-throttle", id="d0")["limits"]
     assert (limits["iops-total"], limits["iops-total-max"], limits["iops-total-max-length"]) == \
         (500, 2000, 10), limits
+    run("throttle", "--iops=600")
+    assert "iops-total-max" not in qmp.cmd("x-query-throttle", id="d0")["limits"]
     assert "bytes read: 1 MiB/s, up to 10 MiB/s for 3 s" in \
         run("throttle", "d0", "--iops=0", "--bps-read=1M:10M:3", "--bps-write=1.5G")
     limits = qmp.cmd("x-query-throttle", id="d0")["limits"]
