@@ -16,6 +16,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <blkbackend/image.h>
+
 #include "fuzz/fuzz.h"
 #include "fuzz/server-target.h"
 
@@ -41,6 +43,30 @@ static void empty_folder(bool all)
     if (dir) {
         closedir(dir);
     }
+}
+
+/* d.qcow2, as each input finds it. */
+static uint8_t image[1 << 20];
+static size_t image_len;
+
+static void make_image(void)
+{
+    int fd;
+
+    bdrv_img_create("d.qcow2", "qcow2", NULL, NULL, NULL, 1 << 20, 0, NULL, NULL, &error_abort);
+    fd = open("d.qcow2", O_RDONLY | O_CLOEXEC);
+    image_len = (size_t)read(fd, image, sizeof(image));
+    close(fd);
+}
+
+static void write_image(void)
+{
+    int fd = open("d.qcow2", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+    if (write(fd, image, image_len) != (ssize_t)image_len) {
+        abort();
+    }
+    close(fd);
 }
 
 static void move_to(int fd)
@@ -72,6 +98,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     atexit(remove_folder);
     move_to(folder_fd);
     server_target_init(SOCKET);
+    make_image();
     move_to(home_fd);
     return 0;
 }
@@ -101,6 +128,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         memcpy(bytes, hello, hello_len);
         memcpy(bytes + hello_len, data + 2, size - 2);
         move_to(folder_fd);
+        write_image();
         server_target_run_qmp(bytes, hello_len + size - 2, data[0]);
         empty_folder(false);
         move_to(home_fd);

@@ -15,8 +15,50 @@ sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), '../tes
 import qmptest  # noqa: E402
 
 # As fuzz/server-target.c has them; and the nodes and files of `extra`.
-NAMES = ['ro', 'big', 'n0', 'q.qcow2']
+NAMES = ['ro', 'd', 'n0', 'd.qcow2']
 ALL_AT_ONCE, NEGOTIATED = 0, 1
+
+MEMORY = {'driver': 'memory', 'size': 65536}
+# Commands that go together, which chance would hardly put together.
+STORIES = [
+    [('blockdev-add', {**MEMORY, 'node-name': 'n0'}),
+     ('block-export-add', {'type': 'nbd', 'id': 'e0', 'node-name': 'n0', 'writable': True}),
+     ('query-block-exports', {}), ('blockdev-del', {'node-name': 'n0'}),
+     ('block_resize', {'device': 'e0', 'size': 131072}),
+     ('block-export-del', {'id': 'e0', 'mode': 'hard'}), ('blockdev-del', {'node-name': 'n0'})],
+    [('blockdev-snapshot-sync', {'device': 'd', 'snapshot-file': 's0', 'format': 'qcow2',
+                                 'snapshot-node-name': 's0'}),
+     ('blockdev-snapshot-sync', {'device': 'd', 'snapshot-file': 's1', 'format': 'qcow2'}),
+     ('query-named-block-nodes', {'flat': True}),
+     ('block-commit', {'device': 'd', 'job-id': 'j', 'auto-finalize': False, 'speed': 1}),
+     ('query-jobs', {}), ('block-job-set-speed', {'device': 'j', 'speed': 0}),
+     ('job-pause', {'id': 'j'}), ('query-block-jobs', {}), ('job-resume', {'id': 'j'}),
+     ('job-complete', {'id': 'j'}), ('job-finalize', {'id': 'j'}), ('job-cancel', {'id': 'j'}),
+     ('job-dismiss', {'id': 'j'})],
+    [('blockdev-snapshot-sync', {'device': 'd', 'snapshot-file': 's0', 'format': 'qcow2'}),
+     ('blockdev-snapshot-internal-sync', {'device': 'd', 'name': 'i'}), ('query-block', {}),
+     ('block-dirty-bitmap-add', {'node': 'd', 'name': 'b', 'persistent': True}),
+     ('block-dirty-bitmap-disable', {'node': 'd', 'name': 'b'}),
+     ('block-dirty-bitmap-clear', {'node': 'd', 'name': 'b'}),
+     ('block-dirty-bitmap-remove', {'node': 'd', 'name': 'b'}),
+     ('blockdev-snapshot-delete-internal-sync', {'device': 'd', 'name': 'i'})],
+    [('eject', {'id': 'ro'}), ('blockdev-add', {**MEMORY, 'node-name': 'n0', 'read-only': True}),
+     ('blockdev-insert-medium', {'id': 'ro', 'node-name': 'n0'}),
+     ('blockdev-close-tray', {'id': 'ro'}), ('query-block', {}),
+     ('blockdev-open-tray', {'id': 'ro', 'force': True}), ('blockdev-remove-medium', {'id': 'ro'}),
+     ('blockdev-change-medium', {'id': 'ro', 'filename': 'nonesuch'})],
+    [('block_set_io_throttle', {'device': 'big', 'bps': 1000, 'bps_rd': 0, 'bps_wr': 0, 'iops': 0,
+                                'iops_rd': 0, 'iops_wr': 0, 'bps_max': 5000, 'group': 'g'}),
+     ('x-query-throttle', {'id': 'big'}), ('x-set-write-cache', {'device': 'big', 'enable': False}),
+     ('block-latency-histogram-set', {'id': 'big', 'boundaries': [10, 100, 1000]}),
+     ('query-blockstats', {}), ('x-export-pause', {'id': 'big'}), ('x-export-drain', {}),
+     ('x-export-resume', {'id': 'big'}), ('x-query-clients', {}), ('x-query-exports', {})],
+    [('x-export-add', {'name': 'x', 'image': 'driver=memory,size=64k', 'image-opts': True}),
+     ('x-export-set', {'id': 'x', 'description': 'd', 'shared': 2}),
+     ('x-set-error-policy', {'device': 'x', 'on-write-error': 'stop'}),
+     ('blockdev-reopen', {'options': [{'driver': 'null-co', 'node-name': 'x'}]}),
+     ('block-export-del', {'id': 'x', 'mode': 'soft'})],
+]
 
 
 class Values:
@@ -61,6 +103,9 @@ def seeds(schema):
     extra = request('blockdev-add', {'driver': 'memory', 'size': 65536, 'node-name': 'n0'})
     for i in range(len(singles)):
         yield extra + b'\r\n' + b'\n'.join(singles[i * 7 % len(singles)::11])
+    for story in STORIES:
+        for length in range(len(story), 0, -3):
+            yield b''.join(request(*each) for each in story[:length])
     yield b'{"execute":"query-version","id":[{"a":"\\u00e9"},null,1e3]}]}nope"x\n\xff{}' + singles[0]
     yield b'[' * 70 + b']' * 70 + singles[0]
 

@@ -32,7 +32,7 @@ fuzz() {
 
     mkdir -p "corpus/$name"
     "./$1" -max_total_time="${FUZZ_SECONDS:-60}" -timeout=30 -rss_limit_mb=512 \
-        -max_len=300000 -dict="$source/fuzz/$name.dict" -artifact_prefix="found/$name-" \
+        -max_len=300000 -dict="$source/fuzz/$name.dict" -artifact_prefix="$PWD/found/$name-" \
         -print_final_stats=1 "corpus/$name" "$source/fuzz/corpus/$name" \
         >"$name.log" 2>&1 || status=$?
     echo "--- $1"

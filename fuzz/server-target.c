@@ -140,6 +140,7 @@ void server_target_init(const char *qmp)
         "--export", "name=ro,read-only=on,image=driver=memory,,size=64k",
         "--export", "name=big,image=driver=null-co,,size=16G,,read-zeroes=on",
         "--qmp", (char *)qmp,
+        "--export", "name=d,image=driver=qcow2,,file.driver=file,,file.filename=d.qcow2",
     };
     const int n = sizeof(args) / sizeof(args[0]);
     Error *err = NULL;
@@ -147,7 +148,7 @@ void server_target_init(const char *qmp)
 
     qemu_init_main_loop(&error_abort);
     log_open(LOG_TO_STDERR, LOG_LEVEL_ERROR, &error_abort);
-    server.config = config_parse(qmp ? n : n - 2, args, false, &errors);
+    server.config = config_parse(qmp ? n : n - 4, args, false, &errors);
     if (!server.config) {
         config_errors_log(&errors);
         abort();
@@ -155,6 +156,8 @@ void server_target_init(const char *qmp)
     server.max_memory = server.config->max_memory;
     server.n_threads = 1;
     conn_gone = true;
+    TAILQ_INIT(&server.nodes);
+    STAILQ_INIT(&server.listeners);
     if (!qmp_start(&server, &err)) {
         log_error_free(err);
         abort();

@@ -13,7 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* qmp: path of a control socket; NULL: none. */
+/* qmp: path of a control socket; with it there is an export "d", of d.qcow2 in the current folder.
+ * NULL: none of both. */
 void server_target_init(const char *qmp);
 /* A client that sends these bytes, `step` at a time (0: all at once), and then no more. */
 void server_target_run(const uint8_t *bytes, size_t len, size_t step);

@@ -42,8 +42,10 @@ void export_config_unref(ExportConfig *cfg)
 ExportConfig *export_config_copy(const ExportConfig *from)
 {
     ExportConfig *export = xcalloc(1, sizeof(*export));
+    const size_t rest = offsetof(ExportConfig, name);
 
-    *export = *from;
+    /* Without the references, which others may take and drop meanwhile. */
+    memcpy((char *)export + rest, (const char *)from + rest, sizeof(*from) - rest);
     atomic_init(&export->refs, 1);
     export->name = xstrdup(from->name);
     export->id = xstrdup(from->id);

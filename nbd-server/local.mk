@@ -73,6 +73,7 @@ nbd_core_sources = \
 	nbd-server/log-int.h \
 	nbd-server/log-output.c \
 	nbd-server/log.c \
+	nbd-server/node-users.c \
 	nbd-server/nodes.c \
 	nbd-server/nodes.h \
 	nbd-server/partition.c \

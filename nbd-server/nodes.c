@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Nodes of the control socket's, and who uses a node.
+ * Nodes of the control socket's.
  *
  * A node that was added has one reference from the list here; exports and other nodes that use it
- * have theirs.  One user may write to a node if there is no other one: two views of the same image
- * would not know of each other's changes.
+ * have theirs.
  */
 #include "nodes.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,152 +46,6 @@ static BlockDriverState *find_node(const char *name, Error **errp)
     return bs;
 }
 
-/* ---- who uses a node ---- */
-
-/* What is found out about the users of a node. */
-typedef struct Users {
-    FILE *out;                     /* their names; NULL: only counted */
-    unsigned n, writers;
-} Users;
-
-static void add_user(Users *users, const char *kind, const char *name, bool writes)
-{
-    if (users->out) {
-        fprintf(users->out, "%s%s \"%s\"", users->n ? ", " : "", kind, name);
-    }
-    users->n++;
-    users->writers += writes;
-}
-
-static bool export_writes(const Export *export)
-{
-    return !export->cfg->read_only;
-}
-
-static void find_users_above(BlockDriverState *bs, Users *users)
-{
-    BlockDriverState *node = NULL, *child;
-
-    while ((node = bdrv_next_node(node))) {
-        for (unsigned i = 0; (child = bdrv_child(node, i)); i++) {
-            if (child == bs) {
-                add_user(users, "node", bdrv_get_node_name(node),
-                         bs != bdrv_backing(node) && !bdrv_is_read_only(node));
-            }
-        }
-    }
-}
-
-static void find_users(Server *server, BlockDriverState *bs, Users *users)
-{
-    Export *export;
-
-    TAILQ_FOREACH(export, &server->exports, link) {
-        if (blk_bs(export->blk) == bs) {
-            add_user(users, "export", export->name,
-                     export_writes(export) && !bdrv_is_read_only(bs));
-        }
-    }
-    find_users_above(bs, users);
-}
-
-/* With the names of the users; the caller frees them. */
-static char *count_users(Server *server, BlockDriverState *bs, Users *users)
-{
-    char *text;
-    size_t size;
-
-    *users = (Users){ .out = xalloc_check(open_memstream(&text, &size)) };
-    find_users(server, bs, users);
-    fclose(users->out);
-    return text;
-}
-
-char *nodes_users(Server *server, BlockDriverState *bs)
-{
-    Users users;
-    char *text = count_users(server, bs, &users);
-
-    if (users.n == 0) {
-        free(text);
-        text = NULL;
-    }
-    return text;
-}
-
-Export *nodes_find_export(Server *server, BlockDriverState *bs)
-{
-    Export *export;
-
-    TAILQ_FOREACH(export, &server->exports, link) {
-        if (blk_bs(export->blk) == bs && !export->removed) {
-            return export_ref(export);
-        }
-    }
-    return NULL;
-}
-
-bool nodes_may_use(Server *server, BlockDriverState *bs, bool writes, Error **errp)
-{
-    Users users;
-    auto_free char *text = count_users(server, bs, &users);
-
-    if (users.n > 0 && (writes || users.writers > 0)) {
-        error_setg(errp, "Node '%s' is in use by %s", bdrv_get_node_name(bs), text);
-        error_append_hint(errp, "Only one may use a node that is written to.\n");
-        return false;
-    }
-    return true;
-}
-
-/* The exports that serve it all go through it, so each sees what the others write; one that came
- * later has a node of its own on top. */
-bool nodes_may_serve(Server *server, BlockDriverState *bs, bool writes, Error **errp)
-{
-    Users users = { .out = NULL };
-    auto_free char *text = NULL;
-    Export *export;
-
-    find_users_above(bs, &users);
-    TAILQ_FOREACH(export, &server->exports, link) {
-        BlockDriverState *top = blk_bs(export->blk);
-
-        if (export->cfg->node_name && top && top != bs && bdrv_file(top) == bs) {
-            users.n--;
-            users.writers -= !bdrv_is_read_only(top);
-        }
-    }
-    if (users.n > 0 && (writes || users.writers > 0)) {
-        text = nodes_users(server, bs);
-        error_setg(errp, "Node '%s' is in use by %s", bdrv_get_node_name(bs), text);
-        error_append_hint(errp, "A node that is written to can be served only where it is on "
-                          "top.\n");
-        return false;
-    }
-    return true;
-}
-
-/* The same as nodes_may_use() after the fact, for what bs has found below it. */
-static bool check_children(Server *server, BlockDriverState *bs, Error **errp)
-{
-    BlockDriverState *child;
-
-    for (unsigned i = 0; (child = bdrv_child(bs, i)); i++) {
-        Users users;
-        auto_free char *text = count_users(server, child, &users);
-
-        if (users.n > 1 && users.writers > 0) {
-            error_setg(errp, "Node '%s' would be in use by %s", bdrv_get_node_name(child), text);
-            error_append_hint(errp, "Only one may use a node that is written to.\n");
-            return false;
-        }
-        if (!check_children(server, child, errp)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* ---- adding and removing ---- */
 
 bool nodes_add(Server *server, const json_t *options, Error **errp)
@@ -210,7 +62,7 @@ bool nodes_add(Server *server, const json_t *options, Error **errp)
                   BDRV_O_RDWR | BDRV_O_ALLOW_RDWR | BDRV_O_CACHE_WB, errp) < 0) {
         return false;
     }
-    if (!check_children(server, bs, errp)) {
+    if (!nodes_check_children(server, bs, errp)) {
         bdrv_unref(bs);
         return false;
     }
@@ -384,13 +236,11 @@ static bool check_options(Server *server, const Change *change, Error **errp)
 /* The node must suit those who use it. */
 static bool check_users(Server *server, const Change *change, Error **errp)
 {
-    Users users;
-    auto_free char *text = count_users(server, change->bs, &users);
-    bool becomes_read_only = !(change->new_flags & BDRV_O_RDWR);
+    auto_free char *writers = nodes_writers(server, change->bs);
 
-    if (becomes_read_only && users.writers > 0) {
-        error_setg(errp, "Node '%s' cannot become read-only: %s writes to it",
-                   bdrv_get_node_name(change->bs), text);
+    if (writers && !(change->new_flags & BDRV_O_RDWR)) {
+        error_setg(errp, "Node '%s' cannot become read-only: it is written to by %s",
+                   bdrv_get_node_name(change->bs), writers);
         return false;
     }
     return true;

@@ -22,14 +22,20 @@ bool nodes_resize(Server *server, BlockDriverState *bs, int64_t size, Error **er
 /* Removes all, when no export is left that could use them. */
 void nodes_close(Server *server);
 
+/* ---- node-users.c ---- */
+
+/* Who uses it, like `export "disk", node "snap"`, or only those who write to it; the caller frees
+ * it; NULL: nobody. */
+char *nodes_users(Server *server, BlockDriverState *bs);
+char *nodes_writers(Server *server, BlockDriverState *bs);
+/* The export whose medium it is, a reference; NULL: none's. */
+Export *nodes_find_export(Server *server, BlockDriverState *bs);
 /* Whether one more may use bs, `writes`: to write to it.  What is written by one is used by no
  * other; errp says who is in the way. */
 bool nodes_may_use(Server *server, BlockDriverState *bs, bool writes, Error **errp);
 /* The same for an export, which shares it with other exports. */
 bool nodes_may_serve(Server *server, BlockDriverState *bs, bool writes, Error **errp);
-/* The export whose medium it is, a reference; NULL: none's. */
-Export *nodes_find_export(Server *server, BlockDriverState *bs);
-/* Who uses it, like `export "disk", node "snap"`; the caller frees it; NULL: nobody. */
-char *nodes_users(Server *server, BlockDriverState *bs);
+/* As nodes_may_use() after the fact, for all that bs has below it. */
+bool nodes_check_children(Server *server, BlockDriverState *bs, Error **errp);
 
 #endif

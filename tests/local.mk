@@ -45,6 +45,7 @@ unit_tests = \
 	tests/unit/test-io-status \
 	tests/unit/test-ioctl \
 	tests/unit/test-iov \
+	tests/unit/test-live-chain \
 	tests/unit/test-media \
 	tests/unit/test-multiwrite \
 	tests/unit/test-notify \
@@ -249,6 +250,7 @@ protocol_tests = \
 	tests/protocol/qmp-bitmaps-are-kept.py \
 	tests/protocol/qmp-blockstats-count-requests.py \
 	tests/protocol/qmp-commands-fit-those-of-qemu.py \
+	tests/protocol/qmp-commit-survives-a-kill.py \
 	tests/protocol/qmp-commit.py \
 	tests/protocol/qmp-conversation.py \
 	tests/protocol/qmp-events-of-slow-readers.py \
@@ -544,9 +546,15 @@ metrics_tests = \
 	tests/server/metrics-over-http.py
 metrics_code_tests = \
 	tests/code/metrics-are-documented.py
+# Everything at once, which reads metrics, too.
+soak_tests = \
+	tests/server/live-control-soak.sh
 if HAVE_MICROHTTPD
 server_tests += $(metrics_tests)
 code_tests += $(metrics_code_tests)
+if !SANITIZED
+server_tests += $(soak_tests)
+endif
 endif
 
 TESTS += $(lib_tests) $(example_tests) $(protocol_tests) $(server_tests) $(plugin_tests)
@@ -589,9 +597,15 @@ soak:
 	STORM_SECONDS=60 $(MAKE) check TESTS=tests/lib/storm
 .PHONY: soak
 
+# An hour of a server's life under control, or SOAK_SECONDS; SEED=... does the same again.
+soak-control: nbd-export
+	SOAK_SECONDS=$${SOAK_SECONDS:-3600} NBD_EXPORT='$(abs_top_builddir)/nbd-export' \
+		$(PYTHON3) -B $(top_srcdir)/tests/soak/live-control.py
+.PHONY: soak-control
+
 EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_tests) \
 	$(protocol_tests) $(coroutine_tests) $(server_tests) $(preload_tests) $(tools_tests) $(plugin_tests) $(guest_tests) \
-	$(code_tests) $(contract_test) $(metrics_tests) $(metrics_code_tests) tests/code/header-symbols tests/functions.sh \
+	$(code_tests) $(contract_test) $(metrics_tests) $(metrics_code_tests) $(soak_tests) tests/code/header-symbols tests/functions.sh \
 	tests/guest/guest.sh \
 	tests/guest/in-guest.sh \
 	tests/guest/init \
@@ -608,6 +622,10 @@ EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_test
 	tests/server/qcow2damage.py \
 	tests/server/tls-common.sh \
 	tests/server/twohosts.py \
+	tests/soak/live-control.py \
+	tests/soak/soakactions.py \
+	tests/soak/soakclients.py \
+	tests/soak/tolerant-client.py \
 	tests/tools/common.sh \
 	tests/tools/ctltest.py \
 	tests/tools/imageactions.py \

@@ -17,8 +17,8 @@
  *  - until base has been flushed, nothing refers to what was copied;
  *  - overlay's header then names base, or still names top: both show the same,
  *    for the nodes between are left as they are;
- *  - a top that was the root is emptied, after base's flush and before the first
- *    write goes to base: its own name shows what base has, half emptied or
+ *  - a top that was the root is treated so, too, and then emptied, before the
+ *    first write goes to base: its own name shows what base has, half emptied or
  *    wholly, then and ever after.  Otherwise who opened it by that name later
  *    would see its old content above the new one of base.
  */
@@ -167,68 +167,60 @@ static int coroutine_fn commit_run(BlockJob *job)
     return 0;
 }
 
-/* ---- the end: base backs the overlay ---- */
+/* ---- the end: base backs what is above ---- */
 
-static int write_header(CommitJob *c, const char *name, Error **errp)
+static int flush(BlockDriverState *bs, Error **errp)
 {
-    int ret = bdrv_change_backing_file(c->overlay, name, bdrv_get_format_name(c->base), errp);
+    int ret = bdrv_flush(bs);
 
-    if (ret == 0) {
-        ret = bdrv_flush(c->overlay);
-        if (ret < 0) {
-            error_setg_errno(errp, -ret, "Could not flush '%s'", bdrv_filename(c->overlay));
-        }
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "Could not flush '%s'", bdrv_filename(bs));
     }
     return ret;
 }
 
-static int change_header(CommitJob *c, Error **errp)
+static int write_header(CommitJob *c, BlockDriverState *bs, const char *name, Error **errp)
 {
-    int flags = bdrv_get_flags(c->overlay), ret = 0;
-    bool read_only = bdrv_is_read_only(c->overlay);
-    char *name = c->backing_file ? strdup(c->backing_file)
-                                 : bdrv_backing_name_from(c->overlay, c->base);
+    int ret = bdrv_change_backing_file(bs, name, bdrv_get_format_name(c->base), errp);
+
+    return ret < 0 ? ret : flush(bs, errp);
+}
+
+static int change_header(CommitJob *c, BlockDriverState *bs, Error **errp)
+{
+    char *name = c->backing_file ? strdup(c->backing_file) : bdrv_backing_name_from(bs, c->base);
+    int flags = bdrv_get_flags(bs), ret = 0;
+    bool read_only = bdrv_is_read_only(bs);
 
     if (!name) {
         error_setg(errp, "'%s' has no name that the header of '%s' could hold",
-                   bdrv_filename(c->base), bdrv_filename(c->overlay));
+                   bdrv_filename(c->base), bdrv_filename(bs));
         return -EINVAL;
     }
     if (read_only) {
-        ret = bdrv_reopen(c->overlay, flags | BDRV_O_RDWR, errp);
+        ret = bdrv_reopen(bs, flags | BDRV_O_RDWR, errp);
     }
     if (ret == 0) {
-        ret = write_header(c, name, errp);
+        ret = write_header(c, bs, name, errp);
         if (read_only) {
-            bdrv_reopen(c->overlay, flags, NULL);
+            bdrv_reopen(bs, flags, NULL);
         }
     }
     free(name);
     return ret;
 }
 
-static int flush_base(CommitJob *c, Error **errp)
+/* Base is flushed. */
+static int put_base_below(CommitJob *c, BlockDriverState *bs, Error **errp)
 {
-    int ret = bdrv_flush(c->base);
+    int ret;
 
-    if (ret < 0) {
-        error_setg_errno(errp, -ret, "Could not flush '%s'", bdrv_filename(c->base));
-    }
-    return ret;
-}
-
-static int drop_nodes_between(CommitJob *c, Error **errp)
-{
-    int ret = flush_base(c, errp);
-
-    bdrv_drained_begin(c->overlay);
+    bdrv_drained_begin(bs);
+    ret = change_header(c, bs, errp);
     if (ret == 0) {
-        ret = change_header(c, errp);
+        bdrv_set_backing(bs, c->base);
     }
-    if (ret == 0) {
-        bdrv_set_backing(c->overlay, c->base);
-    }
-    bdrv_drained_end(c->overlay);
+    bdrv_drained_end(bs);
     return ret;
 }
 
@@ -292,6 +284,12 @@ static int exchange_roots(CommitJob *c, Error **errp)
         error_setg(errp, "Device '%s' has another medium now", blk_name(c->job.blk));
         return -EBUSY;
     }
+    if (!bdrv_is_read_only(c->top) && c->top->backing != c->base) {
+        ret = put_base_below(c, c->top, errp);
+        if (ret < 0) {
+            return ret;
+        }
+    }
     unblock(c);
     ret = blk_replace_bs(c->job.blk, c->base, errp);
     c->pivoted = ret == 0;
@@ -316,7 +314,7 @@ static int pivot(CommitJob *c, Error **errp)
         ret = give_length(c, errp);
     }
     if (ret == 0) {
-        ret = flush_base(c, errp);
+        ret = flush(c->base, errp);
     }
     if (ret == 0 && !c->job.keeps_graph) {
         ret = exchange_roots(c, errp);
@@ -329,8 +327,13 @@ static int pivot(CommitJob *c, Error **errp)
 static int commit_finish(BlockJob *job, Error **errp)
 {
     CommitJob *c = (CommitJob *)job;
+    int ret;
 
-    return c->overlay ? drop_nodes_between(c, errp) : pivot(c, errp);
+    if (!c->overlay) {
+        return pivot(c, errp);
+    }
+    ret = flush(c->base, errp);
+    return ret < 0 ? ret : put_base_below(c, c->overlay, errp);
 }
 
 /* ---- its traces ---- */
@@ -438,17 +441,17 @@ static int check_users(CommitJob *c, BlockBackend *blk, Error **errp)
 
 static int check_overlay(CommitJob *c, Error **errp)
 {
-    if (!c->overlay) {
-        if (c->backing_file) {
-            error_setg(errp, "A name for the backing file was given, but '%s' is not backed by "
-                       "anything afterwards: it is the active layer", bdrv_filename(c->top));
-            return -EINVAL;
-        }
-        return 0;
+    BlockDriverState *above = c->overlay ? c->overlay : c->top;
+    bool keeps_header = !c->overlay && (c->top->backing == c->base || bdrv_is_read_only(c->top));
+
+    if (!c->overlay && c->backing_file) {
+        error_setg(errp, "A name for the backing file was given, but '%s' is the active layer: "
+                   "nothing is above it", bdrv_filename(c->top));
+        return -EINVAL;
     }
-    if (!c->overlay->drv->bdrv_co_change_backing_file) {
+    if (!keeps_header && !above->drv->bdrv_co_change_backing_file) {
         error_setg(errp, "Format driver '%s' of '%s' cannot change its backing file",
-                   c->overlay->drv->format_name, bdrv_filename(c->overlay));
+                   above->drv->format_name, bdrv_filename(above));
         return -ENOTSUP;
     }
     return 0;

@@ -36,22 +36,25 @@ static bool settle(Export *export, Error **errp)
 }
 
 /* Paused means: the host's files are as the clients have left them.  Else it is not paused. */
+static json_t *pause_export(Export *export, Error **errp)
+{
+    bool first = export_gate(export, GATE_PAUSED);
+
+    if (!settle(export, errp)) {
+        if (first) {
+            export_ungate(export, GATE_PAUSED);
+        }
+        return NULL;
+    }
+    log_msg(LOG_LEVEL_NOTICE, export, NULL, "paused");
+    return state_json(export);
+}
+
 json_t *cmd_x_export_pause(QmpSession *session, const json_t *args, Error **errp)
 {
     Export *export = qmp_find_device(session, args, errp);
-    json_t *result = NULL;
+    json_t *result = export ? pause_export(export, errp) : NULL;
 
-    if (!export) {
-        return NULL;
-    }
-    bool first = export_gate(export, GATE_PAUSED);
-
-    if (settle(export, errp)) {
-        result = state_json(export);
-        log_msg(LOG_LEVEL_NOTICE, export, NULL, "paused");
-    } else if (first) {
-        export_ungate(export, GATE_PAUSED);
-    }
     export_unref(export);
     return result;
 }

@@ -16,11 +16,15 @@
 /* ---- adding ---- */
 
 /* Clients know it by its name, the control socket by its id. */
-static bool check_unique(Server *server, const ExportConfig *cfg, Error **errp)
+static bool check_names(Server *server, const ExportConfig *cfg, Error **errp)
 {
     const char *id = cfg->id ? cfg->id : cfg->name;
     const Export *export;
 
+    if (cfg->id && !*cfg->id) {
+        error_setg(errp, "Parameter 'id' must not be empty");
+        return false;
+    }
     TAILQ_FOREACH(export, &server->exports, link) {
         if (!export->removed && strcmp(export->id, id) == 0) {
             error_setg(errp, "Block export id '%s' is already in use", id);
@@ -39,7 +43,7 @@ static json_t *add_export(Server *server, ExportConfig *cfg, bool ok, Error **er
 {
     Export *export = NULL;
 
-    if (ok && check_unique(server, cfg, errp) &&
+    if (ok && check_names(server, cfg, errp) &&
         config_complete_export(server->config, cfg, errp) &&
         config_check_tls(server->config, cfg, errp)) {
         export = export_new(cfg, errp);

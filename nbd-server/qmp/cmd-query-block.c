@@ -61,47 +61,20 @@ static void put_bitmaps(json_t *dict, BlockDriverState *bs)
 
 /* ---- limits ---- */
 
-static const struct {
-    BucketType bucket;
-    const char *rate, *max, *max_length;
-} limits[] = {
-    { THROTTLE_BPS_TOTAL, "bps", "bps_max", "bps_max_length" },
-    { THROTTLE_BPS_READ, "bps_rd", "bps_rd_max", "bps_rd_max_length" },
-    { THROTTLE_BPS_WRITE, "bps_wr", "bps_wr_max", "bps_wr_max_length" },
-    { THROTTLE_OPS_TOTAL, "iops", "iops_max", "iops_max_length" },
-    { THROTTLE_OPS_READ, "iops_rd", "iops_rd_max", "iops_rd_max_length" },
-    { THROTTLE_OPS_WRITE, "iops_wr", "iops_wr_max", "iops_wr_max_length" },
-};
-
-static void put_limits(json_t *dict, const ThrottleConfig *cfg)
-{
-    for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
-        const LeakyBucket *bucket = &cfg->buckets[limits[i].bucket];
-
-        put_int(dict, limits[i].rate, (uint64_t)bucket->avg);
-        if (bucket->max > 0) {
-            put_int(dict, limits[i].max, (uint64_t)bucket->max);
-            put_int(dict, limits[i].max_length, bucket->burst_length);
-        }
-    }
-    if (cfg->op_size) {
-        put_int(dict, "iops_size", cfg->op_size);
-    }
-}
-
 /* export NULL: a node by itself has none. */
 static void put_export_limits(json_t *dict, Export *export)
 {
-    ThrottleConfig cfg;
+    ThrottleConfig limits;
+    const char *group = NULL;
 
-    throttle_config_init(&cfg);
-    if (export && export->throttled) {
-        const char *group = export->cfg->throttle_group;
-
-        throttle_state_get_config(export->limits, &cfg);
-        qdict_put(dict, "group", qstring_from_str(group ? group : export->id));
+    throttle_config_init(&limits);
+    if (export) {
+        export_throttle_config(export, &limits, &group);
     }
-    put_limits(dict, &cfg);
+    if (group) {
+        qdict_put(dict, "group", qstring_from_str(group));
+    }
+    qmp_put_limits(dict, &limits);
 }
 
 /* ---- BlockDeviceInfo ---- */

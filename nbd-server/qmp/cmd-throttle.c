@@ -92,24 +92,36 @@ static bool take_limits(ThrottleConfig *limits, const Names *names, const json_t
 
 /* ---- limits to results ---- */
 
-static json_t *describe_limits(const ThrottleConfig *limits)
+static void put_limits(json_t *object, const Names *names, const ThrottleConfig *limits)
 {
-    json_t *object = json_object();
     char key[KEY_LEN];
 
     for (int i = 0; i < BUCKETS_COUNT; i++) {
         const LeakyBucket *bkt = &limits->buckets[i];
 
-        json_object_set_new(object, key_of(&as_settings, i, "", key),
-                            json_integer((json_int_t)bkt->avg));
+        json_object_set_new(object, key_of(names, i, "", key), json_integer((json_int_t)bkt->avg));
         if (bkt->max > 0) {
-            json_object_set_new(object, key_of(&as_settings, i, "-max", key),
+            json_object_set_new(object, key_of(names, i, names->max, key),
                                 json_integer((json_int_t)bkt->max));
-            json_object_set_new(object, key_of(&as_settings, i, "-max-length", key),
+            json_object_set_new(object, key_of(names, i, names->max_length, key),
                                 json_integer(bkt->burst_length));
         }
     }
-    json_object_set_new(object, "iops-size", json_integer((json_int_t)limits->op_size));
+    if (limits->op_size) {
+        json_object_set_new(object, names->op_size, json_integer((json_int_t)limits->op_size));
+    }
+}
+
+void qmp_put_limits(json_t *object, const ThrottleConfig *limits)
+{
+    put_limits(object, &as_qemu, limits);
+}
+
+static json_t *describe_limits(const ThrottleConfig *limits)
+{
+    json_t *object = json_object();
+
+    put_limits(object, &as_settings, limits);
     return object;
 }
 

@@ -30,6 +30,9 @@ QmpHandler cmd_x_client_kick, cmd_x_query_clients;
 
 QmpHandler cmd_block_set_io_throttle, cmd_x_query_throttle, cmd_x_set_throttle;
 
+/* Adds them to an object, as QEMU calls them. */
+void qmp_put_limits(json_t *object, const ThrottleConfig *limits);
+
 /* Limits under the names that they have as settings. */
 #define THROTTLE_MEMBERS(name) "*" name " size, *" name "-max size, *" name "-max-length size, "
 #define THROTTLE_SETTINGS \

@@ -120,6 +120,7 @@ def nodes(server, qmp):
 
 def errors(qmp):
     for args in ({'type': 'fuse', 'id': 'i', 'node_name': 'n'},
+                 {'type': 'nbd', 'id': '', 'node_name': '#block000'},
                  {'type': 'nbd', 'id': 'keep', 'node_name': '#block000'}):
         qmp.fails('block-export-add', **args)
     qmp.fails('block-export-add', 'DeviceNotFound', type='nbd', id='i', node_name='n')

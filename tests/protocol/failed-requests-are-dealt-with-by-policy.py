@@ -51,7 +51,7 @@ def stops_for_lack_of_space(qmp, client, other):
     stop = client.request(WRITE, AT, 4 * K, data=DATA)
     error(qmp, device='a', operation='write', action='stop', nospace=True)
     stopped(qmp)
-    late = [client.request(WRITE, AT + 4 * K, 4 * K, data=DATA), client.request(READ, AT, 8 * K)]
+    late = [client.request(WRITE, AT + 4 * K, 4 * K, data=DATA[::-1]), client.request(READ, AT, 8 * K)]
     until_held(qmp, 3, export='a')
     other.pread(0, 512)
     assert client.silent() and content('a')[AT:AT + 8 * K] == bytes(8 * K)
@@ -62,7 +62,7 @@ def stops_for_lack_of_space(qmp, client, other):
     qmp.cmd('x-export-resume', id='a')
     answers = dict(client.receive() for _ in [stop, *late])
     eq({c: r.error for c, r in answers.items()}, {stop: 0, late[0]: 0, late[1]: 0}, 'errors')
-    eq(content('a')[AT:AT + 8 * K], 2 * DATA, 'what was written')
+    eq(content('a')[AT:AT + 8 * K], DATA + DATA[::-1], 'what was written')
 
 
 def stops_reads(qmp, client):

@@ -5,8 +5,11 @@ they go on when it is resumed.  Who leaves takes them along; who takes his leave
 import re
 import threading
 
-from controlled import Server, client_of, content, export, until_held
-from rawnbd import (DISC, ESHUTDOWN, FLUSH, K, M, READ, TRIM, WRITE, connect, eq, until_read)
+from controlled import Server, client_of, content, export, failing, until_held
+from rawnbd import (DISC, ESHUTDOWN, FLUSH, K, M, READ, TRIM, WRITE, connect, eq, request_bytes,
+                    until_read)
+
+SLOW = failing('slow', 'inject-error.0.iotype=write', 'inject-error.0.delay-ns=200000000')
 
 
 def write(client, first, n):
@@ -42,6 +45,17 @@ def paused_while_writes_come(server, qmp):
         qmp.cmd('x-export-resume', id='busy')
         thread.join()
         eq(len(blocks('busy')), 199, 'blocks that were written')
+
+
+def waits_for_slow_writes(server, qmp):
+    with connect(server, name='slow') as client:
+        client.request(WRITE, 0, 4 * K, data=b's' * 4 * K)
+        while client_of(qmp, export='slow')['in-flight'] == 0:
+            pass
+        qmp.cmd('x-export-pause', id='slow')
+        eq(content('slow')[:4 * K], b's' * 4 * K, 'what was under way')
+        eq(client.receive()[1].error, 0, 'error')
+        qmp.cmd('block-export-del', id='slow', mode='hard')
 
 
 def held_in_order(server, qmp):
@@ -121,6 +135,22 @@ def others_keep_their_memory(server, qmp):
         client.close()
 
 
+def many_go_on():
+    """More than may run at a time."""
+    with Server(['--threads=1', '--image-opts', 'driver=null-co']) as server, server.qmp() as qmp:
+        qmp.cmd('x-export-pause', id='')
+        clients = [connect(server) for _ in range(34)]
+        for client in clients:
+            client.send(request_bytes(READ, 0, 512, cookie=7) * 256)
+        while sum(c['held'] for c in qmp.cmd('x-query-clients')) < 34 * 256:
+            pass
+        assert all(client.silent() for client in clients), 'something has happened'
+        qmp.cmd('x-export-resume', id='')
+        for client in clients:
+            client.read(256 * (16 + 512))
+            client.close()
+
+
 def write_much(client):
     """More than the server takes while it is paused, and a write that is too large for that."""
     for _ in range(32):
@@ -130,9 +160,11 @@ def write_much(client):
         eq(client.receive()[1].error, 0, 'error')
 
 
+many_go_on()
 with Server(['-vv', '--max-memory=64M', export('a', size=4 * M), export('b'), export('busy'),
-             export('big', size=32 * M)]) as server, server.qmp() as qmp:
+             export('big', size=32 * M), SLOW]) as server, server.qmp() as qmp:
     paused_while_writes_come(server, qmp)
+    waits_for_slow_writes(server, qmp)
     held_in_order(server, qmp)
     gone_with_their_client(server, qmp)
     ended_while_held(server, qmp)

@@ -136,7 +136,7 @@ with qmptest.Server(['--export-name=d0', '--format=raw', nbdtest.disk(M, 'served
         eq([word in why for word in words], [True] * len(words), why)
     assert 'was not added' in qmp.fails('blockdev-del', node_name=root)
     reopen = {'driver': 'raw', 'node-name': root}
-    for changed, words in (({'read-only': True}, ('d0', 'writes')), ({'size': 512}, ("'size'",)),
+    for changed, words in (({'read-only': True}, ('d0', 'written to')), ({'size': 512}, ("'size'",)),
                            ({'cache': {'writeback': True}}, ("'cache.writeback'",))):
         why = qmp.fails('blockdev-reopen', options=[{**reopen, **changed}])
         eq([word in why for word in words], [True] * len(words), why)

@@ -173,7 +173,7 @@ def soak_server(server, soak):
             soakactions.settle(soak)
             holdings.take()
         for client in victims:
-            client.stop()
+            assert client.stop()["pread: done"], "a client could never read"
         for fio in fios:
             fio.stop(120)
         holdings.check()
@@ -185,9 +185,14 @@ def soak_server(server, soak):
     return fios
 
 
-def check_images():
+def check_images(fios):
+    """Those are whole, and what fio has written last can be read from them by another server."""
     for name in ("chain", "tcp"):
         subprocess.run(["qemu-img", "check", "-q", "-f", "qcow2", nbdtest.path(name)], check=True)
+    for fio in fios:
+        with nbdtest.Server(["--read-only", "--format=" + soakactions.FORMATS[fio.export],
+                             nbdtest.path(fio.export)]) as other:
+            fio.verify(other.uri)
 
 
 def summary(soak, fios):
@@ -208,5 +213,5 @@ with Server() as server:
     soak.chain = [nbdtest.path("chain")]
     soak.sizes = {"chain": 64 * MIB, "raw": 64 * MIB}
     fios = soak_server(server, soak)
-check_images()
+check_images(fios)
 summary(soak, fios)

@@ -34,22 +34,27 @@ class Fio(threading.Thread):
     def __init__(self, name, export, uri, offset):
         super().__init__(name=name)
         self.export = export
+        self.uri = uri
+        self.offset = offset
         self.runs = 0
         self.refused = 0
         self.output = None        # of the run that failed
         self.ending = False
         self.proc = None
-        self.command = [
-            "fio", "--name=" + name, "--ioengine=nbd", "--uri=" + uri, "--rw=randrw",
-            "--bsrange=4k-64k", "--iodepth=8", "--offset=" + offset, "--size=12M",
-            "--thinktime=3000", "--verify=crc32c", "--verify_fatal=1", "--do_verify=1",
-            "--randrepeat=0", "--verify_state_save=0", "--thread"]
+
+    def start_fio(self, uri, *args):
+        """Each run has other data; the same number means the same."""
+        return subprocess.Popen(
+            ["fio", "--name=" + self.name, "--ioengine=nbd", "--uri=" + uri, "--rw=randrw",
+             "--bsrange=4k-64k", "--iodepth=8", "--offset=" + self.offset, "--size=12M",
+             "--thinktime=3000", "--verify=crc32c", "--verify_fatal=1", "--do_verify=1",
+             "--randseed=%d" % (self.runs + 1), "--verify_state_save=0", "--thread", *args],
+            cwd=nbdtest.tmp, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def run(self):
         while not self.ending and self.output is None:
             then = Media.moves[self.export]
-            self.proc = subprocess.Popen(self.command, cwd=nbdtest.tmp, stdout=subprocess.PIPE,
-                                         stderr=subprocess.STDOUT, text=True)
+            self.proc = self.start_fio(self.uri)
             output = self.proc.communicate()[0]
             if "server has no export named" in output and \
                     Media.was_out_since(self.export, then):
@@ -58,6 +63,14 @@ class Fio(threading.Thread):
                 self.output = output
             else:
                 self.runs += 1
+
+    def verify(self, uri):
+        """What the last run has written is there."""
+        self.runs -= 1
+        proc = self.start_fio(uri, "--verify_only")
+        output = proc.communicate()[0]
+        assert proc.returncode == 0 and "err= 0" in output, output
+        self.runs += 1
 
     def check(self):
         assert self.output is None, "fio %s:\n%s" % (self.name, self.output)
@@ -94,7 +107,9 @@ class Tolerant:
     def stop(self, timeout=60):
         output, error = self.proc.communicate(timeout=timeout)
         assert self.proc.returncode == 0, error
-        Tolerant.counts.update(json.loads(output))
+        counts = json.loads(output)
+        Tolerant.counts.update(counts)
+        return counts
 
     def kill(self):
         self.proc.kill()

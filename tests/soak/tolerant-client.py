@@ -34,8 +34,7 @@ ALLOWED = {
     "block_status": ALWAYS | {"EINVAL"},
 }
 # The handshake may end like this; ENOTSUP: there is no such export, at least not without TLS.
-NOT_SERVED = {"ENOENT", "ENOTSUP", "EPERM", "ESHUTDOWN", "ENOTCONN", "ECONNRESET", "EPIPE",
-              "EINVAL"}
+NOT_SERVED = {"ENOENT", "ENOTSUP", "ESHUTDOWN", "ENOTCONN", "ECONNRESET", "EPIPE"}
 
 
 class Client:
@@ -54,6 +53,7 @@ class Client:
         """A handle; None: not now."""
         h = nbd.NBD()
         h.add_meta_context(nbd.CONTEXT_BASE_ALLOCATION)
+        h.set_uri_allow_local_file(True)
         try:
             h.connect_uri(self.uri)
         except nbd.Error as e:

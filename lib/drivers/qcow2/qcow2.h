@@ -220,7 +220,7 @@ typedef struct Qcow2Bitmap {
     char *name;
     uint64_t table_offset;
     uint32_t table_entries;
-    uint32_t flags;
+    atomic_uint flags;                /* changed under the lock; described without */
     uint8_t granularity_bits;
 } Qcow2Bitmap;
 
