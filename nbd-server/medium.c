@@ -137,9 +137,9 @@ static void end_handling(Export *export)
     export_ungate(export, GATE_MEDIUM);
 }
 
-static bool open_tray(Export *export, bool force, Error **errp)
+static bool flush_before_opening(Export *export, bool force, Error **errp)
 {
-    int ret = export->tray_open ? 0 : export_flush_medium(export);
+    int ret = export_flush_medium(export);
 
     if (ret < 0 && !force) {
         error_setg_errno(errp, -ret, "The medium of export '%s' stays in: what was written could "
@@ -147,7 +147,18 @@ static bool open_tray(Export *export, bool force, Error **errp)
         error_append_hint(errp, "With force it is taken out all the same, and that is lost.\n");
         return false;
     }
-    return blk_open_tray(export->blk, force, errp) == 0;
+    if (ret < 0) {
+        log_msg(LOG_LEVEL_ERROR, export, NULL, "flush failed, and the medium is taken out by "
+                "force; written data may be lost: %s", strerror(-ret));
+        export->server->data_lost = true;
+    }
+    return true;
+}
+
+static bool open_tray(Export *export, bool force, Error **errp)
+{
+    return (export->tray_open || flush_before_opening(export, force, errp)) &&
+           blk_open_tray(export->blk, force, errp) == 0;
 }
 
 bool export_open_tray(Export *export, bool force, Error **errp)

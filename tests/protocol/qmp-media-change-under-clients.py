@@ -94,6 +94,24 @@ with qmptest.Server(['--export-name=d0', '--image-opts', slow]) as server, serve
     qmp.fails('eject', 'DeviceNotFound', id='nope')
     qmp.fails('eject')
 
+# What was written cannot be flushed: it stays in, unless it is forced out; and that is not forgotten.
+bad = (f'driver=blkdebug,image.driver=file,image.filename={a},'
+       'inject-error.0.event=flush_to_disk')
+server = qmptest.Server(['--export-name=d0', '--image-opts', bad])
+try:
+    with server.qmp() as qmp, connect(server) as client:
+        client.pwrite(0, b'x' * 512)
+        for command in ('eject', 'blockdev-open-tray'):
+            why = qmp.fails(command, id='d0')
+            assert 'stays in' in why and 'could not be flushed' in why, why
+        eq(client.pread(0, 512), b'x' * 512, 'it stays')
+        eq(qmp.cmd('query-block')[0]['tray_open'], False, 'tray')
+        qmp.cmd('eject', id='d0', force=True)
+        eq(client.call(READ, 0, 512).error, EIO, 'it is out')
+    eq((server.stop(), 'written data may be lost' in server.log()), (1, True), 'it says so')
+finally:
+    server.kill()
+
 # Requests wait, also those that come in the meantime; a mode that changes holds at once.
 with qmptest.Server(['--export-name=d0', '--on-eject=wait', '--format=raw', a]) as server, \
         server.qmp() as qmp, connect(server) as client, connect(server) as leaver:
@@ -127,6 +145,6 @@ with qmptest.Server(['--export-name=d0', '--format=qcow2', '--bitmap=b0', image]
     for command in ('eject', 'blockdev-change-medium'):
         extra = {'filename': b, 'format': 'raw'} if 'change' in command else {}
         assert "bitmap 'b0'" in qmp.fails(command, id='d0', **extra)
-    eq(qmp.events, [], 'the tray stays closed')
+    eq([e for e in qmp.events if e['event'] == 'DEVICE_TRAY_MOVED'], [], 'the tray stays closed')
     qmp.cmd('block-dirty-bitmap-add', node='d0', name='b1')
     assert 'in use' in qmp.fails('block-dirty-bitmap-remove', node='d0', name='b0')
