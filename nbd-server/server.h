@@ -231,6 +231,8 @@ void export_throttle_config(Export *export, ThrottleConfig *limits, const char *
  */
 bool export_set_limits(Export *export, const ThrottleConfig *limits, const char *group,
                        Error **errp);
+/* export_apply(), where the other exports of its group take over its limits.  [main] */
+void export_apply_to_group(Export *export, ExportConfig *cfg);
 /* Sets those of each of its clients.  [main] */
 bool export_set_client_limits(Export *export, const ThrottleConfig *limits, Error **errp);
 /* Lets the requests go that wait because of limits, and those to come.  [main] */

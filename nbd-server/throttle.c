@@ -225,7 +225,7 @@ void export_throttle_config(Export *export, ThrottleConfig *limits, const char *
              : throttle_enabled(limits) ? export->id : NULL;
 }
 
-/* A group has one set of limits: those that claim to have set them do not contradict. */
+/* A group has one set of limits: the others that say what they are say the same. */
 static void tell_group(Export *export)
 {
     const ExportConfig *cfg = export->cfg;
@@ -246,11 +246,10 @@ static void tell_group(Export *export)
     exports_snapshot_free(all);
 }
 
-/* Takes over cfg, a changed copy of the export's settings. */
-static void change_settings(Export *export, ExportConfig *cfg)
+void export_apply_to_group(Export *export, ExportConfig *cfg)
 {
     export_apply(export, cfg);
-    export_config_unref(cfg);
+    tell_group(export);
 }
 
 static bool check_limits(const ThrottleConfig *limits, Error **errp)
@@ -274,8 +273,8 @@ bool export_set_limits(Export *export, const ThrottleConfig *limits, const char 
         export_config_unref(cfg);
         return false;
     }
-    change_settings(export, cfg);
-    tell_group(export);
+    export_apply_to_group(export, cfg);
+    export_config_unref(cfg);
     return true;
 }
 
@@ -288,7 +287,8 @@ bool export_set_client_limits(Export *export, const ThrottleConfig *limits, Erro
     }
     cfg = export_config_copy(export->cfg);
     cfg->client_limits = *limits;
-    change_settings(export, cfg);
+    export_apply(export, cfg);
+    export_config_unref(cfg);
     return true;
 }
 

@@ -185,6 +185,12 @@ const char *ctl_take_export(Ctl *ctl, unsigned others)
         return *ctl->words++;
     }
     ctl->only_export = only_export(ctl);
+    /* Its name alone would be taken for a file's: one more is missing. */
+    if (ctl->only_export && ctl->n_words && strcmp(ctl->words[0], ctl->only_export) == 0) {
+        ctl_error(ctl, "Usage", NULL, "\"%s\" is the export: %s needs %s", ctl->only_export,
+                  ctl->cmd->name, ctl->cmd->words);
+        return NULL;
+    }
     return ctl->only_export;
 }
 

@@ -47,7 +47,7 @@ static char *describe(const CtlProgress *progress, uint64_t total)
 
     size_str(progress->done, done);
     size_str(total, all);
-    if (progress->speed < 1 || progress->done > total) {
+    if (progress->speed < 1 || progress->done >= total) {
         n = asprintf(&text, "%s of %s", done, all);
     } else {
         double seconds = (double)(total - progress->done) / progress->speed;

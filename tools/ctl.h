@@ -6,7 +6,9 @@
  *   ctl-args.c    the command line
  *   ctl-qmp.c     the QEMU Machine Protocol, as a client
  *   ctl-call.c    finds the server, calls its commands, tells their errors
- *   ctl-text.c    names and tables for a terminal
+ *   ctl-report.c  errors and results, for people and for programs
+ *   ctl-text.c    names and tables for a terminal;  ctl-screen.c: all of it;  ctl-progress.c: a bar
+ *   ctl-rates.c   what happened between two looks at the server
  *   the others    the subcommands
  */
 #ifndef CTL_H

@@ -105,7 +105,8 @@ int coroutine_fn throttle_group_co_io_limits_intercept(ThrottleGroupMember *tgm,
 /*
  * The same for who does not want a large request to pass the limits whole and leave a debt: it
  * takes as many turns as the limits take to allow it, in parts of what may come at once, of 100 ms'
- * worth or, if other members have requests, of 1 ms'; and goes after the last.  *waited_ns: how long that took; 0: it did not wait.
+ * worth or, if other members have requests, of 1 ms'; and goes after the last.  *waited_ns: how
+ * long that took; 0: it did not wait.
  */
 int coroutine_fn throttle_group_co_io_limits_intercept_parts(ThrottleGroupMember *tgm,
                                                              uint64_t bytes, bool is_write,

@@ -400,12 +400,13 @@ static int check_chain(BlockDriverState *root, BlockDriverState *top, BlockDrive
     return 0;
 }
 
-static int check_bitmaps(BlockDriverState *bs, Error **errp)
+/* Clients may be shown one that is busy: it must neither go nor change. */
+static int check_bitmaps(BlockDriverState *bs, const char *fate, Error **errp)
 {
     for (BdrvDirtyBitmap *bitmap = bdrv_dirty_bitmap_first(bs); bitmap;
          bitmap = bdrv_dirty_bitmap_next(bitmap)) {
         if (bdrv_dirty_bitmap_check(bitmap, BDRV_BITMAP_BUSY, errp) < 0) {
-            error_prepend(errp, "Node '%s' would be dropped: ", bdrv_get_node_name(bs));
+            error_prepend(errp, "Node '%s' would be %s: ", bdrv_get_node_name(bs), fate);
             return -EBUSY;
         }
     }
@@ -431,8 +432,8 @@ static int check_users(CommitJob *c, BlockBackend *blk, Error **errp)
         } else if (i > 0 && dropped) {
             ret = bdrv_op_is_blocked(bs, BLOCK_OP_TYPE_COMMIT_TARGET, errp) ? -EBUSY : 0;
         }
-        if (ret == 0 && dropped && bs != c->base) {
-            ret = check_bitmaps(bs, errp);
+        if (ret == 0 && dropped) {
+            ret = check_bitmaps(bs, bs == c->base ? "written to" : "dropped", errp);
         }
         known = &bs->backing_link;
     }

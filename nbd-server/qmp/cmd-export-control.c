@@ -130,7 +130,7 @@ static bool apply(Export *export, ExportConfig *cfg, Error **errp)
         return false;
     }
     changes = config_export_changes(export->cfg, cfg, CHANGES_LIVE);
-    export_apply(export, cfg);
+    export_apply_to_group(export, cfg);
     if (changes) {
         log_msg(LOG_LEVEL_NOTICE, export, NULL, "changed: %s", changes);
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * block-commit, and commands about jobs: those of all kinds of jobs (job-...), and the older ones of
- * block jobs, which say "device" where they mean the job's ID.
+ * block-commit, and commands about jobs: those of all kinds of jobs (job-...), and the older ones
+ * of block jobs, which say "device" where they mean the job's ID.
  */
 #include <string.h>
 

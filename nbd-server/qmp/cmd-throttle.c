@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../config.h"
-#include "../throttle.h"
+#include "nbd-server/config.h"
+#include "nbd-server/throttle.h"
 #include "commands.h"
 
 /* What the limits are called: in QEMU's command; as settings, by which our own go. */
@@ -68,8 +68,8 @@ static bool limits_operations(const ThrottleConfig *limits)
            limits->buckets[THROTTLE_OPS_WRITE].avg > 0;
 }
 
-/* What args do not name stays; with a rate that is lifted goes what was set for its bursts, and with
- * the last one of operations the size of one. */
+/* What args do not name stays; with a rate that is lifted goes what was set for its bursts, and
+ * with the last one of operations the size of one. */
 static bool take_limits(ThrottleConfig *limits, const Names *names, const json_t *args,
                         Error **errp)
 {

@@ -3,6 +3,7 @@
 """A server that is killed while it commits, at any moment, leaves an image that shows all that its
 client has flushed, by the name that it had at the start and by the one that it has in the end."""
 
+import atexit
 import os
 import random
 import subprocess
@@ -34,6 +35,7 @@ class Disk:
                 img("create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", NAMES[i - 1], path)
             self.fill(path)
         self.server = qmptest.Server(["--format=qcow2", "--export-name=d0", nbdtest.path("top")])
+        atexit.register(self.server.kill)
         self.qmp = self.server.qmp()
         self.h = nbd.NBD()
         self.h.set_export_name("d0")

@@ -210,6 +210,24 @@ def internal_snapshots(qmp):
     assert gone["name"] == "then" and gone["id"] == "1", gone
 
 
+def views_are_refused(qmp):
+    for device, why in ("part", "shows a part"), ("temporary", "is temporary"):
+        for command, args in (("blockdev-snapshot-sync", {"snapshot-file": nbdtest.path("o7")}),
+                              ("blockdev-snapshot-internal-sync", {"name": "now"}),
+                              ("block-commit", {})):
+            assert why in qmp.fails(command, device=device, **args), (device, command)
+    assert not os.path.exists(nbdtest.path("o7"))
+
+
+def a_job_ends_with_its_export(qmp):
+    qmp.cmd("blockdev-snapshot-sync", device="gone", snapshot_file=nbdtest.path("o8"))
+    qmp.cmd("block-commit", device="gone", speed=1, job_id="j")
+    qmp.cmd("block-export-del", id="gone")
+    qmp.wait_event("BLOCK_JOB_CANCELLED", lambda d: d["device"] == "j")
+    qmp.wait_event("BLOCK_EXPORT_DELETED", lambda d: d["id"] == "gone")
+    assert qmp.cmd("query-jobs") == []
+
+
 make_disk("base")
 config = nbdtest.path("conf")
 with open(config, "w") as f:
@@ -231,3 +249,11 @@ with qmptest.Server(["--config=" + config]) as server, server.qmp() as qmp:
     qmp.cmd("block-commit", device="d0", base=nbdtest.path("base"), speed=1)
 same_content("o5", writers)
 check_images("base", "o4", "o5")
+
+raw = nbdtest.disk(1 << 20)
+with qmptest.Server(["--export=name=part,format=raw,offset=512,read-only,image=" + raw,
+                     "--export=name=temporary,format=raw,snapshot,image=" + raw,
+                     "--export=name=gone,format=qcow2,image=" + make_disk("gone")]) as server, \
+        server.qmp() as qmp:
+    views_are_refused(qmp)
+    a_job_ends_with_its_export(qmp)

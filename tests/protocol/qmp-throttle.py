@@ -66,6 +66,12 @@ with qmptest.Server(['--config', conf]) as server, server.qmp() as qmp, \
     for name in 'abc':
         eq(in_force(qmp, name)[0], {'iops-total': 100}, name)
 
+    # Those of a group follow whoever changes them.
+    qmp.cmd_args('x-export-set', {'id': 'c', 'throttle.iops-total': 200})
+    qmp.cmd_args('x-export-set', {'id': 'a', 'description': 'its limits are not told again'})
+    for name in 'abc':
+        eq(in_force(qmp, name)[0], {'iops-total': 200}, name)
+
     # What the answer says, and what is refused and changes nothing.
     got = set_all(qmp, 'a', iops_rd=5, iops_rd_max=50, iops_rd_max_length=3, bps_wr=7, iops_size=8192)
     eq(got, {}, 'the answer')

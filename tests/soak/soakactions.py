@@ -60,16 +60,19 @@ class Soak:
             self.events[event["event"]] = self.events.get(event["event"], 0) + 1
             self.on_event(event["event"], event.get("data", {}))
         self.qmp.events.clear()
-        if self.job and (self.job["done"] or self.job["cancelled"]):
+        if self.job and self.job["status"] == "null":
             self.end_job()
 
     def cmd(self, command, expect=None, **arguments):
         """What it returns; None: it was refused, as may be."""
         args = {k.replace("_", "-") if k.startswith(("node_", "job_", "snapshot_", "on_"))
                 else k: v for k, v in arguments.items()}
+        return self.cmd_args(command, args, expect)
+
+    def cmd_args(self, command, args, expect=None):
         self.say("%s %s" % (command, args))
         try:
-            result = self.qmp.cmd(command, **args)
+            result = self.qmp.cmd_args(command, args)
         except qmptest.QmpError as e:
             self.count(command + ": refused")
             self.say("  " + str(e))
@@ -104,13 +107,12 @@ class Soak:
         assert name != "BLOCK_IO_ERROR" or data["device"] == VICTIM, data
         if not self.job or data.get("device", data.get("id")) != self.job["id"]:
             return
-        if name == "BLOCK_JOB_READY":
-            self.job["ready"] = True
+        if name == "JOB_STATUS_CHANGE":
+            self.job["status"] = data["status"]
+            self.job["ready"] |= data["status"] == "ready"
         elif name == "BLOCK_JOB_COMPLETED":
             assert not data.get("error"), data
             self.job["done"] = True
-        elif name == "BLOCK_JOB_CANCELLED":
-            self.job["cancelled"] = True
         elif name == "BLOCK_JOB_ERROR":
             raise AssertionError("the job has failed: %s" % data)
 
@@ -133,22 +135,36 @@ class Soak:
         if file in self.nodes:
             self.cmd("blockdev-del", node_name=self.nodes.pop(file))
 
+    def tell_job(self, what, **arguments):
+        """By its old name or its new one; it may just have come to its end.  False: refused."""
+        old = self.rng.random() < 0.5 or arguments
+        key = "device" if old and what not in ("finalize", "dismiss") else "id"
+        command = ("block-job-" if old else "job-") + what
+        return self.cmd(command, expect=GONE, **{key: self.job["id"]}, **arguments) is not None
+
+    def push_job(self):
+        """What it waits for, if anything; False: nothing."""
+        job = self.job
+        if job["paused"]:
+            job["paused"] = not self.tell_job("resume")
+        elif job["status"] == "pending" and not job["auto"]:
+            self.tell_job("finalize")
+        elif job["status"] == "concluded" and not job["auto"]:
+            self.tell_job("dismiss")
+        elif job["active"] and job["ready"] and not job["ending"]:
+            job["ending"] = self.tell_job("complete")
+        else:
+            return False
+        return True
+
     def wait_for_job(self):
         """Has it come to its end."""
         self.cmd("block-job-set-speed", device=self.job["id"], speed=0, expect=GONE)
-        self.resume_job()
         while self.job:
-            if self.job["active"] and self.job["ready"] and not self.job["completing"]:
-                self.complete_job()
-            else:
+            if not self.push_job():
                 self.wait_for_event()
         self.check_chain()
         self.clean()
-
-    def complete_job(self):
-        done = self.cmd("block-job-complete", device=self.job["id"], expect=GONE)
-        if self.job:
-            self.job["completing"] = done is not None
 
     def wait_for_event(self):
         line = self.qmp.receive()
@@ -160,11 +176,6 @@ class Soak:
         while export not in self.deleted:
             self.wait_for_event()
         self.deleted.remove(export)
-
-    def resume_job(self):
-        if self.job and self.job["paused"]:
-            self.job["paused"] = False
-            self.cmd("block-job-resume", device=self.job["id"], expect=GONE)
 
     def check_chain(self):
         """What the server says of the files of chain is what we think."""
@@ -195,10 +206,9 @@ def throttle(s):
 
 def throttle_clients(s):
     export = s.rng.choice(EXPORTS)
-    limit = s.rng.choice([0, s.rng.randrange(80, 400)])
-    s.say("x-set-throttle %s client iops-total %d" % (export, limit))
-    s.qmp.cmd_args("x-set-throttle", {"id": export, "scope": "client", "iops-total": limit})
-    s.count("x-set-throttle")
+    s.cmd_args("x-set-throttle", {"id": export, "scope": s.rng.choice(["client", "export"]),
+                                  "iops-total": s.rng.choice([0, s.rng.randrange(80, 400)])},
+               expect="does not go together")
     s.cmd("x-query-throttle", id=export)
 
 
@@ -224,9 +234,8 @@ def log_level(s):
 
 
 def set_export(s):
-    s.qmp.cmd_args("x-export-set", {"id": s.rng.choice(EXPORTS), "description": s.name("text"),
-                                    "hidden": s.rng.random() < 0.5})
-    s.count("x-export-set")
+    s.cmd_args("x-export-set", {"id": s.rng.choice(EXPORTS), "description": s.name("text"),
+                                "hidden": s.rng.random() < 0.5})
 
 
 # ---- size and media ----
@@ -234,8 +243,7 @@ def set_export(s):
 def resize(s):
     if s.rng.random() < 0.5:
         size = s.rng.randrange(1, 32) * MIB + s.rng.choice([0, 512])
-        s.qmp.cmd_args("block_resize", {"device": VICTIM, "size": size, "x-force": True})
-        s.count("block_resize of any kind")
+        s.cmd_args("block_resize", {"device": VICTIM, "size": size, "x-force": True})
         return
     export = s.rng.choice(["chain", "raw"])
     size = min(s.sizes[export] + s.rng.randrange(1, 5) * MIB, 256 * MIB)
@@ -257,8 +265,15 @@ def tray(s):
 def eject(s):
     """Out and in again, as another node."""
     export = s.rng.choice(EXPORTS)
+    expect = BUSY if s.job and export == "chain" else None
     Media.moved(export)
-    if s.cmd("eject", id=export, expect=BUSY if s.job and export == "chain" else None) is None:
+    if s.rng.random() < 0.5:
+        out = s.cmd("eject", id=export, expect=expect)
+    else:
+        s.cmd("blockdev-open-tray", id=export)
+        out = s.cmd("blockdev-remove-medium", id=export, expect=expect)
+    if out is None:
+        s.cmd("blockdev-close-tray", id=export)
         Media.moved(export)
         return
     if export == "tcp":
@@ -284,15 +299,42 @@ def change_medium(s):
     s.cmd("blockdev-change-medium", id=VICTIM, filename=own, format="raw")
 
 
+def reopen(s):
+    """What is in VICTIM, if we have added it: as it is, or read-only, which its clients forbid."""
+    node = s.nodes.get(nbdtest.path(VICTIM))
+    if node:
+        read_only = s.rng.random() < 0.5
+        s.cmd_args("blockdev-reopen", {"options": [{
+            "node-name": node, "driver": "raw", "read-only": read_only,
+            "file": {"driver": "file", "filename": nbdtest.path(VICTIM)}}]},
+            expect="read-only" if read_only else None)
+
+
 # ---- snapshots, commits, bitmaps ----
+
+def add_overlay(s, file):
+    """As a node, for blockdev-snapshot."""
+    node = s.nodes[file] = s.name("overlay")
+    qemu_img("create", "-q", "-u", "-f", "qcow2", "-b", s.chain[-1], "-F", "qcow2", file,
+             str(s.sizes["chain"]))
+    s.cmd_args("blockdev-add", {"node-name": node, "driver": "qcow2", "backing": None,
+                                "file": {"driver": "file", "filename": file}})
+    return node
+
 
 def snapshot(s):
     if len(s.chain) >= 5:
         return start_commit(s)
     file = nbdtest.path(s.name("overlay"))
     expect = BUSY if s.job else None
-    if s.cmd("blockdev-snapshot-sync", device="chain", snapshot_file=file, format="qcow2",
-             snapshot_node_name=s.name("top"), expect=expect) is None:
+    if s.rng.random() < 0.5:
+        node = add_overlay(s, file)
+        done = s.cmd("blockdev-snapshot", node="chain", overlay=node, expect=expect)
+    else:
+        done = s.cmd("blockdev-snapshot-sync", device="chain", snapshot_file=file,
+                     format="qcow2", snapshot_node_name=s.name("top"), expect=expect)
+    if done is None:
+        s.delete_node(file)
         if os.path.exists(file):
             os.unlink(file)
         return None
@@ -307,36 +349,45 @@ def start_commit(s):
     top = s.rng.randrange(1, len(s.chain))
     base = s.rng.randrange(top)
     active = top == len(s.chain) - 1
+    auto = s.rng.random() < 0.7
     s.job = {"id": s.name("commit"), "active": active, "gone": s.chain[base + 1:top + 1],
-             "ready": False, "done": False, "cancelled": False, "paused": False,
-             "completing": False}
-    where = {} if active else {"top": s.chain[top]}
-    s.cmd("block-commit", job_id=s.job["id"], device="chain", base=s.chain[base],
-          speed=s.rng.choice([0, MIB, 4 * MIB]), **where)
+             "auto": auto, "status": "created", "ready": False, "done": False, "paused": False,
+             "ending": False}
+    arguments = {"job-id": s.job["id"], "device": "chain", "base": s.chain[base],
+                 "speed": s.rng.choice([0, MIB, 4 * MIB]), "auto-finalize": auto,
+                 "auto-dismiss": auto}
+    if not active:
+        arguments["top"] = s.chain[top]
+    s.cmd_args("block-commit", arguments)
+
+
+def cancel_commit(s):
+    """A soft end of one that is ready leaves the chain as it is, and is a success."""
+    job = s.job
+    force = job["paused"] or s.rng.random() < 0.5
+    if s.tell_job("cancel", force=force):
+        job["ending"] = True
+        if job["ready"] and not force:
+            job["gone"] = []
 
 
 def steer_commit(s):
-    """It may come to its end at any time."""
     if not s.job:
         return start_commit(s)
     s.cmd("query-jobs")
     s.cmd("query-block-jobs")
-    job = s.job
-    what = s.rng.choice(["pause", "resume", "speed", "complete", "complete", "cancel", "wait"])
-    if not job:
+    what = s.rng.choice(["pause", "push", "push", "speed", "cancel", "wait"])
+    if not s.job:
         s.check_chain()
-    elif what == "pause" and not job["paused"]:
-        job["paused"] = s.cmd("block-job-pause", device=job["id"], expect=GONE) is not None
-    elif what == "resume":
-        s.resume_job()
+    elif what == "pause" and not s.job["paused"]:
+        job = s.job
+        job["paused"] = s.tell_job("pause")
+    elif what == "push":
+        s.push_job()
     elif what == "speed":
-        s.cmd("block-job-set-speed", device=job["id"], speed=s.rng.choice([0, MIB]), expect=GONE)
-    elif what == "complete" and job["ready"] and not job["completing"]:
-        s.resume_job()
-        s.complete_job()
-    elif what == "cancel" and not job["completing"]:
-        s.resume_job()
-        s.cmd("block-job-cancel", device=job["id"], force=True, expect=GONE)
+        s.cmd("block-job-set-speed", device=s.job["id"], speed=s.rng.choice([0, MIB]), expect=GONE)
+    elif what == "cancel" and not s.job["ending"]:
+        cancel_commit(s)
     elif what == "wait":
         s.wait_for_job()
     return None
@@ -358,8 +409,11 @@ def bitmap(s):
         s.cmd("block-dirty-bitmap-add", node="tcp", name=name, persistent=s.bitmaps[name],
               granularity=s.rng.choice([4096, 65536]))
         return
-    what = s.rng.choice(["clear", "enable", "disable", "remove"])
-    name = s.rng.choice(sorted(s.bitmaps))
+    what = s.rng.choice(["clear", "enable", "disable", "merge", "remove"])
+    name, other = s.rng.sample(sorted(s.bitmaps), 2)
+    if what == "merge":
+        s.cmd("block-dirty-bitmap-merge", node="tcp", target=name, bitmaps=[other])
+        return
     s.cmd("block-dirty-bitmap-" + what, node="tcp", name=name)
     if what == "remove":
         del s.bitmaps[name]
@@ -374,9 +428,8 @@ def add_export(s):
     file = nbdtest.disk(s.rng.randrange(1, 8) * MIB, name)
     node = None
     if s.rng.random() < 0.5:
-        s.qmp.cmd_args("x-export-add", {"name": name, "image": file, "format": "raw",
-                                        "throttle": {"iops-total": 500}})
-        s.count("x-export-add")
+        s.cmd_args("x-export-add", {"name": name, "image": file, "format": "raw",
+                                    "throttle": {"iops-total": 500}})
     else:
         node = s.name("node")
         s.cmd("blockdev-add", driver="raw", node_name=node,
@@ -469,7 +522,7 @@ def settle(s):
         s.cmd("x-export-resume", id=export)
         s.cmd("block_set_io_throttle", id=export, bps=0, bps_rd=0, bps_wr=0, iops=0, iops_rd=0,
               iops_wr=0)
-        s.qmp.cmd_args("x-set-throttle", {"id": export, "scope": "client", "iops-total": 0})
+        s.cmd_args("x-set-throttle", {"id": export, "scope": "client", "iops-total": 0})
     if s.job:
         s.wait_for_job()
     while s.dynamic:
@@ -488,7 +541,7 @@ def settle(s):
 # How often each is done, as a weight.
 ACTIONS = {
     throttle: 8, throttle_clients: 4, write_cache: 6, error_policy: 2, histogram: 2, log_level: 1,
-    set_export: 2, resize: 5, tray: 3, eject: 4, change_medium: 2, snapshot: 5, steer_commit: 12,
-    internal_snapshot: 4, bitmap: 4, add_export: 4, remove_export: 4, pause: 4, drain: 3, kick: 3,
+    set_export: 2, resize: 5, tray: 3, eject: 4, change_medium: 2, reopen: 4, snapshot: 6,
+    steer_commit: 12, internal_snapshot: 4, bitmap: 4, add_export: 4, remove_export: 4, pause: 4, drain: 3, kick: 3,
     reload: 2, reload_tls: 2, query: 8, metrics: 8, rude_controller: 2,
 }

@@ -82,6 +82,10 @@ with server, server.qmp() as qmp:
     run("resize", "d0", "8M", "--shrink")
     assert export()["size"] == os.path.getsize(disk) == 8 * MIB
 
+    # A file that was forgotten is not called as the export is.
+    for command in ("snapshot", "insert", "resize"):
+        assert '"d0" is the export' in run(command, "d0", status=1), command
+
     # Media.
     run("eject")
     try:

@@ -133,7 +133,8 @@ static void backends_are_in_the_same_groups(void **state)
 
 static void groups_without_a_name_are_nobody_elses(void **state)
 {
-    ThrottleState *a = new_group(NULL, limit(THROTTLE_OPS_TOTAL, 1)), *b = throttle_group_incref("");
+    ThrottleState *a = new_group(NULL, limit(THROTTLE_OPS_TOTAL, 1));
+    ThrottleState *b = throttle_group_incref("");
     ThrottleConfig cfg;
 
     (void)state;
@@ -305,7 +306,7 @@ static void the_smallest_limit_makes_progress(void **state)
     User u = { .tgm = new_member(group), .bytes = 3, .in_parts = true, .left = 1 };
 
     (void)state;
-    start(&u);                  /* one byte above the tenth that is free, and another one, and ... */
+    start(&u);                  /* one byte above the tenth that is free, and another one ... */
     run_until_in_steps(1799 * MS, MS);
     assert_int_equal(u.done, 0);
     run_until_in_steps(1901 * MS, MS);
