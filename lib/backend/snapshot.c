@@ -28,7 +28,10 @@ static int check_device(BlockBackend *blk, Error **errp)
         error_setg(errp, "Device '%s' has no medium", blk_name(blk));
         return -ENOMEDIUM;
     }
-    return bdrv_op_is_blocked(bs, BLOCK_OP_TYPE_EXTERNAL_SNAPSHOT, errp) ? -EBUSY : 0;
+    if (bdrv_op_is_blocked(bs, BLOCK_OP_TYPE_EXTERNAL_SNAPSHOT, errp)) {
+        return -EBUSY;
+    }
+    return bdrv_check_depth(bs, 1, errp);
 }
 
 static int check_length(BlockDriverState *bs, BlockDriverState *overlay, Error **errp)

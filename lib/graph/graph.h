@@ -108,6 +108,9 @@ struct BlockDriverState {
 /* node.c */
 BlockDriverState *bdrv_new(void);                        /* driverless, one reference */
 bool bdrv_has_blk_parent(BlockDriverState *bs);          /* is root of a BlockBackend */
+/* A request goes down from node to node on the small stack of its coroutine: -ELOOP if there are
+ * too many in bs and below it, with `more` on top. */
+int bdrv_check_depth(BlockDriverState *bs, unsigned more, Error **errp);
 void bdrv_add_parent(BlockDriverState *bs, BdrvParent *parent);
 void bdrv_remove_parent(BlockDriverState *bs, BdrvParent *parent);
 BdrvParent *bdrv_other_parent(BlockDriverState *bs, const BdrvParent *known);   /* or NULL */

@@ -250,6 +250,31 @@ BlockDriverState *bdrv_child(BlockDriverState *bs, unsigned i)
     return NULL;
 }
 
+#define MAX_DEPTH 200
+
+static unsigned depth_of(BlockDriverState *bs)
+{
+    BlockDriverState *child;
+    unsigned deepest = 0;
+
+    for (unsigned i = 0; (child = bdrv_child(bs, i)); i++) {
+        unsigned depth = depth_of(child);
+
+        deepest = depth > deepest ? depth : deepest;
+    }
+    return deepest + 1;
+}
+
+int bdrv_check_depth(BlockDriverState *bs, unsigned more, Error **errp)
+{
+    if (depth_of(bs) + more > MAX_DEPTH) {
+        error_setg(errp, "More than %d nodes would be on top of each other", MAX_DEPTH);
+        error_append_hint(errp, "Commit or rebase what is in between.\n");
+        return -ELOOP;
+    }
+    return 0;
+}
+
 /* ---- names ---- */
 
 bool bdrv_id_wellformed(const char *id)

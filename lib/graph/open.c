@@ -207,6 +207,9 @@ static int finish_driver(OpenJob *job, Error **errp)
         ret = bdrv_open_backing(job->bs, job->options, job->flags, errp);
     }
     if (ret == 0) {
+        ret = bdrv_check_depth(job->bs, 0, errp);
+    }
+    if (ret == 0) {
         ret = check_left_over_options(job, errp);
     }
     if (ret < 0 || job->bs->sg || !bdrv_is_inserted(job->bs)) {

@@ -152,3 +152,21 @@ with qmptest.Server(['--export-name=d0', '--format=raw', nbdtest.disk(M, 'served
                                                 {'node-name': 'nope', 'driver': 'raw'}])
     assert "'nope'" in why, why
     eq(qmp.cmd('query-block')[0]['inserted']['cache']['direct'], True, 'unchanged')
+
+    # As high as a request can come down.
+    qmp.cmd_args('blockdev-add', {'node-name': 'n0', **file_node(base)})
+    below = 0
+    try:
+        while below < 1000:
+            qmp.cmd_args('blockdev-add', {'driver': 'raw', 'node-name': f'n{below + 1}',
+                                          'file': f'n{below}'})
+            below += 1
+    except qmptest.QmpError as e:
+        assert 'on top of each other' in e.desc, e
+    assert 64 <= below < 1000, below
+    qmp.cmd('eject', id='d0')
+    qmp.cmd('blockdev-insert-medium', id='d0', node_name=f'n{below}')
+    qmp.cmd('blockdev-close-tray', id='d0')
+    with connect(server) as client:
+        client.pwrite(100, b'x' * 10)
+        eq(client.pread(0, 512)[100:110], b'x' * 10, 'through all of them')
