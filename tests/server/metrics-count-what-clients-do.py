@@ -84,8 +84,8 @@ def never_less(old, new):
 
 def kill_a_client(server, metrics):
     """One that has done something and is killed is counted after, as before."""
-    client = subprocess.Popen([sys.executable, "-c", CLIENT, server.socket_path], stdin=subprocess.PIPE,
-                              stdout=subprocess.PIPE)
+    client = subprocess.Popen([sys.executable, "-c", CLIENT, server.socket_path],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert client.stdout.readline() == b"ready\n"
     before = metrics.page()
     assert before.value("nbd_export_clients", export="b") == 1

@@ -542,6 +542,6 @@ def settle(s):
 ACTIONS = {
     throttle: 8, throttle_clients: 4, write_cache: 6, error_policy: 2, histogram: 2, log_level: 1,
     set_export: 2, resize: 5, tray: 3, eject: 4, change_medium: 2, reopen: 4, snapshot: 6,
-    steer_commit: 12, internal_snapshot: 4, bitmap: 4, add_export: 4, remove_export: 4, pause: 4, drain: 3, kick: 3,
-    reload: 2, reload_tls: 2, query: 8, metrics: 8, rude_controller: 2,
+    steer_commit: 12, internal_snapshot: 4, bitmap: 4, add_export: 4, remove_export: 4, pause: 4, drain: 3,
+    kick: 3, reload: 2, reload_tls: 2, query: 8, metrics: 8, rude_controller: 2,
 }
