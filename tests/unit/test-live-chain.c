@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Exchanging the root, external snapshots and commit jobs: order, failures, who stands in the way. */
+/* Exchanging the root, external snapshots, commit jobs: order, failures, who stands in the way. */
 #include "testfmt.h"
 
 #include <blkbackend/dirty-bitmap.h>
