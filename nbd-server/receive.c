@@ -4,6 +4,7 @@
  * them.  One recv brings many requests, all are started before the next recv,
  * and what they answered meanwhile leaves with one sendmsg.
  */
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stddef.h>
@@ -92,6 +93,7 @@ void request_free(Request *req)
 {
     Client *c = req->client;
 
+    assert(!req->listed);
     request_release_data(req);
     free(req->pieces);
     if (n_free < FREE_REQUESTS_MAX) {

@@ -495,6 +495,7 @@ void request_reject(Request *req, uint32_t nbd_error, const char *text)
 {
     const Conn *conn = &req->client->conn;
 
+    request_unlist_write(req);
     stats_refused(&req->client->stats, req->cmd->stat);
     if (req->cmd->acct != NO_ACCT) {
         block_acct_invalid(blk_get_stats(blk_of(req)), (enum BlockAcctType)req->cmd->acct);

@@ -115,6 +115,22 @@ def ended_while_held(server, qmp):
     assert 60 not in blocks('a')
 
 
+def refused_where_it_ends():
+    """What is resumed for a connection that is being ended leaves nothing that others wait for."""
+    with Server(['--threads=1', export('a', size=16 * M)]) as server, server.qmp() as qmp, \
+            connect(server, name='a') as client:
+        for _ in range(8):              # the client takes none of it: so the end waits for that
+            client.request(READ, 0, M)
+        until_read(client)
+        qmp.cmd('x-export-pause', id='a')
+        write(client, 0, 20)
+        until_held(qmp, 20, export='a')
+        qmp.cmd('x-client-kick', export='a')
+        qmp.cmd('x-export-resume', id='a')
+        with connect(server, name='a') as heir:
+            heir.pwrite(0, b'h' * 512)
+
+
 def others_keep_their_memory(server, qmp):
     """All that the clients of a paused export can have is what each client has of its own."""
     qmp.cmd('x-export-pause', id='a')
@@ -161,6 +177,7 @@ def write_much(client):
 
 
 many_go_on()
+refused_where_it_ends()
 with Server(['-vv', '--max-memory=64M', export('a', size=4 * M), export('b'), export('busy'),
              export('big', size=32 * M), SLOW]) as server, server.qmp() as qmp:
     paused_while_writes_come(server, qmp)
