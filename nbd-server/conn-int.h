@@ -31,6 +31,7 @@ enum client_wait {
     WAIT_ROOM,        /* fewer requests in flight */
     WAIT_MAIN,        /* the main thread, which alone ends this wait */
     WAIT_MEMORY,      /* the budget; the only wait that budget_grant() ends */
+    WAIT_TURN,        /* its turn among those that --throttle limits */
     WAIT_QUIET,       /* no request in flight, no reply unsent */
     WAIT_ELDERS,      /* older connections of its client: succession.c */
 };
@@ -52,6 +53,7 @@ struct Request {
     uint32_t contexts;              /* that a block status is to tell about: a set */
     uint16_t flags;                 /* NBD_CMD_FLAG_* */
 
+    bool had_turn;                  /* among those that --throttle limits */
     bool listed;                    /* in the client's list of writes */
     bool mapped;                    /* `map` is lent to us */
     bool reply_begun;               /* some of the reply has been sent */
@@ -183,6 +185,8 @@ void coroutine_fn client_give_way(Client *c);
 ssize_t coroutine_fn client_recv(Client *c, void *first, size_t first_len, size_t need);
 /* False: the connection ends.  Sends what is queued before it waits. */
 bool coroutine_fn client_take_memory(Client *c, size_t bytes);
+/* As request_take_turn(), while nothing more is received; false: the connection ends. */
+bool coroutine_fn client_take_turn(Client *c, Request *req);
 /* Waits until one more request, of `len` bytes, may start; false: the connection ends.  payload:
  * bytes of it that have to be received. */
 bool coroutine_fn client_admit(Client *c, uint64_t len, uint64_t payload);
@@ -221,6 +225,8 @@ const char *request_name(const Request *req);
  * it holds, otherwise request_start() does. */
 void request_list_write(Request *req);
 void request_unlist_write(Request *req);
+/* Waits as --throttle wants it, once; 0, or -ESHUTDOWN: nobody waits for the request any more. */
+int coroutine_fn request_take_turn(Request *req);
 /* Runs the request in a coroutine of its own, which queues the reply. */
 void request_start(Request *req);
 /* Answers without running it. */

@@ -119,6 +119,7 @@ static bool may_go_on(const Client *c)
     case WAIT_NONE:
     case WAIT_MAIN:
     case WAIT_MEMORY:
+    case WAIT_TURN:
         return false;
     case WAIT_QUIET:
         return c->in_flight == 0;
@@ -190,6 +191,20 @@ bool coroutine_fn client_take_memory(Client *c, size_t bytes)
         ok = false;
     }
     return ok;
+}
+
+bool coroutine_fn client_take_turn(Client *c, Request *req)
+{
+    int ret;
+
+    reply_flush(c);
+    c->wait = WAIT_TURN;
+    update_handlers(c);
+    req->co = c->co;
+    ret = request_take_turn(req);
+    req->co = NULL;
+    c->wait = WAIT_NONE;
+    return ret == 0 && !c->error;
 }
 
 void coroutine_fn client_give_way(Client *c)

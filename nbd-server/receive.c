@@ -61,6 +61,7 @@ static Request *request_new(Client *c)
         }
     }
     req->client = c;
+    req->had_turn = false;
     req->mapped = false;
     req->reply_begun = false;
     req->chunk = NULL;
@@ -181,6 +182,15 @@ static int coroutine_fn receive_rest(Request *req, size_t got)
     }
     add_payload(req, req->data, req->data_size);
     return 1;
+}
+
+/* What waits for --throttle does so for hours: a payload that lies in memory meanwhile is in the
+ * client's own, and what does not fit there has its turn before it is received. */
+static bool coroutine_fn wait_for_turn(Request *req, uint64_t payload)
+{
+    Client *c = req->client;
+
+    return c->budget.used + payload <= BUDGET_OWN_BYTES || client_take_turn(c, req);
 }
 
 /* 1: taken; 0: no memory, nothing consumed; -errno: the connection ends. */
@@ -322,7 +332,8 @@ static int coroutine_fn take_rest(Request *req, uint64_t payload, uint32_t *erro
     int ret = 0;
 
     if (*error == NBD_SUCCESS) {
-        ret = receive_payload(req);
+        ret = wait_for_turn(req, payload) ? receive_payload(req)
+                                          : c->error ? c->error : -ECONNRESET;
         if (ret == 0) {
             *error = NBD_ENOMEM;
             strcpy(text, "out of memory");

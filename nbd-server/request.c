@@ -581,21 +581,27 @@ void request_unlist_write(Request *req)
     }
 }
 
+int coroutine_fn request_take_turn(Request *req)
+{
+    const Command *cmd = req->cmd;
+
+    if (!atomic_load_explicit(&req->client->conn.export->throttled, memory_order_relaxed) ||
+        !cmd->limited || req->len == 0 || req->had_turn) {
+        return 0;
+    }
+    req->had_turn = true;
+    return throttle_wait(req, cmd->run == run_cache ? min_u32(req->len, CACHE_MAX) : req->len,
+                         cmd->writes);
+}
+
 /* 0, or -ESHUTDOWN: nobody waits for it any more. */
 static int coroutine_fn take_turn(Request *req)
 {
-    const Command *cmd = req->cmd;
-    Export *export = req->client->conn.export;
-    int ret;
+    int ret = request_take_turn(req);
 
-    if (!atomic_load_explicit(&export->throttled, memory_order_relaxed) ||
-        !cmd->limited || req->len == 0) {
-        return 0;
-    }
-    ret = throttle_wait(req, cmd->run == run_cache ? min_u32(req->len, CACHE_MAX) : req->len,
-                        cmd->writes);
-    /* It was closed meanwhile. */
-    return ret == 0 && export_is_gated(export) && !hold_pass(req) ? -ESHUTDOWN : ret;
+    /* The gate was closed meanwhile. */
+    return ret == 0 && export_is_gated(req->client->conn.export) && !hold_pass(req) ? -ESHUTDOWN
+                                                                                    : ret;
 }
 
 /* Who drains the export waits for what runs. */

@@ -231,6 +231,7 @@ protocol_tests = \
 	tests/protocol/throttle-lets-nothing-large-pass.py \
 	tests/protocol/throttle-lets-trim-and-flush-pass.py \
 	tests/protocol/throttle-shares-are-fair.py \
+	tests/protocol/throttled-writes-leave-others-their-memory.py \
 	tests/protocol/tls-bytes-ahead-of-the-handshake.py \
 	tests/protocol/tls-client-that-refuses-us.py \
 	tests/protocol/tls-client-vanishes-in-the-handshake.py \
