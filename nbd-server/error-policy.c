@@ -17,11 +17,24 @@
 #include "events.h"
 #include "hold.h"
 
-/* Of the image; not of us, who lack memory or stop, and no answer that a client has asked for. */
+/* Not of us, who lack memory or stop; and no refusal of what a client asks for, who could stop the
+ * export for all others with it. */
 static bool is_of_the_image(int error)
 {
-    return error != ENOTSUP && error != ENOMEM && error != ENOMEDIUM && error != ESHUTDOWN &&
-           error != ECANCELED;
+    switch (error) {
+    case ENOMEM:
+    case ENOMEDIUM:
+    case ESHUTDOWN:
+    case ECANCELED:
+    case ENOTSUP:
+    case EPERM:
+    case EACCES:
+    case EROFS:
+    case EINVAL:
+        return false;
+    default:
+        return true;
+    }
 }
 
 static void tell(const Request *req, BlockErrorAction action, int error)

@@ -117,13 +117,22 @@ bool hold_is_full(const Client *c, uint64_t payload)
 
 static void start(Client *c, Request *req)
 {
+    char text[ERROR_TEXT_MAX];
+
     unhold(c, req);
     if (req->co) {
         qemu_coroutine_enter(req->co, NULL);
     } else if (export_is_gated(c->conn.export)) {
         refuse(req);
     } else {
-        request_start(req);
+        /* The medium may be another one than when it came. */
+        uint32_t error = request_check(req, text);
+
+        if (error != NBD_SUCCESS) {
+            request_reject(req, error, text);
+        } else {
+            request_start(req);
+        }
     }
 }
 

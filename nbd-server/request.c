@@ -604,6 +604,17 @@ static int coroutine_fn take_turn(Request *req)
                                                                                     : ret;
 }
 
+/* It has failed because the medium is another one now, or smaller. */
+static bool is_past_new_end(const Request *req, int *ret)
+{
+    bool past = request_is_past_end(req);
+
+    if (past) {
+        *ret = req->cmd->past_end == NBD_ENOSPC ? -ENOSPC : -EINVAL;
+    }
+    return past;
+}
+
 /* Who drains the export waits for what runs. */
 static int coroutine_fn run(Request *req)
 {
@@ -627,7 +638,7 @@ static int coroutine_fn run_in_turn(Request *req)
     if (ret == 0) {
         do {
             ret = run(req);
-        } while (ret < 0 && error_policy_retries(req, &ret));
+        } while (ret < 0 && !is_past_new_end(req, &ret) && error_policy_retries(req, &ret));
     }
     return ret;
 }

@@ -3,7 +3,8 @@
 """A request that the image fails is reported, ignored, or stops the export until it is resumed and
 then runs again, as --on-read-error and --on-write-error say; they can be changed at any time."""
 from controlled import Server, content, export, failing, until_held
-from rawnbd import EIO, FLUSH, K, READ, WRITE, connect, eq
+from rawnbd import (EINVAL, EIO, ENOSPC, EPERM, FLUSH, K, M, READ, WRITE, connect, eq,
+                    nbdtest)
 
 # Each write to sector 16 fails twice, one to sector 0 always; reads of sector 64 always, 128 twice.
 RULES = ['inject-error.0.iotype=write', 'inject-error.0.sector=16', 'inject-error.0.errno=28',
@@ -77,6 +78,27 @@ def stops_reads(qmp, client):
     eq(client.receive()[1].error, 0, 'error')
 
 
+def not_the_images_fault():
+    """What a client asks for, and may not have, stops no one."""
+    with Server([export('a', 'on-write-error=stop', 'on-eject=wait', size=M),
+                 '--export=name=probed,on-write-error=stop,image=' + nbdtest.disk(M, 'probed')
+                 ]) as server, server.qmp() as qmp:
+        with connect(server, name='probed') as client:
+            eq(client.call(WRITE, 0, 512, data=b'QFI\xfb\0\0\0\3'.ljust(512, b'\0')).error, EPERM,
+               'a header of another format')
+            client.ok(WRITE, 512, 512, data=bytes(512))
+        with connect(server, name='a') as client:
+            qmp.cmd('eject', id='a', force=True)
+            beyond = [client.request(WRITE, M - 512, 512, data=bytes(512)),
+                      client.request(READ, M - 512, 512)]
+            until_held(qmp, 2, export='a')
+            qmp.cmd('blockdev-change-medium', id='a', filename=nbdtest.disk(M // 2, 'half'),
+                    format='raw')
+            answers = dict(client.receive() for _ in beyond)
+            eq([answers[c].error for c in beyond], [ENOSPC, EINVAL], 'past the new end')
+            client.ok(WRITE, 0, 512, data=bytes(512))
+
+
 def ends_with_the_error(qmp, server):
     """A connection that is being ended, and a server that ends, do not wait."""
     policy(qmp, 'stop', 'stop')
@@ -105,3 +127,4 @@ with Server([failing('a', *RULES), export('b')]) as server, server.qmp() as qmp:
                 stops_reads(qmp, client)
     ends_with_the_error(qmp, server)
     eq(server.wait(10), 0, 'exit status')
+not_the_images_fault()
