@@ -55,13 +55,16 @@ static void on_timer(void *opaque)
 {
     Client *c = opaque;
     bool unread, closed = liveness_closed(c->conn.fd, &unread);
+    bool full = c->wait == WAIT_ROOM || c->wait == WAIT_MEMORY;
 
-    if (c->error || closed) {
-        return;                 /* what the stream's end does with them */
+    if (c->error) {
+        return;
     }
-    if (export_is_gated(c->conn.export)) {
+    if (closed && (full || c->wait == WAIT_TURN)) {
+        client_fail(c, -ECONNRESET);    /* which nobody would find in the stream */
+    } else if (closed || export_is_gated(c->conn.export) || c->wait == WAIT_TURN) {
         timer_mod_ns(c->probation_timer, qemu_clock_get_ns(QEMU_CLOCK_REALTIME) + QUIET_NS);
-    } else if (c->wait == WAIT_ROOM || c->wait == WAIT_MEMORY) {
+    } else if (full) {
         log_msg(LOG_LEVEL_WARNING, c->conn.export, &c->conn, "cut off: after the client has "
                 "connected anew, too much at once has come over this connection");
         client_fail(c, -ECONNABORTED);

@@ -5,7 +5,7 @@ import socket
 import struct
 
 import twohosts
-from rawnbd import K, M, WRITE, connect, eq, nbdtest, until_read
+from rawnbd import K, M, WRITE, connect, eq, nbdtest, request_bytes, until_read
 
 disk = nbdtest.disk(M)
 slow = nbdtest.disk(M, 'slow')
@@ -60,6 +60,21 @@ def old_write_runs():
         new.disconnect()
 
 
+def more_than_is_held_arrives_late():
+    """There is no room for the rest of it, nor for the end that follows."""
+    old = enter('disk')
+    old.pwrite(0, b'o' * 4096)
+    port = twohosts.port_of(old)
+    hosts.cut()
+    old.send((request_bytes(WRITE, 4096, 512) + b'o' * 512) * 300)
+    old.close()
+    hosts.mend()
+    with enter('disk') as new:
+        hosts.until_gone(port)
+        new.disconnect()
+
+
 old_write_runs()
 old_write_arrives_late()
+more_than_is_held_arrives_late()
 hosts.stop()
