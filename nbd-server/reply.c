@@ -294,11 +294,17 @@ static bool in_mapping(const Request *req, const struct iovec *iov, size_t *offs
     return base >= start && *offset < req->len;
 }
 
+/* Another medium has other data. */
+static int check_medium(const Request *req)
+{
+    return req->medium == req->client->conn.export->medium ? 0 : -ENOMEDIUM;
+}
+
 /* Reads what is left to send into memory of our own. */
 static int coroutine_fn replace_mapping(Request *req)
 {
     const Export *export = req->client->conn.export;
-    int ret = req->medium == export->medium ? 0 : -ENOMEDIUM;    /* another one has other data */
+    int ret = check_medium(req);
 
     budget_overdraw(&req->client->budget, req->len);
     req->data_size = req->len;
@@ -322,7 +328,7 @@ static int coroutine_fn replace_mapping(Request *req)
     }
     blk_unmap(&req->map);
     req->mapped = false;
-    return ret;
+    return ret == 0 ? check_medium(req) : ret;      /* the reads may have had to wait */
 }
 
 static void coroutine_fn repair_co(void *opaque)
