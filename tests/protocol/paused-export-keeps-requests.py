@@ -120,7 +120,7 @@ def refused_where_it_ends():
     with Server(['--threads=1', export('a', size=16 * M)]) as server, server.qmp() as qmp, \
             connect(server, name='a') as client:
         for _ in range(8):              # the client takes none of it: so the end waits for that
-            client.request(READ, 0, M)
+            client.request(READ, 0, 100 * K)
         until_read(client)
         qmp.cmd('x-export-pause', id='a')
         write(client, 0, 20)

@@ -65,6 +65,7 @@ def more_than_is_held_arrives_late():
     old = enter('disk')
     old.pwrite(0, b'o' * 4096)
     port = twohosts.port_of(old)
+    old.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, M)
     hosts.cut()
     old.send((request_bytes(WRITE, 4096, 512) + b'o' * 512) * 300)
     old.close()
