@@ -185,12 +185,14 @@ static int coroutine_fn receive_rest(Request *req, size_t got)
 }
 
 /* What waits for --throttle does so for hours: a payload that lies in memory meanwhile is in the
- * client's own, and what does not fit there has its turn before it is received. */
+ * client's own, and what does not fit there has its turn before it is received.  Small ones are
+ * bounded by their number, and have been received. */
 static bool coroutine_fn wait_for_turn(Request *req, uint64_t payload)
 {
     Client *c = req->client;
 
-    return c->budget.used + payload <= BUDGET_OWN_BYTES || client_take_turn(c, req);
+    return payload <= INLINE_PAYLOAD_MAX || c->budget.used + payload <= BUDGET_OWN_BYTES ||
+           client_take_turn(c, req);
 }
 
 /* 1: taken; 0: no memory, nothing consumed; -errno: the connection ends. */
