@@ -28,11 +28,13 @@ typedef struct Step {
     ExportConfig *was;         /* how it is now, a reference; NULL: there is none */
     Export *old;               /* has the name now, a reference; NULL: none that is open */
     Export *opened;            /* takes its place; NULL: old stays, with other settings */
+    bool paused;               /* as one that was closed already */
 } Step;
 
 /* An export that was closed already. */
 typedef struct Retired {
     ExportConfig *cfg, *configured;    /* references, the latter may be NULL */
+    bool paused;
     STAILQ_ENTRY(Retired) link;
 } Retired;
 
@@ -76,6 +78,15 @@ static void look_up(Plan *plan)
         step->cfg = step->old ? chain_follow(step->old, cfg) : export_config_ref(cfg);
         step->configured = step->cfg != cfg ? export_config_ref(cfg) : NULL;
         step->was = step->old && !step->old->removed ? export_settings(step->old) : NULL;
+    }
+}
+
+/* Takes over export.  paused: it replaces one that was. */
+static void add_export(Plan *plan, Export *export, bool paused)
+{
+    exports_add(plan->server, export);
+    if (paused) {
+        export_gate(export, GATE_PAUSED);
     }
 }
 
@@ -144,7 +155,11 @@ static void retire(Plan *plan, Export *export)
     retired = xcalloc(1, sizeof(*retired));
     retired->cfg = export_settings(export);
     retired->configured = export->configured ? export_config_ref(export->configured) : NULL;
+    retired->paused = export->gate & GATE_PAUSED;
     STAILQ_INSERT_TAIL(&plan->retired, retired, link);
+    if (step) {
+        step->paused |= retired->paused;
+    }
     if (step && step->old == export) {
         export_unref(take_ptr(step->old));
     }
@@ -175,7 +190,7 @@ static void bring_back(Plan *plan)
             exports_revive(export);
             export_unref(export);
         } else if ((export = open_export(retired->cfg, retired->configured, &err))) {
-            exports_add(plan->server, export);
+            add_export(plan, export, retired->paused);
         } else {
             config_errors_add(&plan->errors, err);
         }
@@ -272,7 +287,7 @@ static void take_step(Plan *plan, Step *step)
 {
     if (step->opened) {
         replace(plan, step);
-        exports_add(plan->server, take_ptr(step->opened));
+        add_export(plan, take_ptr(step->opened), step->paused);
         return;
     }
     if (step->old->removed) {

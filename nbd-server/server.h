@@ -304,7 +304,8 @@ bool export_resize(Export *export, int64_t size, bool force, Error **errp);
 /* ---- exports.c: all exports of a server ---- */
 
 void exports_init(Server *server);                       /* [main] */
-/* Takes over the reference; limits begin to hold.  [main] */
+/* Takes over the reference; limits begin to hold.  It is paused if one is whose id it takes, and which
+ * was removed with clients that are still there.  [main] */
 void exports_add(Server *server, Export *export);
 enum remove_mode {
     REMOVE_HIDE,       /* its connections stay */
@@ -320,6 +321,9 @@ bool exports_remove_unused(Export *export);
 Export *exports_find_any(Server *server, const char *name);
 /* The same by its id, or else its name.  [main] */
 Export *exports_find_id(Server *server, const char *id);
+/* References to the export and to those removed ones that had its id before, and have clients still.
+ * Ends with NULL; exports_snapshot_free().  [main] */
+Export **exports_namesakes(Export *export);
 /* Closes now what nobody refers to any more, and would be closed soon.  [main] */
 void exports_close_unused(Server *server);
 /* Takes back a removal.  [main] */

@@ -35,14 +35,53 @@ static bool settle(Export *export, Error **errp)
     return true;
 }
 
+/* Those that had its id before, and were removed with clients, have no other name to be called by. */
+static bool settle_namesakes(Export *export, Error **errp)
+{
+    Export **all = exports_namesakes(export);
+    bool ok = true;
+
+    for (Export **next = all; ok && *next; next++) {
+        ok = settle(*next, errp);
+    }
+    exports_snapshot_free(all);
+    return ok;
+}
+
+/* False: they were. */
+static bool gate_namesakes(Export *export)
+{
+    Export **all = exports_namesakes(export);
+    bool first = false;
+
+    for (Export **next = all; *next; next++) {
+        first |= export_gate(*next, GATE_PAUSED);
+    }
+    exports_snapshot_free(all);
+    return first;
+}
+
+static void ungate_namesakes(Export *export, unsigned reasons)
+{
+    Export **all = exports_namesakes(export);
+
+    for (Export **next = all; *next; next++) {
+        if (reasons & GATE_IO_ERROR) {
+            blk_iostatus_reset((*next)->blk);
+        }
+        export_ungate(*next, reasons);
+    }
+    exports_snapshot_free(all);
+}
+
 /* Paused means: the host's files are as the clients have left them.  Else it is not paused. */
 static json_t *pause_export(Export *export, Error **errp)
 {
-    bool first = export_gate(export, GATE_PAUSED);
+    bool first = gate_namesakes(export);
 
-    if (!settle(export, errp)) {
+    if (!settle_namesakes(export, errp)) {
         if (first) {
-            export_ungate(export, GATE_PAUSED);
+            ungate_namesakes(export, GATE_PAUSED);
         }
         return NULL;
     }
@@ -67,8 +106,7 @@ json_t *cmd_x_export_resume(QmpSession *session, const json_t *args, Error **err
     if (!export) {
         return NULL;
     }
-    blk_iostatus_reset(export->blk);
-    export_ungate(export, GATE_PAUSED | GATE_IO_ERROR);
+    ungate_namesakes(export, GATE_PAUSED | GATE_IO_ERROR);
     result = state_json(export);
     log_msg(LOG_LEVEL_NOTICE, export, NULL, "resumed");
     export_unref(export);
@@ -97,7 +135,7 @@ json_t *cmd_x_export_drain(QmpSession *session, const json_t *args, Error **errp
     }
     export = qmp_find_device(session, args, errp);
     if (export) {
-        ok = settle(export, errp);
+        ok = settle_namesakes(export, errp);
         export_unref(export);
     }
     return ok ? json_object() : NULL;
