@@ -6,7 +6,7 @@
  *     the export's, or a group's  whose members are the clients: they take turns
  *
  * A client is one, however many connections it makes; they share its place, first come, first
- * served.  Both are there without limits, too, and then let everything pass; but an export where
+ * served.  One that comes back finds what it has used up, until that would be forgotten anyway.  Both are there without limits, too, and then let everything pass; but an export where
  * nothing is limited does not ask (Export.throttled).
  *
  * Images have no limits: what waits here is not in flight, and no drain sends it on its way.
@@ -20,8 +20,14 @@
 #include "config.h"
 #include "peer.h"
 
+/* So many clients that have gone an export remembers. */
+#define MAX_GONE 1024
+#define MAX_DEBTS (100.0 * 365 * 24 * 3600)     /* seconds; no clock overflows */
+
 struct ThrottleClient {
+    PeerIdentity who;               /* [const] */
     unsigned refs;                  /* [export's lock] its connections */
+    int64_t forget_ns;              /* [export's lock] without any: by then it has no debts */
     ThrottleGroupMember *turns;     /* [const] among the export's clients */
     ThrottleGroupMember *own;       /* [const] in `limits` */
     ThrottleState *limits;          /* [const] */
@@ -31,16 +37,18 @@ struct ThrottleClient {
 /* ---- who shares ---- */
 
 /* Many processes of one user may be clients of their own, unlike those that come and go. */
-static bool is_same_client(const Conn *a, const Conn *b)
+static bool is_same_client(const PeerIdentity *a, const PeerIdentity *b)
 {
-    return peer_same(a, b) && (!a->has_cred || a->cred.pid == b->cred.pid);
+    return peer_same_identity(a, b) && (!a->has_cred || a->cred.pid == b->cred.pid);
 }
 
-static ThrottleClient *client_new(Export *export)
+static ThrottleClient *client_new(Export *export, const PeerIdentity *who)
 {
     ThrottleClient *tc = xcalloc(1, sizeof(*tc));
     ThrottleConfig limits = export->cfg->client_limits;
 
+    tc->who = *who;
+    tc->who.tls_name = who->tls_name ? xstrdup(who->tls_name) : NULL;
     tc->turns = throttle_group_member_new();
     tc->own = throttle_group_member_new();
     tc->limits = throttle_group_incref(NULL);
@@ -51,23 +59,76 @@ static ThrottleClient *client_new(Export *export)
     return tc;
 }
 
-static ThrottleClient *find_client(const Conn *conn)
+static void client_free(ThrottleClient *tc)
 {
-    Conn *other;
+    LIST_REMOVE(tc, link);
+    throttle_group_member_free(tc->turns);
+    throttle_group_member_free(tc->own);
+    throttle_group_unref(tc->limits);
+    free((char *)tc->who.tls_name);
+    free(tc);
+}
 
-    TAILQ_FOREACH(other, &conn->export->conns, export_link) {
-        if (is_same_client(other, conn)) {
-            return other->throttle;
+static ThrottleClient *find_client(Export *export, const PeerIdentity *who)
+{
+    ThrottleClient *tc;
+
+    LIST_FOREACH(tc, &export->throttle_clients, link) {
+        if (is_same_client(&tc->who, who)) {
+            break;
         }
     }
-    return NULL;
+    return tc;
+}
+
+/* How long full buckets take to run empty: what they hold, and what went last. */
+static int64_t debts_ns(ThrottleState *group)
+{
+    ThrottleConfig limits;
+    double seconds = 0;
+
+    throttle_state_get_config(group, &limits);
+    for (unsigned i = 0; i < BUCKETS_COUNT; i++) {
+        const LeakyBucket *b = &limits.buckets[i];
+
+        if (b->avg > 0) {
+            double s = b->max * b->burst_length / b->avg + 1 + 1 / b->avg;
+
+            seconds = s > seconds ? s : seconds;
+        }
+    }
+    return (int64_t)((seconds < MAX_DEBTS ? seconds : MAX_DEBTS) * 1e9);
+}
+
+/* Those who have gone and have no debts any more, and the one with the oldest if they are many. */
+static void forget(Export *export)
+{
+    int64_t now = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
+    ThrottleClient *tc, *next, *oldest = NULL;
+    unsigned gone = 0;
+
+    for (tc = LIST_FIRST(&export->throttle_clients); tc; tc = next) {
+        next = LIST_NEXT(tc, link);
+        if (tc->refs == 0 && tc->forget_ns <= now) {
+            client_free(tc);
+        } else if (tc->refs == 0) {
+            gone++;
+            oldest = !oldest || tc->forget_ns < oldest->forget_ns ? tc : oldest;
+        }
+    }
+    if (gone > MAX_GONE) {
+        client_free(oldest);
+    }
 }
 
 void throttle_join(Conn *conn)
 {
-    ThrottleClient *tc = find_client(conn);
+    PeerIdentity who = peer_identity(conn);
+    ThrottleClient *tc;
 
-    conn->throttle = tc ? tc : client_new(conn->export);
+    forget(conn->export);
+    tc = find_client(conn->export, &who);
+    conn->throttle = tc ? tc : client_new(conn->export, &who);
     conn->throttle->refs++;
 }
 
@@ -77,11 +138,10 @@ void throttle_leave(Conn *conn)
 
     conn->throttle = NULL;
     if (--tc->refs == 0) {
-        LIST_REMOVE(tc, link);
-        throttle_group_member_free(tc->turns);
-        throttle_group_member_free(tc->own);
-        throttle_group_unref(tc->limits);
-        free(tc);
+        int64_t debts = debts_ns(tc->limits);
+
+        tc->forget_ns = debts ? qemu_clock_get_ns(QEMU_CLOCK_REALTIME) + debts : 0;
+        forget(conn->export);
     }
 }
 
@@ -163,6 +223,11 @@ void throttle_init_export(Export *export)
 
 void throttle_free_export(Export *export)
 {
+    ThrottleClient *tc;
+
+    while ((tc = LIST_FIRST(&export->throttle_clients))) {
+        client_free(tc);
+    }
     throttle_group_unref(export->limits);
 }
 
