@@ -105,12 +105,24 @@ static void inherit_pause(Export *export)
     }
 }
 
+/* [exports_lock] */
+static void supersede(Export *export)
+{
+    Export *other;
+
+    TAILQ_FOREACH(other, &export->server->exports, link) {
+        other->superseded |= strcmp(other->name, export->name) == 0;
+    }
+    export->superseded = false;
+}
+
 void exports_add(Server *server, Export *export)
 {
     export->server = server;
     inherit_pause(export);
     export_apply(export, export->cfg);
     pthread_mutex_lock(&server->exports_lock);
+    supersede(export);
     TAILQ_INSERT_TAIL(&server->exports, export, link);
     pthread_mutex_unlock(&server->exports_lock);
     event_export_state(export);
@@ -246,6 +258,9 @@ Export **exports_namesakes(Export *export)
 
 void exports_revive(Export *export)
 {
+    pthread_mutex_lock(&export->server->exports_lock);
+    supersede(export);
+    pthread_mutex_unlock(&export->server->exports_lock);
     timer_free(export->deadline);
     export->deadline = NULL;
     export_ref(export);

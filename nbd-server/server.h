@@ -153,6 +153,8 @@ struct Export {
     Server *server;                 /* [const] */
     atomic_uint refs;               /* [atomic] the server's list until it is removed; each user */
     atomic_bool removed;            /* [atomic] nobody enters it any more */
+    bool superseded;                /* [exports_lock] another one has come, or come back, by its name
+                                     * since: that one is who metrics mean */
     char *name;                     /* [const] */
     char *id;                       /* [const] what the control socket calls it: mostly the name */
     pthread_mutex_t lock;
