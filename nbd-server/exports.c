@@ -120,7 +120,7 @@ void exports_add(Server *server, Export *export)
 {
     export->server = server;
     inherit_pause(export);
-    export_apply(export, export->cfg);
+    export_apply(export, export->cfg, &error_abort);      /* as it was opened: nothing to flush */
     pthread_mutex_lock(&server->exports_lock);
     supersede(export);
     TAILQ_INSERT_TAIL(&server->exports, export, link);

@@ -277,7 +277,11 @@ static void change(Plan *plan, Export *export, ExportConfig *cfg)
     auto_free char *changes = config_export_changes(export->cfg, cfg, CHANGES_LIVE);
 
     if (changes) {
-        export_apply(export, cfg);
+        Error *err = NULL;
+
+        if (!export_apply(export, cfg, &err)) {
+            config_errors_add(&plan->errors, err);
+        }
         plan->limits_changed |= strstr(changes, "throttle.") != NULL;
         log_change(plan, export, "", changes);
     }
@@ -305,7 +309,7 @@ static void renew_group_limits(Plan *plan)
 
         if (step->old && !step->old->removed && step->cfg->throttle_group &&
             throttle_enabled(&step->cfg->limits)) {
-            export_apply(step->old, step->cfg);
+            export_apply(step->old, step->cfg, &error_abort);
         }
     }
 }
@@ -377,10 +381,13 @@ static void reload_exports(Server *server, ReloadReport *report)
     plan.config = config_parse(server->argc, server->argv, true, &plan.errors);
     if (plan.config && prepare(&plan)) {
         carry_out(&plan);
+        report->changed_all = true;
     }
     if (plan.errors.n > 0) {
         report->errors = config_errors_text(&plan.errors);
         config_errors_log(&plan.errors);
+    }
+    if (report->errors && !report->changed_all) {
         log_msg(LOG_LEVEL_ERROR, NULL, NULL, "reloading \"%s\" failed: nothing is changed",
                 server->config->file);
     }

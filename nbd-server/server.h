@@ -194,8 +194,9 @@ Export *export_new(ExportConfig *cfg, Error **errp);
 bool export_is_rotational(BlockBackend *blk);
 /* Closes the image.  Only for one that is in no list.  [main] */
 void export_free(Export *export);
-/* Other settings for those who enter from now on; limits hold for all.  [main] */
-void export_apply(Export *export, ExportConfig *cfg);
+/* Other settings for those who enter from now on; limits hold for all.  False: they are in force, but
+ * switching the write cache off failed as export_set_write_cache() says.  [main] */
+bool export_apply(Export *export, ExportConfig *cfg, Error **errp);
 /* The settings alone; keeps a reference.  [main] */
 void export_set_config(Export *export, ExportConfig *cfg);
 /* Whether that is all it takes, or the image must be opened anew.  [main] */
@@ -234,7 +235,7 @@ void export_throttle_config(Export *export, ThrottleConfig *limits, const char *
 bool export_set_limits(Export *export, const ThrottleConfig *limits, const char *group,
                        Error **errp);
 /* export_apply(), where the other exports of its group take over its limits.  [main] */
-void export_apply_to_group(Export *export, ExportConfig *cfg);
+bool export_apply_to_group(Export *export, ExportConfig *cfg, Error **errp);
 /* Sets those of each of its clients.  [main] */
 bool export_set_client_limits(Export *export, const ThrottleConfig *limits, Error **errp);
 /* Lets the requests go that wait because of limits, and those to come.  [main] */

@@ -267,7 +267,6 @@ void throttle_apply(Export *export, const ExportConfig *cfg)
     bool limited = is_limited(&cfg->limits), set = limited;
     ThrottleClient *tc;
 
-    pthread_mutex_lock(&export->lock);
     if (config_same_string(cfg->throttle_group, export->cfg->throttle_group)) {
         set |= is_limited(&export->cfg->limits);
     } else {
@@ -280,7 +279,6 @@ void throttle_apply(Export *export, const ExportConfig *cfg)
         set_limits(tc->limits, &cfg->client_limits);
     }
     export->throttled = limited || cfg->throttle_group || is_limited(&cfg->client_limits);
-    pthread_mutex_unlock(&export->lock);
 }
 
 void export_throttle_config(Export *export, ThrottleConfig *limits, const char **group)
@@ -304,17 +302,19 @@ static void tell_group(Export *export)
             ExportConfig *copy = export_config_copy(other);
 
             copy->limits = cfg->limits;
-            export_apply(*next, copy);
+            export_apply(*next, copy, &error_abort);
             export_config_unref(copy);
         }
     }
     exports_snapshot_free(all);
 }
 
-void export_apply_to_group(Export *export, ExportConfig *cfg)
+bool export_apply_to_group(Export *export, ExportConfig *cfg, Error **errp)
 {
-    export_apply(export, cfg);
+    bool ok = export_apply(export, cfg, errp);
+
     tell_group(export);
+    return ok;
 }
 
 static bool check_limits(const ThrottleConfig *limits, Error **errp)
@@ -329,32 +329,27 @@ bool export_set_limits(Export *export, const ThrottleConfig *limits, const char 
 {
     const ConfigKey *key = config_key_find("group", KEY_LIMIT, "", &error_abort);
     ExportConfig *cfg = export_config_copy(export->cfg);
+    bool ok;
 
     cfg->limits = *limits;
     free(cfg->throttle_group);
     cfg->throttle_group = NULL;
-    if (!check_limits(limits, errp) ||
-        (group && !config_key_set_named(key, NULL, cfg, "group", group, errp))) {
-        export_config_unref(cfg);
-        return false;
-    }
-    export_apply_to_group(export, cfg);
+    ok = check_limits(limits, errp) &&
+         (!group || config_key_set_named(key, NULL, cfg, "group", group, errp)) &&
+         export_apply_to_group(export, cfg, errp);
     export_config_unref(cfg);
-    return true;
+    return ok;
 }
 
 bool export_set_client_limits(Export *export, const ThrottleConfig *limits, Error **errp)
 {
-    ExportConfig *cfg;
+    ExportConfig *cfg = export_config_copy(export->cfg);
+    bool ok;
 
-    if (!check_limits(limits, errp)) {
-        return false;
-    }
-    cfg = export_config_copy(export->cfg);
     cfg->client_limits = *limits;
-    export_apply(export, cfg);
+    ok = check_limits(limits, errp) && export_apply(export, cfg, errp);
     export_config_unref(cfg);
-    return true;
+    return ok;
 }
 
 void throttle_list_clients(Export *export, void (*func)(const Conn *conn, bool first, void *opaque),

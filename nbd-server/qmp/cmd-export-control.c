@@ -143,11 +143,12 @@ json_t *cmd_x_export_drain(QmpSession *session, const json_t *args, Error **errp
 
 /* ---- settings ---- */
 
-/* False: it would take opening the image anew. */
+/* False: it would take opening the image anew; or it is done, and export_apply() says what is not. */
 static bool apply(Export *export, ExportConfig *cfg, Error **errp)
 {
     const Config *config = export->server->config;
     auto_free char *changes = NULL, *others = NULL;
+    bool ok;
 
     if (!config_complete_export(config, cfg, errp) || !config_check_tls(config, cfg, errp)) {
         return false;
@@ -168,11 +169,11 @@ static bool apply(Export *export, ExportConfig *cfg, Error **errp)
         return false;
     }
     changes = config_export_changes(export->cfg, cfg, CHANGES_LIVE);
-    export_apply_to_group(export, cfg);
+    ok = export_apply_to_group(export, cfg, errp);
     if (changes) {
         log_msg(LOG_LEVEL_NOTICE, export, NULL, "changed: %s", changes);
     }
-    return true;
+    return ok;
 }
 
 static bool change(Export *export, const json_t *args, Error **errp)
