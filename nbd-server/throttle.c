@@ -6,8 +6,9 @@
  *     the export's, or a group's  whose members are the clients: they take turns
  *
  * A client is one, however many connections it makes; they share its place, first come, first
- * served.  One that comes back finds what it has used up, until that would be forgotten anyway.  Both are there without limits, too, and then let everything pass; but an export where
- * nothing is limited does not ask (Export.throttled).
+ * served.  One that comes back finds what it has used up, until that would be forgotten anyway.
+ * Both are there without limits, too, and then let everything pass; but an export where nothing is
+ * limited does not ask (Export.throttled).
  *
  * Images have no limits: what waits here is not in flight, and no drain sends it on its way.
  */

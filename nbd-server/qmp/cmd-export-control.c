@@ -35,7 +35,7 @@ static bool settle(Export *export, Error **errp)
     return true;
 }
 
-/* Those that had its id before, and were removed with clients, have no other name to be called by. */
+/* Those that had its id before, and were removed with clients, have no other name. */
 static bool settle_namesakes(Export *export, Error **errp)
 {
     Export **all = exports_namesakes(export);
@@ -143,7 +143,7 @@ json_t *cmd_x_export_drain(QmpSession *session, const json_t *args, Error **errp
 
 /* ---- settings ---- */
 
-/* False: it would take opening the image anew; or it is done, and export_apply() says what is not. */
+/* False: it would take opening the image anew; or as export_apply() says. */
 static bool apply(Export *export, ExportConfig *cfg, Error **errp)
 {
     const Config *config = export->server->config;
