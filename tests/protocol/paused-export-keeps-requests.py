@@ -188,8 +188,8 @@ def write_much(client):
 
 
 many_go_on()
-with Server(['-vv', '--max-memory=64M', export('a', size=4 * M), export('b'), export('busy'), export('gone'),
-             export('big', size=32 * M), SLOW]) as server, server.qmp() as qmp:
+with Server(['-vv', '--max-memory=64M', export('a', size=4 * M), export('b'), export('busy'),
+             export('gone'), export('big', size=32 * M), SLOW]) as server, server.qmp() as qmp:
     paused_while_writes_come(server, qmp)
     waits_for_slow_writes(server, qmp)
     held_in_order(server, qmp)

@@ -9,7 +9,7 @@ import time
 
 from controlled import client_of, content, failing
 from rawnbd import (ERR_POLICY, ERR_UNKNOWN, K, M, OPT_GO, OPT_LIST, READ_ONLY, REP_ACK,
-                    SEND_FLUSH, Client, connect, eq, info_data, nbdtest, qmptest,
+                    SEND_FLUSH, WRITE, Client, connect, eq, info_data, nbdtest, qmptest,
                     socket_of_another)
 from reloading import Reloading
 
@@ -103,6 +103,26 @@ def after_a_reload(server, qmp, sections):
     assert content('c').startswith(b'still there')
 
 
+def paused_at_a_reload(server, qmp, sections):
+    """What takes the place of a paused export is paused, and its clients are within reach."""
+    def states(name):
+        return [e['state'] for e in qmp.cmd('x-query-exports') if e['id'] == name]
+
+    for name in 'a', 'b':
+        qmp.cmd('x-export-pause', id=name)
+    with connect(server, name='a') as client:
+        client.request(WRITE, 0, 512, data=b'w' * 512)
+        server.reload({**sections, 'a': ['image = ' + nbdtest.disk(M, 'd')],
+                       'b': sections['b'] + ['discard = unmap']})
+        eq((states('a'), states('b')), (['removed', 'paused'], ['paused']), 'states')
+        assert client.silent(), 'something has happened'
+        qmp.cmd('x-export-resume', id='a')
+        eq(client.receive()[1].error, 0, 'error')
+        assert content('a').startswith(b'w' * 512)
+    qmp.cmd('x-export-resume', id='b')
+    eq(states('b'), ['running'], 'state')
+
+
 def flags(server, name):
     with connect(server, name=name) as client:
         return client.flags
@@ -155,6 +175,7 @@ with Reloading(sections, args=['--qmp=' + socket]) as server, qmptest.Qmp(socket
     changes(server, qmp)
     refusals(server, qmp)
     after_a_reload(server, qmp, sections)
+    paused_at_a_reload(server, qmp, sections)
 with_a_slow_flush()
 with_a_failing_flush(lambda qmp: qmp.fails('x-export-set', id='bad', cache='writethrough'))
 with_a_failing_flush(lambda qmp: qmp.fails('x-reload'))
