@@ -130,6 +130,7 @@ static bool switch_write_cache(Export *export, bool on, Error **errp)
     atomic_store(&export->write_through, !on);
     ret = on ? 0 : export_flush_medium(export);
     if (ret < 0) {
+        export->server->data_lost = true;
         error_setg_errno(errp, -ret, "The write cache is off now, but what was written before "
                          "could not be flushed");
         error_append_hint(errp, "It may be lost if the power fails. Have clients write it "
@@ -150,19 +151,6 @@ bool export_set_write_cache(Export *export, bool on, Error **errp)
         export_config_unref(cfg);
     }
     return ok;
-}
-
-/* The write cache as cfg has it, if that is a change. */
-static void apply_write_cache(Export *export, const ExportConfig *cfg)
-{
-    bool on = cfg->open_flags & BDRV_O_CACHE_WB;
-    Error *err = NULL;
-
-    if (((cfg->open_flags ^ export->cfg->open_flags) & BDRV_O_CACHE_WB) &&
-        !switch_write_cache(export, on, &err)) {
-        error_prepend(&err, "Export '%s': ", export->name);
-        log_error_free(err);
-    }
 }
 
 int export_flush_medium(Export *export)
@@ -232,15 +220,33 @@ void export_free(Export *export)
     }
 }
 
-void export_apply(Export *export, ExportConfig *cfg)
+/* At one moment: a client that comes gets the limits of cfg, or is there to be given them. */
+static void publish(Export *export, ExportConfig *cfg)
 {
+    ExportConfig *old = export->cfg;
+
+    pthread_mutex_lock(&export->lock);
     throttle_apply(export, cfg);
-    apply_write_cache(export, cfg);
+    export->cfg = export_config_ref(cfg);
+    pthread_mutex_unlock(&export->lock);
+    export_config_unref(old);
+}
+
+bool export_apply(Export *export, ExportConfig *cfg, Error **errp)
+{
+    bool switched = (cfg->open_flags ^ export->cfg->open_flags) & BDRV_O_CACHE_WB;
+    bool ok;
+
+    publish(export, cfg);
+    ok = !switched || switch_write_cache(export, cfg->open_flags & BDRV_O_CACHE_WB, errp);
+    if (!ok) {
+        error_prepend(errp, "Export '%s': ", export->name);
+    }
     blk_set_on_error(export->blk, (BlockdevOnError)cfg->on_read_error,
                      (BlockdevOnError)cfg->on_write_error);
-    export_set_config(export, cfg);
     export_medium_changed(export);
     export_follow_tray(export);
+    return ok;
 }
 
 bool export_can_take(const Export *export, const ExportConfig *cfg)

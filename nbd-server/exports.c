@@ -88,11 +88,41 @@ void exports_init(Server *server)
     server->close_job = (Job){ .func = close_unused, .opaque = server };
 }
 
+static bool is_namesake(const Export *export, const Export *of)
+{
+    return export != of && export->removed && strcmp(export->id, of->id) == 0;
+}
+
+/* To pause is to say so of an id, and holds until that is resumed, whatever image it has then. */
+static void inherit_pause(Export *export)
+{
+    const Export *other;
+
+    TAILQ_FOREACH(other, &export->server->exports, link) {
+        if (is_namesake(other, export) && other->refs > 0) {
+            export->gate |= other->gate & GATE_PAUSED;
+        }
+    }
+}
+
+/* [exports_lock] */
+static void supersede(Export *export)
+{
+    Export *other;
+
+    TAILQ_FOREACH(other, &export->server->exports, link) {
+        other->superseded |= strcmp(other->name, export->name) == 0;
+    }
+    export->superseded = false;
+}
+
 void exports_add(Server *server, Export *export)
 {
     export->server = server;
-    export_apply(export, export->cfg);
+    inherit_pause(export);
+    export_apply(export, export->cfg, &error_abort);      /* as it was opened: nothing to flush */
     pthread_mutex_lock(&server->exports_lock);
+    supersede(export);
     TAILQ_INSERT_TAIL(&server->exports, export, link);
     pthread_mutex_unlock(&server->exports_lock);
     event_export_state(export);
@@ -208,8 +238,29 @@ Export *exports_find_id(Server *server, const char *id)
     return found && try_ref(found) ? found : NULL;
 }
 
+Export **exports_namesakes(Export *export)
+{
+    Export **all, **next, *other;
+    size_t n = 2;
+
+    TAILQ_FOREACH(other, &export->server->exports, link) {
+        n++;
+    }
+    all = next = xcalloc(n, sizeof(*all));
+    *next++ = export_ref(export);
+    TAILQ_FOREACH(other, &export->server->exports, link) {
+        if (is_namesake(other, export) && try_ref(other)) {
+            *next++ = other;
+        }
+    }
+    return all;
+}
+
 void exports_revive(Export *export)
 {
+    pthread_mutex_lock(&export->server->exports_lock);
+    supersede(export);
+    pthread_mutex_unlock(&export->server->exports_lock);
     timer_free(export->deadline);
     export->deadline = NULL;
     export_ref(export);

@@ -22,8 +22,7 @@
 /* ---- the numbers ---- */
 
 typedef struct ExportNumbers {
-    char *name, *label;             /* as it is, and as export="NAME" */
-    bool removed;                   /* its last clients are still there */
+    char *label;                    /* export="NAME" */
     Stats stats;
     uint64_t ok, refused;           /* handshakes */
     uint64_t clients, size;
@@ -42,12 +41,10 @@ static bool take_export(ExportNumbers *to, Export *export)
 {
     auto_free char *escaped = metrics_escape(export->name);
 
-    to->name = strdup(export->name);
-    if (!to->name || !escaped || asprintf(&to->label, "export=\"%s\"", escaped) < 0) {
+    if (!escaped || asprintf(&to->label, "export=\"%s\"", escaped) < 0) {
         to->label = NULL;
         return false;
     }
-    to->removed = export->removed;
     stats_of_export(export, &to->stats);
     to->ok = export->handshakes.ok;
     to->refused = export->handshakes.failed;
@@ -58,26 +55,6 @@ static bool take_export(ExportNumbers *to, Export *export)
     to->gate = export->gate;
     to->read_only = export->read_only;
     return true;
-}
-
-/* Where a new export has taken the name of one whose last clients are still there, the name means
- * the new one: two series of one name would be an error. */
-static ExportNumbers *place_for(Numbers *numbers, const Export *export)
-{
-    for (size_t i = 0; i < numbers->n; i++) {
-        ExportNumbers *other = &numbers->exports[i];
-
-        if ((other->removed || export->removed) && strcmp(other->name, export->name) == 0) {
-            if (!other->removed) {
-                return NULL;
-            }
-            free(other->name);
-            free(other->label);
-            memset(other, 0, sizeof(*other));
-            return other;
-        }
-    }
-    return &numbers->exports[numbers->n++];
 }
 
 /* References would make exports look used, which a reload minds: the list is locked instead. */
@@ -95,9 +72,9 @@ static bool take_exports(Numbers *numbers)
     numbers->exports = calloc(n + 1, sizeof(numbers->exports[0]));
     ok = numbers->exports != NULL;
     TAILQ_FOREACH(export, &server->exports, link) {
-        ExportNumbers *place = ok ? place_for(numbers, export) : NULL;
-
-        ok = ok && (!place || take_export(place, export));
+        if (ok && !export->superseded) {     /* two series of one name would be an error */
+            ok = take_export(&numbers->exports[numbers->n++], export);
+        }
     }
     pthread_mutex_unlock(&server->exports_lock);
     return ok;
@@ -106,7 +83,6 @@ static bool take_exports(Numbers *numbers)
 static void free_numbers(Numbers *numbers)
 {
     for (size_t i = 0; i < numbers->n; i++) {
-        free(numbers->exports[i].name);
         free(numbers->exports[i].label);
     }
     free(numbers->exports);

@@ -117,16 +117,31 @@ bool peer_is_in_group(const Conn *conn, gid_t gid)
     return false;
 }
 
-bool peer_same(const Conn *a, const Conn *b)
+PeerIdentity peer_identity(const Conn *conn)
 {
-    PeerAddress x, y;
+    PeerIdentity who = {
+        .has_cred = conn->has_cred, .cred = conn->cred, .tls_name = conn->tls_name,
+    };
 
+    peer_address(conn, &who.address);
+    return who;
+}
+
+bool peer_same_identity(const PeerIdentity *a, const PeerIdentity *b)
+{
     if (a->has_cred && b->has_cred) {
         return a->cred.uid == b->cred.uid;
     }
     if (a->tls_name && b->tls_name) {
         return strcmp(a->tls_name, b->tls_name) == 0;
     }
-    return peer_address(a, &x) && peer_address(b, &y) && x.len == y.len &&
-           memcmp(x.bytes, y.bytes, x.len) == 0;
+    return a->address.len > 0 && a->address.len == b->address.len &&
+           memcmp(a->address.bytes, b->address.bytes, a->address.len) == 0;
+}
+
+bool peer_same(const Conn *a, const Conn *b)
+{
+    PeerIdentity x = peer_identity(a), y = peer_identity(b);
+
+    return peer_same_identity(&x, &y);
 }

@@ -25,7 +25,18 @@ bool peer_address(const Conn *conn, PeerAddress *address);
 /* Fills conn's peer, and has_cred and cred, by its fd and addr. */
 void peer_identify(Conn *conn);
 bool peer_is_in_group(const Conn *conn, gid_t gid);
-/* Both are connections of one client, as far as one can tell. */
+/* What a client can be told by. */
+typedef struct PeerIdentity {
+    bool has_cred;             /* as in Conn, like the two next ones */
+    struct ucred cred;
+    const char *tls_name;      /* the Conn's, or NULL */
+    PeerAddress address;       /* len 0: none of a network */
+} PeerIdentity;
+
+PeerIdentity peer_identity(const Conn *conn);
+/* They are one client, as far as one can tell. */
+bool peer_same_identity(const PeerIdentity *a, const PeerIdentity *b);
+/* The same for connections. */
 bool peer_same(const Conn *a, const Conn *b);
 
 /* "127.0.0.1:4711" or "[::1]:4711" */

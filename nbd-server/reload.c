@@ -28,11 +28,13 @@ typedef struct Step {
     ExportConfig *was;         /* how it is now, a reference; NULL: there is none */
     Export *old;               /* has the name now, a reference; NULL: none that is open */
     Export *opened;            /* takes its place; NULL: old stays, with other settings */
+    bool paused;               /* as one that was closed already */
 } Step;
 
 /* An export that was closed already. */
 typedef struct Retired {
     ExportConfig *cfg, *configured;    /* references, the latter may be NULL */
+    bool paused;
     STAILQ_ENTRY(Retired) link;
 } Retired;
 
@@ -76,6 +78,15 @@ static void look_up(Plan *plan)
         step->cfg = step->old ? chain_follow(step->old, cfg) : export_config_ref(cfg);
         step->configured = step->cfg != cfg ? export_config_ref(cfg) : NULL;
         step->was = step->old && !step->old->removed ? export_settings(step->old) : NULL;
+    }
+}
+
+/* Takes over export.  paused: it replaces one that was. */
+static void add_export(Plan *plan, Export *export, bool paused)
+{
+    exports_add(plan->server, export);
+    if (paused) {
+        export_gate(export, GATE_PAUSED);
     }
 }
 
@@ -144,7 +155,11 @@ static void retire(Plan *plan, Export *export)
     retired = xcalloc(1, sizeof(*retired));
     retired->cfg = export_settings(export);
     retired->configured = export->configured ? export_config_ref(export->configured) : NULL;
+    retired->paused = export->gate & GATE_PAUSED;
     STAILQ_INSERT_TAIL(&plan->retired, retired, link);
+    if (step) {
+        step->paused |= retired->paused;
+    }
     if (step && step->old == export) {
         export_unref(take_ptr(step->old));
     }
@@ -175,7 +190,7 @@ static void bring_back(Plan *plan)
             exports_revive(export);
             export_unref(export);
         } else if ((export = open_export(retired->cfg, retired->configured, &err))) {
-            exports_add(plan->server, export);
+            add_export(plan, export, retired->paused);
         } else {
             config_errors_add(&plan->errors, err);
         }
@@ -262,7 +277,11 @@ static void change(Plan *plan, Export *export, ExportConfig *cfg)
     auto_free char *changes = config_export_changes(export->cfg, cfg, CHANGES_LIVE);
 
     if (changes) {
-        export_apply(export, cfg);
+        Error *err = NULL;
+
+        if (!export_apply(export, cfg, &err)) {
+            config_errors_add(&plan->errors, err);
+        }
         plan->limits_changed |= strstr(changes, "throttle.") != NULL;
         log_change(plan, export, "", changes);
     }
@@ -272,7 +291,7 @@ static void take_step(Plan *plan, Step *step)
 {
     if (step->opened) {
         replace(plan, step);
-        exports_add(plan->server, take_ptr(step->opened));
+        add_export(plan, take_ptr(step->opened), step->paused);
         return;
     }
     if (step->old->removed) {
@@ -290,7 +309,7 @@ static void renew_group_limits(Plan *plan)
 
         if (step->old && !step->old->removed && step->cfg->throttle_group &&
             throttle_enabled(&step->cfg->limits)) {
-            export_apply(step->old, step->cfg);
+            export_apply(step->old, step->cfg, &error_abort);
         }
     }
 }
@@ -362,10 +381,13 @@ static void reload_exports(Server *server, ReloadReport *report)
     plan.config = config_parse(server->argc, server->argv, true, &plan.errors);
     if (plan.config && prepare(&plan)) {
         carry_out(&plan);
+        report->changed_all = true;
     }
     if (plan.errors.n > 0) {
         report->errors = config_errors_text(&plan.errors);
         config_errors_log(&plan.errors);
+    }
+    if (report->errors && !report->changed_all) {
         log_msg(LOG_LEVEL_ERROR, NULL, NULL, "reloading \"%s\" failed: nothing is changed",
                 server->config->file);
     }

@@ -12,11 +12,12 @@ typedef struct ReloadReport {
     NameList changes;          /* ... what of each, in the same order */
     NameList restart;          /* settings that will hold after a restart */
     char *errors;              /* messages; NULL: there were none */
+    bool changed_all;          /* although there were errors: of what was written before */
 } ReloadReport;
 
 /* Reads the configuration file again, with the command line of the start, and adds, changes and
- * removes exports; or, if anything is wrong, does nothing.  Without a file: reads the credentials
- * of TLS again.  Logs it all; fills report.  [main, in a job] */
+ * removes exports; or, if anything is wrong, does nothing (unless changed_all).  Without a file:
+ * reads the credentials of TLS again.  Logs it all; fills report.  [main, in a job] */
 void reload(Server *server, ReloadReport *report);
 void reload_report_clear(ReloadReport *report);
 

@@ -153,6 +153,8 @@ struct Export {
     Server *server;                 /* [const] */
     atomic_uint refs;               /* [atomic] the server's list until it is removed; each user */
     atomic_bool removed;            /* [atomic] nobody enters it any more */
+    bool superseded;                /* [exports_lock] another one has come, or come back, by its
+                                     * name since: metrics mean that one */
     char *name;                     /* [const] */
     char *id;                       /* [const] what the control socket calls it: mostly the name */
     pthread_mutex_t lock;
@@ -192,8 +194,9 @@ Export *export_new(ExportConfig *cfg, Error **errp);
 bool export_is_rotational(BlockBackend *blk);
 /* Closes the image.  Only for one that is in no list.  [main] */
 void export_free(Export *export);
-/* Other settings for those who enter from now on; limits hold for all.  [main] */
-void export_apply(Export *export, ExportConfig *cfg);
+/* Other settings for those who enter from now on; limits hold for all.  False: they are in force,
+ * but switching the write cache off failed as export_set_write_cache() says.  [main] */
+bool export_apply(Export *export, ExportConfig *cfg, Error **errp);
 /* The settings alone; keeps a reference.  [main] */
 void export_set_config(Export *export, ExportConfig *cfg);
 /* Whether that is all it takes, or the image must be opened anew.  [main] */
@@ -232,7 +235,7 @@ void export_throttle_config(Export *export, ThrottleConfig *limits, const char *
 bool export_set_limits(Export *export, const ThrottleConfig *limits, const char *group,
                        Error **errp);
 /* export_apply(), where the other exports of its group take over its limits.  [main] */
-void export_apply_to_group(Export *export, ExportConfig *cfg);
+bool export_apply_to_group(Export *export, ExportConfig *cfg, Error **errp);
 /* Sets those of each of its clients.  [main] */
 bool export_set_client_limits(Export *export, const ThrottleConfig *limits, Error **errp);
 /* Lets the requests go that wait because of limits, and those to come.  [main] */
@@ -304,7 +307,8 @@ bool export_resize(Export *export, int64_t size, bool force, Error **errp);
 /* ---- exports.c: all exports of a server ---- */
 
 void exports_init(Server *server);                       /* [main] */
-/* Takes over the reference; limits begin to hold.  [main] */
+/* Takes over the reference; limits begin to hold.  It is paused if one is whose id it takes, and
+ * which was removed with clients that are still there.  [main] */
 void exports_add(Server *server, Export *export);
 enum remove_mode {
     REMOVE_HIDE,       /* its connections stay */
@@ -320,6 +324,9 @@ bool exports_remove_unused(Export *export);
 Export *exports_find_any(Server *server, const char *name);
 /* The same by its id, or else its name.  [main] */
 Export *exports_find_id(Server *server, const char *id);
+/* References to the export and to those removed ones that had its id before, and have clients
+ * still.  Ends with NULL; exports_snapshot_free().  [main] */
+Export **exports_namesakes(Export *export);
 /* Closes now what nobody refers to any more, and would be closed soon.  [main] */
 void exports_close_unused(Server *server);
 /* Takes back a removal.  [main] */

@@ -6,8 +6,9 @@
  *     the export's, or a group's  whose members are the clients: they take turns
  *
  * A client is one, however many connections it makes; they share its place, first come, first
- * served.  Both are there without limits, too, and then let everything pass; but an export where
- * nothing is limited does not ask (Export.throttled).
+ * served.  One that comes back finds what it has used up, until that would be forgotten anyway.
+ * Both are there without limits, too, and then let everything pass; but an export where nothing is
+ * limited does not ask (Export.throttled).
  *
  * Images have no limits: what waits here is not in flight, and no drain sends it on its way.
  */
@@ -20,8 +21,14 @@
 #include "config.h"
 #include "peer.h"
 
+/* So many clients that have gone an export remembers. */
+#define MAX_GONE 1024
+#define MAX_DEBTS (100.0 * 365 * 24 * 3600)     /* seconds; no clock overflows */
+
 struct ThrottleClient {
+    PeerIdentity who;               /* [const] */
     unsigned refs;                  /* [export's lock] its connections */
+    int64_t forget_ns;              /* [export's lock] without any: by then it has no debts */
     ThrottleGroupMember *turns;     /* [const] among the export's clients */
     ThrottleGroupMember *own;       /* [const] in `limits` */
     ThrottleState *limits;          /* [const] */
@@ -31,16 +38,18 @@ struct ThrottleClient {
 /* ---- who shares ---- */
 
 /* Many processes of one user may be clients of their own, unlike those that come and go. */
-static bool is_same_client(const Conn *a, const Conn *b)
+static bool is_same_client(const PeerIdentity *a, const PeerIdentity *b)
 {
-    return peer_same(a, b) && (!a->has_cred || a->cred.pid == b->cred.pid);
+    return peer_same_identity(a, b) && (!a->has_cred || a->cred.pid == b->cred.pid);
 }
 
-static ThrottleClient *client_new(Export *export)
+static ThrottleClient *client_new(Export *export, const PeerIdentity *who)
 {
     ThrottleClient *tc = xcalloc(1, sizeof(*tc));
     ThrottleConfig limits = export->cfg->client_limits;
 
+    tc->who = *who;
+    tc->who.tls_name = who->tls_name ? xstrdup(who->tls_name) : NULL;
     tc->turns = throttle_group_member_new();
     tc->own = throttle_group_member_new();
     tc->limits = throttle_group_incref(NULL);
@@ -51,23 +60,76 @@ static ThrottleClient *client_new(Export *export)
     return tc;
 }
 
-static ThrottleClient *find_client(const Conn *conn)
+static void client_free(ThrottleClient *tc)
 {
-    Conn *other;
+    LIST_REMOVE(tc, link);
+    throttle_group_member_free(tc->turns);
+    throttle_group_member_free(tc->own);
+    throttle_group_unref(tc->limits);
+    free((char *)tc->who.tls_name);
+    free(tc);
+}
 
-    TAILQ_FOREACH(other, &conn->export->conns, export_link) {
-        if (is_same_client(other, conn)) {
-            return other->throttle;
+static ThrottleClient *find_client(Export *export, const PeerIdentity *who)
+{
+    ThrottleClient *tc;
+
+    LIST_FOREACH(tc, &export->throttle_clients, link) {
+        if (is_same_client(&tc->who, who)) {
+            break;
         }
     }
-    return NULL;
+    return tc;
+}
+
+/* How long full buckets take to run empty: what they hold, and what went last. */
+static int64_t debts_ns(ThrottleState *group)
+{
+    ThrottleConfig limits;
+    double seconds = 0;
+
+    throttle_state_get_config(group, &limits);
+    for (unsigned i = 0; i < BUCKETS_COUNT; i++) {
+        const LeakyBucket *b = &limits.buckets[i];
+
+        if (b->avg > 0) {
+            double s = b->max * b->burst_length / b->avg + 1 + 1 / b->avg;
+
+            seconds = s > seconds ? s : seconds;
+        }
+    }
+    return (int64_t)((seconds < MAX_DEBTS ? seconds : MAX_DEBTS) * 1e9);
+}
+
+/* Those who have gone and have no debts any more, and the one with the oldest if they are many. */
+static void forget(Export *export)
+{
+    int64_t now = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
+    ThrottleClient *tc, *next, *oldest = NULL;
+    unsigned gone = 0;
+
+    for (tc = LIST_FIRST(&export->throttle_clients); tc; tc = next) {
+        next = LIST_NEXT(tc, link);
+        if (tc->refs == 0 && tc->forget_ns <= now) {
+            client_free(tc);
+        } else if (tc->refs == 0) {
+            gone++;
+            oldest = !oldest || tc->forget_ns < oldest->forget_ns ? tc : oldest;
+        }
+    }
+    if (gone > MAX_GONE) {
+        client_free(oldest);
+    }
 }
 
 void throttle_join(Conn *conn)
 {
-    ThrottleClient *tc = find_client(conn);
+    PeerIdentity who = peer_identity(conn);
+    ThrottleClient *tc;
 
-    conn->throttle = tc ? tc : client_new(conn->export);
+    forget(conn->export);
+    tc = find_client(conn->export, &who);
+    conn->throttle = tc ? tc : client_new(conn->export, &who);
     conn->throttle->refs++;
 }
 
@@ -77,11 +139,10 @@ void throttle_leave(Conn *conn)
 
     conn->throttle = NULL;
     if (--tc->refs == 0) {
-        LIST_REMOVE(tc, link);
-        throttle_group_member_free(tc->turns);
-        throttle_group_member_free(tc->own);
-        throttle_group_unref(tc->limits);
-        free(tc);
+        int64_t debts = debts_ns(tc->limits);
+
+        tc->forget_ns = debts ? qemu_clock_get_ns(QEMU_CLOCK_REALTIME) + debts : 0;
+        forget(conn->export);
     }
 }
 
@@ -163,6 +224,11 @@ void throttle_init_export(Export *export)
 
 void throttle_free_export(Export *export)
 {
+    ThrottleClient *tc;
+
+    while ((tc = LIST_FIRST(&export->throttle_clients))) {
+        client_free(tc);
+    }
     throttle_group_unref(export->limits);
 }
 
@@ -202,7 +268,6 @@ void throttle_apply(Export *export, const ExportConfig *cfg)
     bool limited = is_limited(&cfg->limits), set = limited;
     ThrottleClient *tc;
 
-    pthread_mutex_lock(&export->lock);
     if (config_same_string(cfg->throttle_group, export->cfg->throttle_group)) {
         set |= is_limited(&export->cfg->limits);
     } else {
@@ -215,7 +280,6 @@ void throttle_apply(Export *export, const ExportConfig *cfg)
         set_limits(tc->limits, &cfg->client_limits);
     }
     export->throttled = limited || cfg->throttle_group || is_limited(&cfg->client_limits);
-    pthread_mutex_unlock(&export->lock);
 }
 
 void export_throttle_config(Export *export, ThrottleConfig *limits, const char **group)
@@ -239,17 +303,19 @@ static void tell_group(Export *export)
             ExportConfig *copy = export_config_copy(other);
 
             copy->limits = cfg->limits;
-            export_apply(*next, copy);
+            export_apply(*next, copy, &error_abort);
             export_config_unref(copy);
         }
     }
     exports_snapshot_free(all);
 }
 
-void export_apply_to_group(Export *export, ExportConfig *cfg)
+bool export_apply_to_group(Export *export, ExportConfig *cfg, Error **errp)
 {
-    export_apply(export, cfg);
+    bool ok = export_apply(export, cfg, errp);
+
     tell_group(export);
+    return ok;
 }
 
 static bool check_limits(const ThrottleConfig *limits, Error **errp)
@@ -264,32 +330,27 @@ bool export_set_limits(Export *export, const ThrottleConfig *limits, const char 
 {
     const ConfigKey *key = config_key_find("group", KEY_LIMIT, "", &error_abort);
     ExportConfig *cfg = export_config_copy(export->cfg);
+    bool ok;
 
     cfg->limits = *limits;
     free(cfg->throttle_group);
     cfg->throttle_group = NULL;
-    if (!check_limits(limits, errp) ||
-        (group && !config_key_set_named(key, NULL, cfg, "group", group, errp))) {
-        export_config_unref(cfg);
-        return false;
-    }
-    export_apply_to_group(export, cfg);
+    ok = check_limits(limits, errp) &&
+         (!group || config_key_set_named(key, NULL, cfg, "group", group, errp)) &&
+         export_apply_to_group(export, cfg, errp);
     export_config_unref(cfg);
-    return true;
+    return ok;
 }
 
 bool export_set_client_limits(Export *export, const ThrottleConfig *limits, Error **errp)
 {
-    ExportConfig *cfg;
+    ExportConfig *cfg = export_config_copy(export->cfg);
+    bool ok;
 
-    if (!check_limits(limits, errp)) {
-        return false;
-    }
-    cfg = export_config_copy(export->cfg);
     cfg->client_limits = *limits;
-    export_apply(export, cfg);
+    ok = check_limits(limits, errp) && export_apply(export, cfg, errp);
     export_config_unref(cfg);
-    return true;
+    return ok;
 }
 
 void throttle_list_clients(Export *export, void (*func)(const Conn *conn, bool first, void *opaque),

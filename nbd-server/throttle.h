@@ -8,7 +8,8 @@
 /* Before an export's first client comes, and after its last has left.  [main] */
 void throttle_init_export(Export *export);
 void throttle_free_export(Export *export);
-/* The limits of cfg instead of those of export->cfg, for those who wait, too.  [main] */
+/* The limits of cfg instead of those of export->cfg, for those who wait, too.
+ * [main, export's lock] */
 void throttle_apply(Export *export, const ExportConfig *cfg);
 
 /* conn, which is not in conn->export->conns yet or still is, shares limits with the connections of

@@ -35,14 +35,53 @@ static bool settle(Export *export, Error **errp)
     return true;
 }
 
+/* Those that had its id before, and were removed with clients, have no other name. */
+static bool settle_namesakes(Export *export, Error **errp)
+{
+    Export **all = exports_namesakes(export);
+    bool ok = true;
+
+    for (Export **next = all; ok && *next; next++) {
+        ok = settle(*next, errp);
+    }
+    exports_snapshot_free(all);
+    return ok;
+}
+
+/* False: they were. */
+static bool gate_namesakes(Export *export)
+{
+    Export **all = exports_namesakes(export);
+    bool first = false;
+
+    for (Export **next = all; *next; next++) {
+        first |= export_gate(*next, GATE_PAUSED);
+    }
+    exports_snapshot_free(all);
+    return first;
+}
+
+static void ungate_namesakes(Export *export, unsigned reasons)
+{
+    Export **all = exports_namesakes(export);
+
+    for (Export **next = all; *next; next++) {
+        if (reasons & GATE_IO_ERROR) {
+            blk_iostatus_reset((*next)->blk);
+        }
+        export_ungate(*next, reasons);
+    }
+    exports_snapshot_free(all);
+}
+
 /* Paused means: the host's files are as the clients have left them.  Else it is not paused. */
 static json_t *pause_export(Export *export, Error **errp)
 {
-    bool first = export_gate(export, GATE_PAUSED);
+    bool first = gate_namesakes(export);
 
-    if (!settle(export, errp)) {
+    if (!settle_namesakes(export, errp)) {
         if (first) {
-            export_ungate(export, GATE_PAUSED);
+            ungate_namesakes(export, GATE_PAUSED);
         }
         return NULL;
     }
@@ -67,8 +106,7 @@ json_t *cmd_x_export_resume(QmpSession *session, const json_t *args, Error **err
     if (!export) {
         return NULL;
     }
-    blk_iostatus_reset(export->blk);
-    export_ungate(export, GATE_PAUSED | GATE_IO_ERROR);
+    ungate_namesakes(export, GATE_PAUSED | GATE_IO_ERROR);
     result = state_json(export);
     log_msg(LOG_LEVEL_NOTICE, export, NULL, "resumed");
     export_unref(export);
@@ -97,7 +135,7 @@ json_t *cmd_x_export_drain(QmpSession *session, const json_t *args, Error **errp
     }
     export = qmp_find_device(session, args, errp);
     if (export) {
-        ok = settle(export, errp);
+        ok = settle_namesakes(export, errp);
         export_unref(export);
     }
     return ok ? json_object() : NULL;
@@ -105,11 +143,12 @@ json_t *cmd_x_export_drain(QmpSession *session, const json_t *args, Error **errp
 
 /* ---- settings ---- */
 
-/* False: it would take opening the image anew. */
+/* False: it would take opening the image anew; or as export_apply() says. */
 static bool apply(Export *export, ExportConfig *cfg, Error **errp)
 {
     const Config *config = export->server->config;
     auto_free char *changes = NULL, *others = NULL;
+    bool ok;
 
     if (!config_complete_export(config, cfg, errp) || !config_check_tls(config, cfg, errp)) {
         return false;
@@ -130,11 +169,11 @@ static bool apply(Export *export, ExportConfig *cfg, Error **errp)
         return false;
     }
     changes = config_export_changes(export->cfg, cfg, CHANGES_LIVE);
-    export_apply_to_group(export, cfg);
+    ok = export_apply_to_group(export, cfg, errp);
     if (changes) {
         log_msg(LOG_LEVEL_NOTICE, export, NULL, "changed: %s", changes);
     }
-    return true;
+    return ok;
 }
 
 static bool change(Export *export, const json_t *args, Error **errp)

@@ -147,6 +147,17 @@ static bool check_removable(const Export *export, unsigned mode, Error **errp)
     return true;
 }
 
+/* With those that had its id before: their clients are what one sees of it, too. */
+static void remove_export(Export *export, enum remove_mode mode)
+{
+    Export **all = exports_namesakes(export);
+
+    for (Export **next = all; *next; next++) {
+        exports_remove(*next, mode);
+    }
+    exports_snapshot_free(all);
+}
+
 json_t *cmd_block_export_del(QmpSession *session, const json_t *args, Error **errp)
 {
     static const enum remove_mode modes[] = {
@@ -159,7 +170,7 @@ json_t *cmd_block_export_del(QmpSession *session, const json_t *args, Error **er
     bool ok = export && check_removable(export, mode, errp);
 
     if (ok && mode != BLOCK_EXPORT_REMOVE_SAFE) {
-        exports_remove(export, modes[mode]);
+        remove_export(export, modes[mode]);
     } else if (ok && !exports_remove_unused(export)) {
         error_setg(errp, "export '%s' still in use", export->id);
         error_append_hint(errp, "Use mode='hard' to force client disconnect, 'soft' to have its "

@@ -145,7 +145,8 @@ json_t *cmd_x_reload(QmpSession *session, const json_t *args, Error **errp)
     }
     reload(server, &report);
     if (report.errors) {
-        error_setg(errp, "nothing is changed: %s", report.errors);
+        error_setg(errp, "%s: %s", report.changed_all ? "all is changed, but" :
+                   "nothing is changed", report.errors);
     } else {
         told = describe_report(&report);
     }

@@ -6,8 +6,8 @@ import re
 import threading
 
 from controlled import Server, client_of, content, export, failing, until_held
-from rawnbd import (DISC, ESHUTDOWN, FLUSH, K, M, READ, TRIM, WRITE, connect, eq, request_bytes,
-                    until_read)
+from rawnbd import (DISC, ESHUTDOWN, FLUSH, K, M, READ, TRIM, WRITE, connect, eq, nbdtest,
+                    request_bytes, until_read)
 
 SLOW = failing('slow', 'inject-error.0.iotype=write', 'inject-error.0.delay-ns=200000000')
 
@@ -167,6 +167,33 @@ def many_go_on():
             client.close()
 
 
+def same_id_again(server, qmp):
+    """Clients of a removed export are not out of reach when there is another one of its id."""
+    def again():
+        qmp.cmd('block-export-del', id='gone', mode='hide')
+        qmp.cmd('x-export-add', name='gone', image=nbdtest.disk(M, 'new'), format='raw')
+        eq([e['state'] for e in qmp.cmd('x-query-exports') if e['id'] == 'gone'],
+           ['removed', 'paused'], 'states')
+
+    with connect(server, name='gone') as old:
+        qmp.cmd('x-export-pause', id='gone')
+        write(old, 1, 2)
+        until_held(qmp, 2, export='gone')
+        again()
+        with connect(server, name='gone') as new:
+            write(new, 3, 1)
+            assert old.silent() and new.silent(), 'something has happened'
+            qmp.cmd('x-export-resume', id='gone')
+            for client in old, old, new:
+                eq(client.receive()[1].error, 0, 'error')
+            eq((blocks('gone'), blocks('new')), ([1, 2], [3]), 'blocks')
+            qmp.cmd('x-export-pause', id='gone')
+            write(old, 4, 1)
+            qmp.cmd('block-export-del', id='gone', mode='hard')
+            for client in old, new:
+                client.expect_close()
+
+
 def write_much(client):
     """More than the server takes while it is paused, and a write that is too large for that."""
     for _ in range(32):
@@ -179,13 +206,14 @@ def write_much(client):
 many_go_on()
 refused_where_it_ends()
 with Server(['-vv', '--max-memory=64M', export('a', size=4 * M), export('b'), export('busy'),
-             export('big', size=32 * M), SLOW]) as server, server.qmp() as qmp:
+             export('gone'), export('big', size=32 * M), SLOW]) as server, server.qmp() as qmp:
     paused_while_writes_come(server, qmp)
     waits_for_slow_writes(server, qmp)
     held_in_order(server, qmp)
     gone_with_their_client(server, qmp)
     ended_while_held(server, qmp)
     others_keep_their_memory(server, qmp)
+    same_id_again(server, qmp)
     # What is held when the server is told to end is done.
     qmp.cmd('x-export-pause', id='a')
     with connect(server, name='a') as client:

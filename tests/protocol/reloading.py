@@ -7,7 +7,8 @@ from rawnbd import nbdtest
 
 
 class Reloading(nbdtest.Server):
-    """A server whose exports are sections: {name: [line, ...]}."""
+    """A server whose exports are sections, {name: [line, ...]}, of raw images unless image-opts say
+    otherwise."""
 
     def __init__(self, sections, generic=(), args=()):
         self.config = nbdtest.path('config%d' % nbdtest.Server.count)
@@ -19,7 +20,8 @@ class Reloading(nbdtest.Server):
         with open(self.config, 'w') as f:
             print('[generic]', *self.generic, sep='\n', file=f)
             for name, lines in sections.items():
-                print(f'[{name}]', 'format = raw', *lines, sep='\n', file=f)
+                raw = [] if 'image-opts = on' in lines else ['format = raw']
+                print(f'[{name}]', *raw, *lines, sep='\n', file=f)
 
     def reload(self, sections=None):
         """Has it read new sections; what it says, "nbd-export: " and clients left out."""

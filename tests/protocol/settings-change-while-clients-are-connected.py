@@ -4,10 +4,13 @@
 cannot change it names.  A reload sets exports of the file back, and leaves those alone that were
 added over the control socket, unless the file names them."""
 import os
+import threading
+import time
 
-from controlled import client_of, content
-from rawnbd import (ERR_POLICY, ERR_UNKNOWN, K, M, OPT_GO, OPT_LIST, READ_ONLY, REP_ACK, Client,
-                    connect, eq, info_data, nbdtest, qmptest)
+from controlled import client_of, content, failing
+from rawnbd import (ERR_POLICY, ERR_UNKNOWN, K, M, OPT_GO, OPT_LIST, READ_ONLY, REP_ACK,
+                    SEND_FLUSH, WRITE, Client, connect, eq, info_data, nbdtest, qmptest,
+                    socket_of_another)
 from reloading import Reloading
 
 
@@ -100,6 +103,71 @@ def after_a_reload(server, qmp, sections):
     assert content('c').startswith(b'still there')
 
 
+def paused_at_a_reload(server, qmp, sections):
+    """What takes the place of a paused export is paused, and its clients are within reach."""
+    def states(name):
+        return [e['state'] for e in qmp.cmd('x-query-exports') if e['id'] == name]
+
+    for name in 'a', 'b':
+        qmp.cmd('x-export-pause', id=name)
+    with connect(server, name='a') as client:
+        client.request(WRITE, 0, 512, data=b'w' * 512)
+        server.reload({**sections, 'a': ['image = ' + nbdtest.disk(M, 'd')],
+                       'b': sections['b'] + ['discard = unmap']})
+        eq((states('a'), states('b')), (['removed', 'paused'], ['paused']), 'states')
+        assert client.silent(), 'something has happened'
+        qmp.cmd('x-export-resume', id='a')
+        eq(client.receive()[1].error, 0, 'error')
+        assert content('a').startswith(b'w' * 512)
+    qmp.cmd('x-export-resume', id='b')
+    eq(states('b'), ['running'], 'state')
+
+
+def flags(server, name):
+    with connect(server, name=name) as client:
+        return client.flags
+
+
+def with_a_slow_flush():
+    """Who comes while the write cache is being switched off has the new limits, too."""
+    slow = failing('slow', 'inject-error.0.iotype=flush', 'inject-error.0.delay-ns=400000000')
+    with qmptest.Server([slow]) as server, server.qmp() as qmp, \
+            connect(server, name='slow') as client:
+        client.pwrite(0, b'x' * 512)
+        setting = threading.Thread(target=qmp.cmd_args, args=('x-export-set', {
+            'id': 'slow', 'cache': 'writethrough', 'throttle-client.iops-read': 10}))
+        setting.start()
+        while flags(server, 'slow') & SEND_FLUSH:
+            pass
+        with connect(socket_of_another(server), name='slow') as new:
+            assert setting.is_alive(), 'that was quick'
+            setting.join()
+            start = time.monotonic()
+            for _ in range(7):
+                new.pread(0, 512)
+            assert time.monotonic() - start > 0.4, 'no limit'
+
+
+def with_a_failing_flush(change):
+    """All is set, and who asked for it is told that written data may be lost."""
+    image = ('driver=blkdebug,inject-error.0.iotype=flush,inject-error.0.count=1,'
+             'image.driver=file,image.filename=') + nbdtest.disk(M, 'bad')
+    section = ['image-opts = on', 'image = ' + image]
+    server = Reloading({'bad': section}, args=['--qmp=' + socket])
+    try:
+        with qmptest.Qmp(socket) as qmp, connect(server, name='bad') as client:
+            client.pwrite(0, b'x' * 512)
+            server.write({'bad': section + ['cache = writethrough']})
+            text = change(qmp)
+            assert "'bad': The write cache is off now" in text, text
+            assert not flags(server, 'bad') & SEND_FLUSH, 'write cache'
+            eq(qmp.cmd('x-query-exports')[0]['settings']['cache'], 'writethrough', 'setting')
+        server.proc.terminate()
+        eq(server.wait(10), 1, 'exit status')
+    finally:
+        server.kill()
+
+
 sections = {name: ['image = ' + nbdtest.disk(64 * K, name)] for name in ('a', 'b', 'ro')}
 sections['ro'] += ['read-only = on', 'hidden = on']
 socket = nbdtest.path('qmp')
@@ -107,3 +175,7 @@ with Reloading(sections, args=['--qmp=' + socket]) as server, qmptest.Qmp(socket
     changes(server, qmp)
     refusals(server, qmp)
     after_a_reload(server, qmp, sections)
+    paused_at_a_reload(server, qmp, sections)
+with_a_slow_flush()
+with_a_failing_flush(lambda qmp: qmp.fails('x-export-set', id='bad', cache='writethrough'))
+with_a_failing_flush(lambda qmp: qmp.fails('x-reload'))

@@ -32,3 +32,14 @@ with served('--throttle-client=iops-read=1') as server:
         eq(a.receive()[1].error, 0, 'error')
         b.ok(READ, 0, 4096)
         b.disconnect()
+
+# Who comes back finds what it has used up.
+with served('--throttle-client=iops-read=10') as server:
+    start = time.monotonic()
+    for _ in range(4):
+        with connect(server) as a:
+            for _ in range(2):
+                a.ok(READ, 0, 4096)
+            a.disconnect()
+    took = time.monotonic() - start
+    assert took > 0.5, f'8 took {took} seconds'

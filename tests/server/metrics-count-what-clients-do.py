@@ -12,6 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import nbd  # noqa: E402
 import metricstest  # noqa: E402
 import nbdtest  # noqa: E402
+import qmptest  # noqa: E402
 
 NAME = 'a "quoted\\one"\nbehind it é'
 CLIENT = """
@@ -114,7 +115,32 @@ def wait_for_limits(server, metrics):
         assert page.value("nbd_export_paused", export="slow", reason=reason) == 0
 
 
-with nbdtest.Server(["--metrics=0", "-v",
+def name_taken_again(server, metrics):
+    """Counters mean the export that took a name last, also when it is gone before the first."""
+    def reads():
+        try:
+            return metrics.value("nbd_export_operations_total", export="twice", command="read")
+        except KeyError:
+            return None
+
+    with server.qmp() as qmp:
+        clients = []
+        for number in 1, 2:
+            qmp.cmd("x-export-add", name="twice", image=nbdtest.disk(4096, "twice"), format="raw",
+                    **{"read-only": True})
+            assert reads() == 0, reads()
+            clients.append(connect(server, "twice"))
+            clients[-1].pread(512, 0)
+            assert reads() == 1, reads()
+            qmp.cmd("block-export-del", id="twice", mode="hide")
+        clients[1].shutdown()
+        while len([e for e in qmp.cmd("x-query-exports") if e["id"] == "twice"]) > 1:
+            pass
+        assert reads() is None, reads()
+        clients[0].shutdown()
+
+
+with qmptest.Server(["--metrics=0", "-v",
                      "--export=name=%s,image=%s,format=raw" % (NAME, nbdtest.disk(1 << 20, "a")),
                      "--export=name=b,image=%s,format=raw,hidden=on,shared=1"
                      % nbdtest.disk(1 << 20, "b"),
@@ -171,3 +197,4 @@ with nbdtest.Server(["--metrics=0", "-v",
     assert page.value("process_open_fds") > 5
     assert page.value("process_resident_memory_bytes") > 1 << 20
     wait_for_limits(server, metrics)
+    name_taken_again(server, metrics)
