@@ -224,8 +224,7 @@ static bool shows_named_file(BlockDriverState *bs, Error **errp)
             error_setg(errp, "Node '%s' shows what node '%s' (%s) makes of '%s': no file name says "
                        "so", bs->node_name, file->node_name, file->drv->format_name,
                        image_name(bs));
-            error_append_hint(errp, "Use node '%s' instead: export it writable, so that nothing "
-                              "lies above it.\n", file->node_name);
+            error_append_hint(errp, "Use node '%s' instead.\n", file->node_name);
             return false;
         }
     }
