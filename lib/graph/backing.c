@@ -348,7 +348,7 @@ static int open_backing(BlockDriverState *bs, const char *reference, QDict *opti
     if (backing) {
         attach(bs, backing);
     }
-    follow_header(bs, by_options ? is_backed_as_named(bs, backing) : true);
+    follow_header(bs, !by_options || is_backed_as_named(bs, backing));
     return 0;
 }
 

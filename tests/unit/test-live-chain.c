@@ -549,7 +549,8 @@ static void a_name_that_shows_something_else_is_no_name(void **state)
                        "with the option 'offset'");
     image_make("other", 4 * CLUSTER, NULL);
     assert_no_snapshot("'driver':'livefmt','backing.driver':'livefmt',"
-                       "'backing.file.driver':'testfile','backing.file.filename':'other'", "with the option 'backing'");
+                       "'backing.file.driver':'testfile','backing.file.filename':'other'",
+                       "with the option 'backing'");
 }
 
 static void a_header_keeps_no_name_that_shows_something_else(void **state)
