@@ -162,51 +162,21 @@ protocol_tests = \
 	tests/protocol/abort-is-acked.py \
 	tests/protocol/access-rules.py \
 	tests/protocol/bad-magic-after-good-requests.py \
-	tests/protocol/block-size-constraint-is-kept.py \
-	tests/protocol/block-status-any-range.py \
-	tests/protocol/block-status-by-export-name.py \
-	tests/protocol/block-status-of-a-huge-hole.py \
-	tests/protocol/block-status-of-some-contexts.py \
-	tests/protocol/block-status-req-one.py \
-	tests/protocol/block-status-tells-the-holes.py \
-	tests/protocol/block-status-without-context-is-einval.py \
-	tests/protocol/cache-changes-nothing.py \
 	tests/protocol/client-that-reads-late.py \
 	tests/protocol/client-that-reads-no-replies.py \
 	tests/protocol/client-vanishes.py \
 	tests/protocol/clients-are-listed-and-kicked.py \
 	tests/protocol/connections-leave-nothing-behind.py \
-	tests/protocol/cookie-comes-back.py \
 	tests/protocol/costly-requests-leave-others-their-turn.py \
-	tests/protocol/df-without-structured-is-einval.py \
 	tests/protocol/disc-answers-what-is-in-flight.py \
 	tests/protocol/eshutdown-has-a-text.py \
 	tests/protocol/export-dir-serves-its-files-only.py \
-	tests/protocol/export-name-124-zeroes.py \
-	tests/protocol/export-name-unknown-closes.py \
 	tests/protocol/exports-come-and-go-under-load.py \
-	tests/protocol/extended-headers-are-negotiated.py \
-	tests/protocol/extended-payload-is-told-by-its-flag.py \
-	tests/protocol/extended-requests-of-any-length.py \
 	tests/protocol/failed-flush-stays-failed.py \
 	tests/protocol/failed-requests-are-dealt-with-by-policy.py \
-	tests/protocol/flush-answers.py \
-	tests/protocol/flush-with-a-range-is-einval.py \
-	tests/protocol/fua-on-every-command.py \
-	tests/protocol/go-answers-every-info.py \
-	tests/protocol/go-block-sizes-are-sane.py \
-	tests/protocol/go-ignores-unknown-info.py \
-	tests/protocol/go-malformed-is-invalid.py \
-	tests/protocol/go-unknown-export.py \
-	tests/protocol/go-without-no-zeroes-has-no-padding.py \
 	tests/protocol/half-closed-client-gets-its-replies.py \
 	tests/protocol/half-sent-writes-do-not-starve-others.py \
-	tests/protocol/handshake-client-flags-unknown.py \
-	tests/protocol/handshake-client-without-fixed-newstyle.py \
-	tests/protocol/handshake-greeting.py \
-	tests/protocol/handshake-in-one-packet.py \
 	tests/protocol/handshake-left-anywhere.py \
-	tests/protocol/handshake-one-byte-at-a-time.py \
 	tests/protocol/handshake-timeout.py \
 	tests/protocol/hidden-and-default-exports.py \
 	tests/protocol/hoarders-are-cut-off.py \
@@ -215,41 +185,19 @@ protocol_tests = \
 	tests/protocol/image-cut-while-replies-wait.py \
 	tests/protocol/image-that-grew-is-usable.py \
 	tests/protocol/image-that-was-cut-fails-cleanly.py \
-	tests/protocol/info-and-go-agree.py \
-	tests/protocol/info-stays-in-haggling.py \
-	tests/protocol/list-names-every-export.py \
-	tests/protocol/list-with-data-is-invalid.py \
-	tests/protocol/log-json-is-json.py \
 	tests/protocol/log-of-strangers-is-bounded.py \
 	tests/protocol/log-tells-who-came-and-went.py \
 	tests/protocol/many-connections.py \
-	tests/protocol/meta-context-list.py \
-	tests/protocol/meta-context-long-query.py \
-	tests/protocol/meta-context-malformed-is-invalid.py \
-	tests/protocol/meta-context-needs-structured-replies.py \
-	tests/protocol/meta-context-of-another-export.py \
-	tests/protocol/meta-context-set-replaces.py \
-	tests/protocol/meta-context-set.py \
-	tests/protocol/meta-context-unknown-export.py \
 	tests/protocol/meta-contexts-at-once.py \
 	tests/protocol/multi-conn-is-coherent.py \
 	tests/protocol/newcomer-waits-for-writes-of-its-siblings.py \
 	tests/protocol/old-writes-do-not-come-back.py \
-	tests/protocol/option-bad-magic-closes-alone.py \
-	tests/protocol/option-flood-is-bounded.py \
-	tests/protocol/option-huge-length.py \
-	tests/protocol/option-name-too-long.py \
-	tests/protocol/option-unknown-is-unsup.py \
-	tests/protocol/past-end-gets-the-named-error.py \
 	tests/protocol/paused-export-keeps-requests.py \
 	tests/protocol/payload-timeout.py \
 	tests/protocol/pipelining.py \
-	tests/protocol/probed-raw-refuses-a-format-header.py \
 	tests/protocol/qmp-access.py \
 	tests/protocol/qmp-audit-log.py \
-	tests/protocol/qmp-bitmaps-are-kept.py \
 	tests/protocol/qmp-blockstats-count-requests.py \
-	tests/protocol/qmp-commands-fit-those-of-qemu.py \
 	tests/protocol/qmp-commit-survives-a-kill.py \
 	tests/protocol/qmp-commit.py \
 	tests/protocol/qmp-conversation.py \
@@ -257,13 +205,9 @@ protocol_tests = \
 	tests/protocol/qmp-hostile-clients.py \
 	tests/protocol/qmp-media-change-under-clients.py \
 	tests/protocol/qmp-medium-change-while-replies-wait.py \
-	tests/protocol/qmp-nodes-as-qemu-storage-daemon.py \
 	tests/protocol/qmp-resize-under-clients.py \
-	tests/protocol/qmp-split-anywhere.py \
 	tests/protocol/qmp-throttle.py \
 	tests/protocol/qmp-write-cache-is-switched.py \
-	tests/protocol/read-beyond-maximum.py \
-	tests/protocol/read-only-is-eperm.py \
 	tests/protocol/reload-can-disconnect-clients.py \
 	tests/protocol/reload-leaves-other-clients-alone.py \
 	tests/protocol/reload-names-what-needs-a-restart.py \
@@ -271,10 +215,8 @@ protocol_tests = \
 	tests/protocol/reload-while-clients-come-and-go.py \
 	tests/protocol/request-bad-magic-closes-alone.py \
 	tests/protocol/request-cut-off.py \
-	tests/protocol/request-of-32-mib.py \
 	tests/protocol/requests-cut-anywhere.py \
 	tests/protocol/requests-run-side-by-side.py \
-	tests/protocol/rotational-is-told.py \
 	tests/protocol/settings-change-while-clients-are-connected.py \
 	tests/protocol/sigterm-accepts-nothing-new.py \
 	tests/protocol/sigterm-answers-everything-in-flight.py \
@@ -282,16 +224,6 @@ protocol_tests = \
 	tests/protocol/sigterm-drain-timeout.py \
 	tests/protocol/sigterm-ends-a-busy-client.py \
 	tests/protocol/sigterm-twice-ends-at-once.py \
-	tests/protocol/single-bytes.py \
-	tests/protocol/starttls-is-refused.py \
-	tests/protocol/storage-errors-are-named.py \
-	tests/protocol/structured-error-has-a-text.py \
-	tests/protocol/structured-read-covers-once.py \
-	tests/protocol/structured-read-df.py \
-	tests/protocol/structured-read-error-is-a-chunk.py \
-	tests/protocol/structured-read-sends-holes.py \
-	tests/protocol/structured-reply-twice.py \
-	tests/protocol/structured-reply-with-data-is-invalid.py \
 	tests/protocol/thousand-clients.py \
 	tests/protocol/throttle-client-is-each-ones-own.py \
 	tests/protocol/throttle-does-not-delay-the-end.py \
@@ -309,7 +241,78 @@ protocol_tests = \
 	tests/protocol/tls-records-of-any-size.py \
 	tests/protocol/tls-reload-drops-no-one.py \
 	tests/protocol/tls-required-tells-nothing-before-it.py \
-	tests/protocol/tls-sigterm-answers-what-is-in-flight.py \
+	tests/protocol/tls-sigterm-answers-what-is-in-flight.py
+
+# One client says one thing after the other, or there is not even one: nothing for ThreadSanitizer.
+conversation_tests = \
+	tests/protocol/block-size-constraint-is-kept.py \
+	tests/protocol/block-status-any-range.py \
+	tests/protocol/block-status-by-export-name.py \
+	tests/protocol/block-status-of-a-huge-hole.py \
+	tests/protocol/block-status-of-some-contexts.py \
+	tests/protocol/block-status-req-one.py \
+	tests/protocol/block-status-tells-the-holes.py \
+	tests/protocol/block-status-without-context-is-einval.py \
+	tests/protocol/cache-changes-nothing.py \
+	tests/protocol/cookie-comes-back.py \
+	tests/protocol/df-without-structured-is-einval.py \
+	tests/protocol/export-name-124-zeroes.py \
+	tests/protocol/export-name-unknown-closes.py \
+	tests/protocol/extended-headers-are-negotiated.py \
+	tests/protocol/extended-payload-is-told-by-its-flag.py \
+	tests/protocol/extended-requests-of-any-length.py \
+	tests/protocol/flush-answers.py \
+	tests/protocol/flush-with-a-range-is-einval.py \
+	tests/protocol/fua-on-every-command.py \
+	tests/protocol/go-answers-every-info.py \
+	tests/protocol/go-block-sizes-are-sane.py \
+	tests/protocol/go-ignores-unknown-info.py \
+	tests/protocol/go-malformed-is-invalid.py \
+	tests/protocol/go-unknown-export.py \
+	tests/protocol/go-without-no-zeroes-has-no-padding.py \
+	tests/protocol/handshake-client-flags-unknown.py \
+	tests/protocol/handshake-client-without-fixed-newstyle.py \
+	tests/protocol/handshake-greeting.py \
+	tests/protocol/handshake-in-one-packet.py \
+	tests/protocol/handshake-one-byte-at-a-time.py \
+	tests/protocol/info-and-go-agree.py \
+	tests/protocol/info-stays-in-haggling.py \
+	tests/protocol/list-names-every-export.py \
+	tests/protocol/list-with-data-is-invalid.py \
+	tests/protocol/log-json-is-json.py \
+	tests/protocol/meta-context-list.py \
+	tests/protocol/meta-context-long-query.py \
+	tests/protocol/meta-context-malformed-is-invalid.py \
+	tests/protocol/meta-context-needs-structured-replies.py \
+	tests/protocol/meta-context-of-another-export.py \
+	tests/protocol/meta-context-set-replaces.py \
+	tests/protocol/meta-context-set.py \
+	tests/protocol/meta-context-unknown-export.py \
+	tests/protocol/option-bad-magic-closes-alone.py \
+	tests/protocol/option-flood-is-bounded.py \
+	tests/protocol/option-huge-length.py \
+	tests/protocol/option-name-too-long.py \
+	tests/protocol/option-unknown-is-unsup.py \
+	tests/protocol/past-end-gets-the-named-error.py \
+	tests/protocol/probed-raw-refuses-a-format-header.py \
+	tests/protocol/qmp-bitmaps-are-kept.py \
+	tests/protocol/qmp-commands-fit-those-of-qemu.py \
+	tests/protocol/qmp-nodes-as-qemu-storage-daemon.py \
+	tests/protocol/qmp-split-anywhere.py \
+	tests/protocol/read-beyond-maximum.py \
+	tests/protocol/read-only-is-eperm.py \
+	tests/protocol/request-of-32-mib.py \
+	tests/protocol/rotational-is-told.py \
+	tests/protocol/single-bytes.py \
+	tests/protocol/starttls-is-refused.py \
+	tests/protocol/storage-errors-are-named.py \
+	tests/protocol/structured-error-has-a-text.py \
+	tests/protocol/structured-read-covers-once.py \
+	tests/protocol/structured-read-df.py \
+	tests/protocol/structured-read-error-is-a-chunk.py \
+	tests/protocol/structured-read-sends-holes.py \
+	tests/protocol/structured-reply-twice.py \
+	tests/protocol/structured-reply-with-data-is-invalid.py \
 	tests/protocol/transmission-flags.py \
 	tests/protocol/trim-punches-with-discard-unmap.py \
 	tests/protocol/unaligned-end-of-image.py \
@@ -320,7 +323,26 @@ protocol_tests = \
 	tests/protocol/write-zeroes-larger-than-a-payload.py \
 	tests/protocol/write-zeroes-no-hole.py \
 	tests/protocol/write-zeroes-reads-zero.py \
-	tests/protocol/zero-length-does-no-harm.py
+	tests/protocol/zero-length-does-no-harm.py \
+	tests/server/completion-knows-the-settings.sh \
+	tests/server/config-errors-name-file-and-line.sh \
+	tests/server/export-key-errors.sh \
+	tests/server/exports-by-name.sh \
+	tests/server/fork-and-pid-file.sh \
+	tests/server/fork-reports-errors.sh \
+	tests/server/help-and-version.sh \
+	tests/server/make-certs.sh \
+	tests/server/nbd-client-list.sh \
+	tests/server/nbd-driver-errors.sh \
+	tests/server/nbdinfo-map.sh \
+	tests/server/nbdinfo.sh \
+	tests/server/network-without-protection-warns.sh \
+	tests/server/option-errors.sh \
+	tests/server/throttle-options.sh \
+	tests/server/tls-option-errors.sh \
+	tests/server/view-partition.sh \
+	tests/server/view-snapshots.sh \
+	tests/server/view-window.sh
 
 # ThreadSanitizer needs too much memory for each coroutine.
 coroutine_tests = \
@@ -333,12 +355,8 @@ server_tests = \
 	tests/server/cache-modes.sh \
 	tests/server/cache-none-copies-exactly.sh \
 	tests/server/closed-output-spares-the-image.sh \
-	tests/server/completion-knows-the-settings.sh \
-	tests/server/config-errors-name-file-and-line.sh \
 	tests/server/config-file-with-nbd-server-keys.sh \
 	tests/server/exit-with-last-client.sh \
-	tests/server/export-key-errors.sh \
-	tests/server/exports-by-name.sh \
 	tests/server/fault-errors-reach-the-client.sh \
 	tests/server/fault-failing-flush.sh \
 	tests/server/fault-log-shows-what-clients-ask.sh \
@@ -346,9 +364,6 @@ server_tests = \
 	tests/server/file-size-limit-is-an-error.sh \
 	tests/server/fio-verify.sh \
 	tests/server/flush-reaches-the-disk.sh \
-	tests/server/fork-and-pid-file.sh \
-	tests/server/fork-reports-errors.sh \
-	tests/server/help-and-version.sh \
 	tests/server/inetd.py \
 	tests/server/keepalive.sh \
 	tests/server/late-writes-are-dropped.py \
@@ -357,19 +372,12 @@ server_tests = \
 	tests/server/locked-folder.sh \
 	tests/server/locks-against-qemu.sh \
 	tests/server/log-to-syslog-and-journal.sh \
-	tests/server/make-certs.sh \
 	tests/server/max-clients.sh \
 	tests/server/meta-contexts-as-qemu-nbd.sh \
-	tests/server/nbd-client-list.sh \
-	tests/server/nbd-driver-errors.sh \
 	tests/server/nbd-driver-reconnects.sh \
 	tests/server/nbd-driver-speaks-tls.sh \
 	tests/server/nbd-driver-works-with-every-server.sh \
 	tests/server/nbdcopy-ext4-image.sh \
-	tests/server/nbdinfo.sh \
-	tests/server/nbdinfo-map.sh \
-	tests/server/network-without-protection-warns.sh \
-	tests/server/option-errors.sh \
 	tests/server/out-of-descriptors.sh \
 	tests/server/pid-file-and-socket-removed.sh \
 	tests/server/qcow2-chain-of-three.sh \
@@ -387,19 +395,14 @@ server_tests = \
 	tests/server/threads.sh \
 	tests/server/throttle-group-is-shared.sh \
 	tests/server/throttle-holds-its-limits.sh \
-	tests/server/throttle-options.sh \
 	tests/server/tls-clients.sh \
 	tests/server/tls-copies-exactly.sh \
 	tests/server/tls-fio-verify.sh \
-	tests/server/tls-option-errors.sh \
 	tests/server/tls-refuses-wrong-credentials.sh \
 	tests/server/two-hosts.py \
 	tests/server/two-servers-one-image.sh \
 	tests/server/user-and-group.sh \
-	tests/server/vanished-client-is-found-out.py \
-	tests/server/view-partition.sh \
-	tests/server/view-snapshots.sh \
-	tests/server/view-window.sh
+	tests/server/vanished-client-is-found-out.py
 
 # A sanitizer wants to be loaded first, and so does what this puts in the kernel's place.
 preload_tests = \
@@ -563,7 +566,8 @@ if !SANITIZED
 TESTS += $(code_tests) $(preload_tests)
 endif
 if !TSAN
-TESTS += $(image_tests) $(power_cut_tests) $(fuzz_tests) $(tools_tests) $(coroutine_tests)
+TESTS += $(image_tests) $(power_cut_tests) $(fuzz_tests) $(tools_tests) $(coroutine_tests) \
+	$(conversation_tests)
 endif
 check_PROGRAMS += $(lib_tests)
 
@@ -604,7 +608,7 @@ soak-control: nbd-export
 .PHONY: soak-control
 
 EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_tests) \
-	$(protocol_tests) $(coroutine_tests) $(server_tests) $(preload_tests) $(tools_tests) $(plugin_tests) $(guest_tests) \
+	$(protocol_tests) $(conversation_tests) $(coroutine_tests) $(server_tests) $(preload_tests) $(tools_tests) $(plugin_tests) $(guest_tests) \
 	$(code_tests) $(contract_test) $(metrics_tests) $(metrics_code_tests) $(soak_tests) tests/code/header-symbols tests/functions.sh \
 	tests/guest/guest.sh \
 	tests/guest/in-guest.sh \
