@@ -189,13 +189,12 @@ static int write_header(CommitJob *c, BlockDriverState *bs, const char *name, Er
 
 static int change_header(CommitJob *c, BlockDriverState *bs, Error **errp)
 {
-    char *name = c->backing_file ? strdup(c->backing_file) : bdrv_backing_name_from(bs, c->base);
+    char *name = c->backing_file ? strdup(c->backing_file)
+                                 : bdrv_backing_name_from(bs, c->base, errp);
     int flags = bdrv_get_flags(bs), ret = 0;
     bool read_only = bdrv_is_read_only(bs);
 
     if (!name) {
-        error_setg(errp, "'%s' has no name that the header of '%s' could hold",
-                   bdrv_filename(c->base), bdrv_filename(bs));
         return -EINVAL;
     }
     if (read_only) {
@@ -509,6 +508,16 @@ static int check_users(CommitJob *c, BlockBackend *blk, Error **errp)
     return ret;
 }
 
+/* Found out at the end, it would have been work for nothing. */
+static int check_name(CommitJob *c, BlockDriverState *above, Error **errp)
+{
+    char *name = c->backing_file ? NULL : bdrv_backing_name_from(above, c->base, errp);
+    bool ok = c->backing_file || name;
+
+    free(name);
+    return ok ? 0 : -EINVAL;
+}
+
 static int check_overlay(CommitJob *c, Error **errp)
 {
     BlockDriverState *above = c->overlay ? c->overlay : c->top;
@@ -524,7 +533,7 @@ static int check_overlay(CommitJob *c, Error **errp)
                    above->drv->format_name, bdrv_filename(above));
         return -ENOTSUP;
     }
-    return 0;
+    return keeps_header ? 0 : check_name(c, above, errp);
 }
 
 /* ---- the beginning ---- */
