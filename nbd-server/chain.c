@@ -20,6 +20,7 @@
 #include "common/image-info.h"
 #include "common/xalloc.h"
 #include "config.h"
+#include "nodes.h"
 #include "view.h"
 
 /* ---- what can have it ---- */
@@ -44,6 +45,10 @@ static bool shows_whole_image(Export *export, Error **errp)
 
 bool chain_may_change(Export *export, Error **errp)
 {
+    if (export->removed) {
+        error_setg(errp, "Export '%s' is being removed", export->name);
+        return false;
+    }
     if (export->transient) {
         error_setg(errp, "Export '%s' is one of --export-dir, and would be opened by its file's "
                    "name the next time", export->name);
@@ -118,14 +123,14 @@ static bool snapshot_done(Export *export, int ret)
 bool chain_snapshot_file(Export *export, const char *filename, const char *format,
                          const char *node_name, bool existing, Error **errp)
 {
-    return chain_may_change(export, errp) &&
+    return chain_may_change(export, errp) && !nodes_has_other_writers(export, errp) &&
            snapshot_done(export, blk_snapshot_file(export->blk, filename, format, node_name,
                                                    existing, errp));
 }
 
 bool chain_snapshot_node(Export *export, BlockDriverState *overlay, Error **errp)
 {
-    return chain_may_change(export, errp) &&
+    return chain_may_change(export, errp) && !nodes_has_other_writers(export, errp) &&
            snapshot_done(export, blk_snapshot(export->blk, overlay, errp));
 }
 

@@ -277,6 +277,7 @@ bool exports_close(Server *server)
         if (!export->removed && !export->transient) {
             exports_remove(export, REMOVE_HIDE);
         }
+        export_jobs_cancel(export);
     }
     while (!TAILQ_EMPTY(&server->exports)) {
         main_loop_wait(false);

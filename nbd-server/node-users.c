@@ -107,11 +107,39 @@ Export *nodes_find_export(Server *server, BlockDriverState *bs)
     return NULL;
 }
 
+bool nodes_check_jobs(BlockDriverState *bs, Error **errp)
+{
+    /* Who is merely above a node blocks all operations but this one. */
+    if (bdrv_op_is_blocked(bs, BLOCK_OP_TYPE_COMMIT_TARGET, errp)) {
+        error_append_hint(errp, "Wait for the job, or cancel it.\n");
+        return false;
+    }
+    return true;
+}
+
+bool nodes_has_other_writers(Export *export, Error **errp)
+{
+    BlockDriverState *bs = blk_bs(export->blk);
+    bool own = bs && !export->cfg->read_only && !bdrv_is_read_only(bs);
+    Users users = { .n = 0 };
+    auto_free char *text = bs ? count_users(export->server, bs, true, &users) : NULL;
+
+    if (users.writers > own) {
+        error_setg(errp, "Node '%s' is written to by %s", bdrv_get_node_name(bs), text);
+        error_append_hint(errp, "Others than '%s' would go on writing to it.\n", export->id);
+        return true;
+    }
+    return false;
+}
+
 bool nodes_may_use(Server *server, BlockDriverState *bs, bool writes, Error **errp)
 {
     Users users;
     auto_free char *text = count_users(server, bs, false, &users);
 
+    if (!nodes_check_jobs(bs, errp)) {
+        return false;
+    }
     if (users.n > 0 && (writes || users.writers > 0)) {
         error_setg(errp, "Node '%s' is in use by %s", bdrv_get_node_name(bs), text);
         error_append_hint(errp, "Only one may use a node that is written to.\n");
@@ -128,6 +156,9 @@ bool nodes_may_serve(Server *server, BlockDriverState *bs, bool writes, Error **
     auto_free char *text = NULL;
     Export *export;
 
+    if (!nodes_check_jobs(bs, errp)) {
+        return false;
+    }
     find_users_above(bs, &users);
     TAILQ_FOREACH(export, &server->exports, link) {
         BlockDriverState *top = blk_bs(export->blk);
@@ -155,6 +186,9 @@ bool nodes_check_children(Server *server, BlockDriverState *bs, Error **errp)
         Users users;
         auto_free char *text = count_users(server, child, false, &users);
 
+        if (!nodes_check_jobs(child, errp)) {
+            return false;
+        }
         if (users.n > 1 && users.writers > 0) {
             error_setg(errp, "Node '%s' would be in use by %s", bdrv_get_node_name(child), text);
             error_append_hint(errp, "Only one may use a node that is written to.\n");

@@ -238,6 +238,9 @@ static bool check_users(Server *server, const Change *change, Error **errp)
 {
     auto_free char *writers = nodes_writers(server, change->bs);
 
+    if (!nodes_check_jobs(change->bs, errp)) {
+        return false;
+    }
     if (writers && !(change->new_flags & BDRV_O_RDWR)) {
         error_setg(errp, "Node '%s' cannot become read-only: it is written to by %s",
                    bdrv_get_node_name(change->bs), writers);

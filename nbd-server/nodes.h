@@ -35,6 +35,10 @@ Export *nodes_find_export(Server *server, BlockDriverState *bs);
 bool nodes_may_use(Server *server, BlockDriverState *bs, bool writes, Error **errp);
 /* The same for an export, which shares it with other exports. */
 bool nodes_may_serve(Server *server, BlockDriverState *bs, bool writes, Error **errp);
+/* False while a job writes to it, or is about to drop it. */
+bool nodes_check_jobs(BlockDriverState *bs, Error **errp);
+/* Others than the export write to the node that is its medium; errp says who. */
+bool nodes_has_other_writers(Export *export, Error **errp);
 /* As nodes_may_use() after the fact, for all that bs has below it. */
 bool nodes_check_children(Server *server, BlockDriverState *bs, Error **errp);
 

@@ -122,6 +122,11 @@ struct BlockDriver {
     const char *file_option;     /* another name of its option ("image"); NULL: "file" only */
     bool is_passthrough;         /* one offset here is one offset there: limits, alignment and
                                     serialising are the file child's business (raw) */
+    bool is_filter;              /* shows what its file child holds, byte for byte, unless one of
+                                    content_options was given */
+    /* Options by which a node shows something else than its file's name says: these names, and
+     * "name.*"; NULL-terminated, or NULL. */
+    const char *const *content_options;
     bool has_variable_length;    /* length may change behind our back: asked each time */
     bool supports_backing;
 

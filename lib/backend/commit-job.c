@@ -52,6 +52,7 @@ typedef struct CommitJob {
     char *backing_file;                /* that overlay shall name */
     BdrvDirtyBitmap *bitmap;           /* of top */
     int64_t cursor;                    /* where in this pass */
+    int64_t length;                    /* of top at the end */
     unsigned passes;                   /* that have ended before it was READY */
     bool base_read_only;               /* before the commit */
     bool pivoted;
@@ -188,13 +189,12 @@ static int write_header(CommitJob *c, BlockDriverState *bs, const char *name, Er
 
 static int change_header(CommitJob *c, BlockDriverState *bs, Error **errp)
 {
-    char *name = c->backing_file ? strdup(c->backing_file) : bdrv_backing_name_from(bs, c->base);
+    char *name = c->backing_file ? strdup(c->backing_file)
+                                 : bdrv_backing_name_from(bs, c->base, errp);
     int flags = bdrv_get_flags(bs), ret = 0;
     bool read_only = bdrv_is_read_only(bs);
 
     if (!name) {
-        error_setg(errp, "'%s' has no name that the header of '%s' could hold",
-                   bdrv_filename(c->base), bdrv_filename(bs));
         return -EINVAL;
     }
     if (read_only) {
@@ -224,6 +224,40 @@ static int put_base_below(CommitJob *c, BlockDriverState *bs, Error **errp)
     return ret;
 }
 
+/* Who uses it beside who is above it in the chain, and this job. */
+static BdrvParent *find_stranger(const CommitJob *c, BlockDriverState *bs, const BdrvParent *above)
+{
+    BdrvParent *parent;
+
+    LIST_FOREACH(parent, &bs->parents, link) {
+        if (parent != above && parent != &c->job.link) {
+            return parent;
+        }
+    }
+    return NULL;
+}
+
+/* Nobody else may rely on a node whose content changes, or that is dropped. */
+static int check_parents(CommitJob *c, BlockBackend *blk, Error **errp)
+{
+    BdrvParent *known = &blk->root_link, *other;
+    bool dropped = !c->overlay;
+
+    for (unsigned i = 0; i < c->n_nodes; i++) {
+        BlockDriverState *bs = c->nodes[i];
+
+        dropped |= bs == c->top;
+        other = dropped ? find_stranger(c, bs, known) : NULL;
+        if (other) {
+            error_setg(errp, "Node '%s' is also used by '%s'", bdrv_get_node_name(bs),
+                       other->ops->name(other->opaque));
+            return -EBUSY;
+        }
+        known = &bs->backing_link;
+    }
+    return 0;
+}
+
 /* ---- the end: base is the root ---- */
 
 static int64_t coroutine_fn copy_rest(void *opaque)
@@ -242,28 +276,60 @@ static int64_t coroutine_fn copy_rest(void *opaque)
 /* Clients go on with the size that they know. */
 static int give_length(CommitJob *c, Error **errp)
 {
-    int64_t length = bdrv_getlength(c->top), below = bdrv_getlength(c->base);
+    int64_t below = bdrv_getlength(c->base);
 
-    if (length < 0 || below < 0) {
-        below = length < 0 ? length : below;
+    c->length = bdrv_getlength(c->top);
+    if (c->length < 0 || below < 0) {
+        below = c->length < 0 ? c->length : below;
         error_setg_errno(errp, (int)-below, "Could not find out how long the images are");
         return (int)below;
     }
-    return length == below ? 0 : bdrv_truncate(c->base, length, PREALLOC_MODE_OFF, errp);
+    return c->length <= below ? 0 : bdrv_truncate(c->base, c->length, PREALLOC_MODE_OFF, errp);
+}
+
+/* What base has beyond that goes last, when nothing can fail any more. */
+static void cut_base(CommitJob *c)
+{
+    int ret = bdrv_getlength(c->base) > c->length
+              ? bdrv_truncate(c->base, c->length, PREALLOC_MODE_OFF, NULL) : 0;
+
+    if (ret < 0) {
+        blkbackend_log("'%s' was committed to '%s', which stays longer: it could not be cut (%s)",
+                       bdrv_filename(c->top), bdrv_filename(c->base), strerror(-ret));
+    }
+}
+
+/* An image with more than its own content is emptied cluster by cluster.  The space that this frees
+ * may still be on its way to clients, who read before the end: memory that was lent. */
+static bool is_freed_by_cluster(BlockDriverState *bs)
+{
+    QEMUSnapshotInfo *list = NULL;
+    unsigned children = (bdrv_file(bs) != NULL) + (bdrv_backing(bs) != NULL);
+    bool more = bdrv_can_snapshot(bs) && bdrv_snapshot_list(bs, &list) > 0;
+
+    free(list);
+    return more || bdrv_has_named_bitmaps(bs) || bdrv_child(bs, children);
 }
 
 /* Base has it all, so a failure is no reason to go back. */
 static void empty_top(CommitJob *c)
 {
+    const char *why = NULL;
     int ret = 0;
 
-    if (!bdrv_is_read_only(c->top) && c->top->drv->bdrv_co_make_empty) {
+    if (bdrv_is_read_only(c->top) || !c->top->drv->bdrv_co_make_empty) {
+        return;
+    }
+    if (is_freed_by_cluster(c->top)) {
+        why = "it has snapshots, bitmaps or a data file";
+    } else {
         ret = bdrv_make_empty(c->top, NULL);
         ret = ret < 0 ? ret : bdrv_flush(c->top);
+        why = ret < 0 ? strerror(-ret) : NULL;
     }
-    if (ret < 0) {
-        blkbackend_log("'%s' was committed to '%s', but could not be emptied (%s): do not open it "
-                       "any more", bdrv_filename(c->top), bdrv_filename(c->base), strerror(-ret));
+    if (why) {
+        blkbackend_log("'%s' was committed to '%s', and keeps its content (%s): do not write to it "
+                       "any more", bdrv_filename(c->top), bdrv_filename(c->base), why);
     }
 }
 
@@ -294,7 +360,10 @@ static int exchange_roots(CommitJob *c, Error **errp)
     ret = blk_replace_bs(c->job.blk, c->base, errp);
     c->pivoted = ret == 0;
     if (ret == 0) {
+        cut_base(c);
         empty_top(c);
+        /* Who still has a use for it must not stand in the way of base's own changes. */
+        bdrv_set_backing(c->top, NULL);
     }
     return ret;
 }
@@ -305,10 +374,13 @@ static int pivot(CommitJob *c, Error **errp)
 
     blk_drained_begin(c->job.blk);     /* up to the first write that goes to base */
     bdrv_drained_begin(c->top);
-    ret = (int)bdrv_run_sync(copy_rest, c);
-    if (ret < 0) {
-        error_setg_errno(errp, -ret, "Could not commit '%s' to '%s'", bdrv_filename(c->top),
-                         bdrv_filename(c->base));
+    ret = c->job.keeps_graph ? 0 : check_parents(c, c->job.blk, errp);
+    if (ret == 0) {
+        ret = (int)bdrv_run_sync(copy_rest, c);
+        if (ret < 0) {
+            error_setg_errno(errp, -ret, "Could not commit '%s' to '%s'", bdrv_filename(c->top),
+                             bdrv_filename(c->base));
+        }
     }
     if (ret == 0 && !c->job.keeps_graph) {
         ret = give_length(c, errp);
@@ -332,7 +404,10 @@ static int commit_finish(BlockJob *job, Error **errp)
     if (!c->overlay) {
         return pivot(c, errp);
     }
-    ret = flush(c->base, errp);
+    ret = check_parents(c, c->job.blk, errp);
+    if (ret == 0) {
+        ret = flush(c->base, errp);
+    }
     return ret < 0 ? ret : put_base_below(c, c->overlay, errp);
 }
 
@@ -413,31 +488,34 @@ static int check_bitmaps(BlockDriverState *bs, const char *fate, Error **errp)
     return 0;
 }
 
-/* Nobody else may rely on a node whose content changes, or that is dropped. */
+/* The same, and none of them may be blocked. */
 static int check_users(CommitJob *c, BlockBackend *blk, Error **errp)
 {
-    BdrvParent *known = &blk->root_link, *other;
     bool dropped = !c->overlay;
-    int ret = 0;
+    int ret = check_parents(c, blk, errp);
 
     for (unsigned i = 0; i < c->n_nodes && ret == 0; i++) {
         BlockDriverState *bs = c->nodes[i];
 
         dropped |= bs == c->top;
-        other = dropped ? bdrv_other_parent(bs, known) : NULL;
-        if (other) {
-            error_setg(errp, "Node '%s' is also used by '%s'", bdrv_get_node_name(bs),
-                       other->ops->name(other->opaque));
-            ret = -EBUSY;
-        } else if (i > 0 && dropped) {
+        if (i > 0 && dropped) {
             ret = bdrv_op_is_blocked(bs, BLOCK_OP_TYPE_COMMIT_TARGET, errp) ? -EBUSY : 0;
         }
         if (ret == 0 && dropped) {
             ret = check_bitmaps(bs, bs == c->base ? "written to" : "dropped", errp);
         }
-        known = &bs->backing_link;
     }
     return ret;
+}
+
+/* Found out at the end, it would have been work for nothing. */
+static int check_name(CommitJob *c, BlockDriverState *above, Error **errp)
+{
+    char *name = c->backing_file ? NULL : bdrv_backing_name_from(above, c->base, errp);
+    bool ok = c->backing_file || name;
+
+    free(name);
+    return ok ? 0 : -EINVAL;
 }
 
 static int check_overlay(CommitJob *c, Error **errp)
@@ -455,7 +533,7 @@ static int check_overlay(CommitJob *c, Error **errp)
                    above->drv->format_name, bdrv_filename(above));
         return -ENOTSUP;
     }
-    return 0;
+    return keeps_header ? 0 : check_name(c, above, errp);
 }
 
 /* ---- the beginning ---- */

@@ -139,18 +139,15 @@ int blk_snapshot(BlockBackend *blk, BlockDriverState *overlay, Error **errp)
 static int create_overlay(BlockDriverState *bs, const char *filename, const char *format,
                           Error **errp)
 {
-    char *name = bdrv_name_for_header(bs);
+    char *name = bdrv_name_for_header(bs, errp);
     int64_t size = bdrv_getlength(bs);
     int ret;
 
-    if (size < 0) {
+    if (!name) {
+        ret = -EINVAL;
+    } else if (size < 0) {
         error_setg_errno(errp, (int)-size, "Could not get the size of '%s'", bdrv_filename(bs));
         ret = (int)size;
-    } else if (!name) {
-        error_setg(errp, "'%s' has no name that the header of an overlay could hold",
-                   bdrv_filename(bs));
-        error_append_hint(errp, "Make the overlay by yourself, and use that one.\n");
-        ret = -EINVAL;
     } else {
         ret = bdrv_img_create(filename, format, name, bdrv_get_format_name(bs), NULL, size,
                               BDRV_O_NO_BACKING, NULL, NULL, errp);

@@ -451,6 +451,7 @@ static BlockDriver blkdebug_driver = {
     .instance_size = sizeof(BDRVBlkdebugState),
     .has_file_child = true,
     .file_option = "image",
+    .is_filter = true,
     .has_variable_length = true,
 
     .bdrv_open = blkdebug_open,

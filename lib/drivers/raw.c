@@ -302,11 +302,15 @@ static int raw_reopen(BlockDriverState *bs, int flags, Error **errp)
     return 0;   /* nothing here depends on the flags */
 }
 
+static const char *const raw_content_options[] = { "offset", "size", NULL };
+
 static BlockDriver raw_driver = {
     .format_name = "raw",
     .instance_size = sizeof(BDRVRawState),
     .has_file_child = true,
     .is_passthrough = true,
+    .is_filter = true,
+    .content_options = raw_content_options,
     .has_variable_length = true,
     .native_fua = true,
 

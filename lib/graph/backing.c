@@ -23,6 +23,19 @@ void bdrv_set_backing_file(BlockDriverState *bs, const char *filename, const cha
     bs->backing_format = format && *format ? bdrv_strdup(format) : NULL;
 }
 
+/* As unnamed_option: bs is backed by something else than its header says. */
+static const char other_backing[] = "backing";
+
+/* Whether bs is backed by what its header says. */
+static void follow_header(BlockDriverState *bs, bool follows)
+{
+    if (!follows) {
+        bs->unnamed_option = other_backing;
+    } else if (bs->unnamed_option == other_backing) {
+        bs->unnamed_option = NULL;
+    }
+}
+
 /* ---- attaching ---- */
 
 /* Takes over the reference to backing. */
@@ -78,6 +91,7 @@ void bdrv_set_backing(BlockDriverState *bs, BlockDriverState *backing)
         attach(bs, backing);
         atomic_fetch_and(&bs->open_flags, ~BDRV_O_NO_BACKING);
     }
+    follow_header(bs, (backing != NULL) == (bs->backing_file != NULL));
     bdrv_drained_end(bs);
     bdrv_drained_end(bs);
 }
@@ -166,38 +180,109 @@ BlockDriverState *bdrv_find_backing_image(BlockDriverState *bs, const char *file
     return NULL;
 }
 
+static bool is_json(const char *name)
+{
+    return strncmp(name, "json:", 5) == 0;
+}
+
+static void no_name_for_option(BlockDriverState *bs, Error **errp)
+{
+    error_setg(errp, "Node '%s' was opened with the option '%s': no file name says so",
+               bs->node_name, bs->unnamed_option);
+    error_append_hint(errp, "Make an overlay whose header says it (\"json:{...}\" as name of the "
+                      "backing file), open it with \"backing\": null, and use that one.\n");
+}
+
+/* Whether all that backs bs does so by the headers. */
+static bool chain_is_named(BlockDriverState *bs, Error **errp)
+{
+    for (; bs; bs = bs->backing) {
+        if (bs->unnamed_option == other_backing) {
+            no_name_for_option(bs, errp);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Whether bs shows what its driver shows of the file that its name names: between the two there may
+ * be nodes that have the same name and other content. */
+static bool shows_named_file(BlockDriverState *bs, Error **errp)
+{
+    BlockDriverState *file = bs->file;
+
+    if (bs->unnamed_option) {
+        no_name_for_option(bs, errp);
+        return false;
+    }
+    for (; file && file->drv->has_file_child; file = file->file) {
+        if (file->unnamed_option) {
+            no_name_for_option(file, errp);
+            return false;
+        }
+        if (!file->drv->is_filter) {
+            error_setg(errp, "Node '%s' shows what node '%s' (%s) makes of '%s': no file name says "
+                       "so", bs->node_name, file->node_name, file->drv->format_name,
+                       image_name(bs));
+            error_append_hint(errp, "Use node '%s' instead.\n", file->node_name);
+            return false;
+        }
+    }
+    return true;
+}
+
 /* A name of this host's file system would mean another file where the header lies. */
-char *bdrv_name_for_header(BlockDriverState *bs)
+char *bdrv_name_for_header(BlockDriverState *bs, Error **errp)
 {
     const char *name = image_name(bs);
+    char *full = NULL;
 
+    if (!shows_named_file(bs, errp) || !chain_is_named(bs->backing, errp)) {
+        return NULL;
+    }
     if (strncmp(name, "file:", 5) == 0) {
         name += 5;
     }
-    if (!*name || strncmp(name, "json:", 5) == 0) {
-        return NULL;
+    if (*name && !is_json(name)) {
+        full = protocol_prefix(name) ? bdrv_strdup(name) : realpath(name, NULL);
     }
-    return protocol_prefix(name) ? bdrv_strdup(name) : realpath(name, NULL);
+    if (!full) {
+        error_setg(errp, "Node '%s' ('%s') has no name that the header of an overlay could hold",
+                   bs->node_name, name);
+        error_append_hint(errp, "Make the overlay by yourself, and use that one.\n");
+    }
+    return full;
 }
 
-char *bdrv_backing_name_from(BlockDriverState *overlay, BlockDriverState *base)
+/* Whether the header of above, read where image lies, names this file. */
+static bool header_names(BlockDriverState *above, BlockDriverState *image, const char *name)
+{
+    char *full = above->backing_file
+                 ? bdrv_resolve_backing_filename(image_name(image), above->backing_file) : NULL;
+    bool same = full && same_file(strncmp(full, "file:", 5) == 0 ? full + 5 : full, name);
+
+    free(full);
+    return same;
+}
+
+char *bdrv_backing_name_from(BlockDriverState *overlay, BlockDriverState *base, Error **errp)
 {
     BlockDriverState *above = overlay;
-    char *full;
-    bool fits;
+    char *name;
 
     while (above->backing && above->backing != base) {
         above = above->backing;
     }
-    if (above->backing_file) {
-        full = bdrv_resolve_backing_filename(image_name(overlay), above->backing_file);
-        fits = same_file(full, image_name(base));
-        free(full);
-        if (fits) {
-            return bdrv_strdup(above->backing_file);
-        }
+    if (above->backing_file && is_json(above->backing_file) &&
+        above->unnamed_option != other_backing) {
+        return chain_is_named(base, errp) ? bdrv_strdup(above->backing_file) : NULL;
     }
-    return bdrv_name_for_header(base);
+    name = bdrv_name_for_header(base, errp);
+    if (name && header_names(above, overlay, name)) {
+        free(name);
+        name = bdrv_strdup(above->backing_file);
+    }
+    return name;
 }
 
 /* ---- opening ---- */
@@ -232,9 +317,22 @@ static int open_by_options(BlockDriverState *bs, BlockDriverState **backing, QDi
     return ret;
 }
 
+/* Whether what the options gave is what the header says. */
+static bool is_backed_as_named(BlockDriverState *bs, BlockDriverState *backing)
+{
+    char *name = backing ? bdrv_name_for_header(backing, NULL) : NULL;
+    bool same = name && header_names(bs, bs, name) &&
+                (!bs->backing_format ||
+                 strcmp(bs->backing_format, bdrv_get_format_name(backing)) == 0);
+
+    free(name);
+    return backing ? same : !bs->backing_file;
+}
+
 static int open_backing(BlockDriverState *bs, const char *reference, QDict *options, int flags,
                         Error **errp)
 {
+    bool by_options = reference || qdict_size(options) > 0;
     BlockDriverState *backing = NULL;
     int ret = 0;
 
@@ -245,10 +343,13 @@ static int open_backing(BlockDriverState *bs, const char *reference, QDict *opti
     }
     if (ret < 0) {
         error_prepend(errp, "Could not open backing file: ");
-    } else if (backing) {
+        return ret;
+    }
+    if (backing) {
         attach(bs, backing);
     }
-    return ret;
+    follow_header(bs, !by_options || is_backed_as_named(bs, backing));
+    return 0;
 }
 
 int bdrv_open_backing(BlockDriverState *bs, QDict *options, int flags, Error **errp)
@@ -258,10 +359,12 @@ int bdrv_open_backing(BlockDriverState *bs, QDict *options, int flags, Error **e
     int ret;
 
     if (!bs->drv->supports_backing || (flags & BDRV_O_NO_BACKING)) {
+        follow_header(bs, !bs->backing_file);
         return 0;
     }
     if (json_is_null(json_object_get(options, "backing"))) {
         qdict_del(options, "backing");     /* whatever the image says: none */
+        follow_header(bs, !bs->backing_file);
         return 0;
     }
     own = bdrv_options_extract(options, "backing");

@@ -69,6 +69,8 @@ struct BlockDriverState {
     BdrvParent file_link, backing_link; /* this node as parent of its children */
     Error *backing_blocker;            /* why operations on backing are blocked */
     char *backing_file, *backing_format; /* what the image's header says; or NULL */
+    /* An option that made it show something else than its file name says; NULL: none did. */
+    const char *unnamed_option;
     BlockLimits bl;
     _Atomic(AioContext *) ctx;         /* any thread may ask for it at any time */
     char node_name[BDRV_NODE_NAME_SIZE]; /* "" if it lost it */
@@ -157,11 +159,12 @@ int coroutine_fn bdrv_co_invalidate_cache(BlockDriverState *bs, Error **errp);
 /* backing.c (main thread): from now on bs is backed by another node (NULL: none), whatever its
  * header says.  Drains bs; the content that it shows must be the same with both. */
 void bdrv_set_backing(BlockDriverState *bs, BlockDriverState *backing);
-/* What a header may call the image of bs from anywhere: malloc()ed; NULL: it has no such name. */
-char *bdrv_name_for_header(BlockDriverState *bs);
-/* The same for the header of overlay, a node above bs: what the one that bs backs now says, if that
- * means the same there. */
-char *bdrv_backing_name_from(BlockDriverState *overlay, BlockDriverState *base);
+/* What a header may call the image of bs from anywhere, where that shows what bs shows: malloc()ed;
+ * NULL with errp: no name does. */
+char *bdrv_name_for_header(BlockDriverState *bs, Error **errp);
+/* The same for the header of overlay, a node above base: what the one that base backs now says, if
+ * that means the same there. */
+char *bdrv_backing_name_from(BlockDriverState *overlay, BlockDriverState *base, Error **errp);
 
 /* commit.c (main thread): writes what bs decides into its backing file (§3.11).  0 or -errno. */
 int bdrv_commit(BlockDriverState *bs);

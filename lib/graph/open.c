@@ -223,6 +223,33 @@ static int finish_driver(OpenJob *job, Error **errp)
     return bdrv_load_dirty_bitmaps(job->bs, errp);
 }
 
+/* The option, if it is one of the driver's content_options; NULL: it is not. */
+static const char *content_option(const BlockDriver *drv, const char *key)
+{
+    for (unsigned i = 0; drv->content_options && drv->content_options[i]; i++) {
+        size_t len = strlen(drv->content_options[i]);
+
+        if (strncmp(key, drv->content_options[i], len) == 0 &&
+            (key[len] == '\0' || key[len] == '.')) {
+            return drv->content_options[i];
+        }
+    }
+    return NULL;
+}
+
+static void find_unnamed_option(OpenJob *job)
+{
+    const char *key;
+    QObject *value;
+
+    job->bs->unnamed_option = NULL;
+    json_object_foreach(job->options, key, value) {
+        const char *option = content_option(job->drv, key);
+
+        job->bs->unnamed_option = option ? option : job->bs->unnamed_option;
+    }
+}
+
 static int call_driver_open(OpenJob *job, Error **errp)
 {
     BlockDriverState *bs = job->bs;
@@ -254,6 +281,7 @@ static int open_driver(OpenJob *job, Error **errp)
     if (bs->drv->is_passthrough && bs->file) {
         bs->sg = bs->file->sg;
     }
+    find_unnamed_option(job);
     ret = call_driver_open(job, errp);
     if (ret == 0) {
         ret = finish_driver(job, errp);

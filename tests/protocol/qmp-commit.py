@@ -219,6 +219,25 @@ def views_are_refused(qmp):
     assert not os.path.exists(nbdtest.path("o7"))
 
 
+def names_that_say_less_are_refused(qmp):
+    """A window, as image and as node, and a second export, which goes through another node."""
+    third = nbdtest.disk(1 << 20, "third")
+    for name, file, more in (("w", third, {"driver": "raw", "offset": 512}),
+                             ("q", make_disk("twice"), {"driver": "qcow2"})):
+        qmp.cmd("blockdev-add", node_name=name, file={"driver": "file", "filename": file}, **more)
+    for export, node in ("w1", "w"), ("q1", "q"), ("q2", "q"):
+        qmp.cmd("block-export-add", type="nbd", id=export, name=export, node_name=node,
+                writable=True)
+    for device, why in (("window", "the option 'offset': no file name says so. Make an overlay"),
+                        ("w1", "the option 'offset': no file name says so. Make an overlay"),
+                        ("q2", "no file name says so. Use node 'q' instead")):
+        before = qmp.cmd("query-named-block-nodes")
+        assert why in qmp.fails("blockdev-snapshot-sync", device=device,
+                                snapshot_file=nbdtest.path("o9")), device
+        assert not os.path.exists(nbdtest.path("o9"))
+        assert qmp.cmd("query-named-block-nodes") == before
+
+
 def a_job_ends_with_its_export(qmp):
     qmp.cmd("blockdev-snapshot-sync", device="gone", snapshot_file=nbdtest.path("o8"))
     qmp.cmd("block-commit", device="gone", speed=1, job_id="j")
@@ -250,10 +269,13 @@ with qmptest.Server(["--config=" + config]) as server, server.qmp() as qmp:
 same_content("o5", writers)
 check_images("base", "o4", "o5")
 
-raw = nbdtest.disk(1 << 20)
+raw, other = nbdtest.disk(1 << 20), nbdtest.disk(1 << 20, "other")
 with qmptest.Server(["--export=name=part,format=raw,offset=512,read-only,image=" + raw,
                      "--export=name=temporary,format=raw,snapshot,image=" + raw,
+                     "--export=name=window,image-opts,image=driver=raw,,offset=512,,"
+                     "file.filename=" + other,
                      "--export=name=gone,format=qcow2,image=" + make_disk("gone")]) as server, \
         server.qmp() as qmp:
     views_are_refused(qmp)
+    names_that_say_less_are_refused(qmp)
     a_job_ends_with_its_export(qmp)

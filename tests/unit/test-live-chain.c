@@ -2,6 +2,8 @@
 /* Exchanging the root, external snapshots, commit jobs: order, failures, who stands in the way. */
 #include "testfmt.h"
 
+#include <unistd.h>
+
 #include <blkbackend/dirty-bitmap.h>
 #include <blkbackend/job.h>
 
@@ -511,6 +513,72 @@ static void writes_after_their_place_was_copied_are_not_lost(void **state)
     blk_unref(blk);
 }
 
+/* ---- names that say less than the nodes show ---- */
+
+static BlockBackend *open_base_with(const char *options)
+{
+    image_fill(image_make("base", 4 * CLUSTER, NULL), 0, 4, 1);
+    return blk_new_open("testfile:base", NULL, options_of("%s", options), RW, &error_abort);
+}
+
+static void assert_no_snapshot(const char *options, const char *why)
+{
+    BlockBackend *blk = open_base_with(options);
+    BlockDriverState *bs = blk_bs(blk);
+    Error *err = NULL;
+    char name[64];
+
+    snprintf(name, sizeof(name), "./live-chain-overlay-%d", (int)getpid());
+    assert_int_equal(blk_snapshot_file(blk, name, "qcow2", NULL, false, &err), -EINVAL);
+    assert_error(err, why);
+    assert_int_equal(access(name, F_OK), -1);
+    assert_ptr_equal(blk_bs(blk), bs);
+    blk_unref(blk);
+}
+
+static void a_name_that_shows_something_else_is_no_name(void **state)
+{
+    (void)state;
+    assert_no_snapshot("'driver':'raw','offset':4096",
+                       "with the option 'offset': no file name says so");
+    assert_no_snapshot("'driver':'raw','size':8192",
+                       "with the option 'size': no file name says so");
+    assert_no_snapshot("'driver':'raw','file.driver':'livefmt','file.node-name':'below'",
+                       "shows what node 'below' (livefmt)");
+    assert_no_snapshot("'driver':'raw','file.driver':'raw','file.offset':4096",
+                       "with the option 'offset'");
+    image_make("other", 4 * CLUSTER, NULL);
+    assert_no_snapshot("'driver':'livefmt','backing.driver':'livefmt',"
+                       "'backing.file.driver':'testfile','backing.file.filename':'other'",
+                       "with the option 'backing'");
+}
+
+static void a_header_keeps_no_name_that_shows_something_else(void **state)
+{
+    BlockBackend *blk;
+    Error *err = NULL;
+    Told told;
+
+    (void)state;
+    image_fill(image_make("base", 6 * CLUSTER, NULL), 0, 6, 1);
+    image_make("mid", 4 * CLUSTER, "base");
+    image_make("top", 4 * CLUSTER, "mid");
+    blk = blk_new_open("testfile:top", NULL,
+                       options_of("'driver':'livefmt','backing.node-name':'n-mid',"
+                                  "'backing.driver':'livefmt','backing.backing.driver':'raw',"
+                                  "'backing.backing.offset':8192,"
+                                  "'backing.backing.node-name':'n-base'"), RW, &error_abort);
+    events_clear();
+    assert_null(start(blk, "n-mid", "n-base", BLOCKDEV_ON_ERROR_REPORT, &told, &err));
+    assert_error(err, "Node 'n-base' was opened with the option 'offset'");
+    assert_null(start(blk, NULL, "n-base", BLOCKDEV_ON_ERROR_REPORT, &told, &err));
+    assert_error(err, "Node 'n-base' was opened with the option 'offset'");
+    assert_int_equal(events_of("top header"), 0);
+    assert_null(block_job_next(NULL));
+    assert_string_equal(bdrv_get_node_name(bdrv_backing(blk_bs(blk))), "n-mid");
+    blk_unref(blk);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -526,6 +594,8 @@ int main(void)
         IMAGE_TEST(what_becomes_of_errors_is_its_users_choice),
         IMAGE_TEST(lengths_are_those_that_are_shown),
         IMAGE_TEST(nobody_else_may_use_what_changes),
+        IMAGE_TEST(a_name_that_shows_something_else_is_no_name),
+        IMAGE_TEST(a_header_keeps_no_name_that_shows_something_else),
         IMAGE_TEST(writes_after_their_place_was_copied_are_not_lost),
     };
 

@@ -378,10 +378,13 @@ static bool qcow2_has_zero_init(BlockDriverState *bs)
     return !s->hdr.backing_file && !s->external && (s->hdr.l1_size == 0 || s->l1[0] == 0);
 }
 
+static const char *const qcow2_content_options[] = { "data-file", NULL };
+
 static BlockDriver qcow2_driver = {
     .format_name = "qcow2",
     .instance_size = sizeof(Qcow2State),
     .has_file_child = true,
+    .content_options = qcow2_content_options,
     .supports_backing = true,
 
     .bdrv_probe = qcow2_probe,
