@@ -129,7 +129,10 @@ class Holdings:
     def check(self):
         """The first third is for getting warm."""
         warm = self.samples[len(self.samples) // 3:]
-        assert len({s[:2] for s in warm}) == 1, "descriptors, nodes: %s" % warm
+        held = [s[0] for s in warm]
+        # A connection that is just being closed may be among them.
+        assert max(held) - min(held) <= 2 and len({s[1] for s in warm}) == 1, \
+            "descriptors, nodes: %s" % warm
         growth = min(s[2] for s in warm[-2:]) - min(s[2] for s in warm[:2])
         assert growth < GROWTH_MAX, "memory grows: %s" % [s[2] for s in warm]
 
