@@ -139,7 +139,7 @@ def others_keep_their_memory(server, qmp):
     for thread in threads:
         thread.start()
     with connect(server, name='big') as other:
-        while min(c['held'] for c in qmp.cmd('x-query-clients', export='a')) < 8:
+        while min(c['held'] for c in qmp.cmd('x-query-clients', export='a')) < 4:
             pass
         for c in qmp.cmd('x-query-clients', export='a'):
             assert c['memory'] <= 2 * M, c
