@@ -78,14 +78,18 @@ with qmptest.Server(debug('disk', f'log={log.path}')) as server, server.qmp() as
 
 # The flush fails: an error, and the safe side.
 log = Log('log2')
-with qmptest.Server(debug('disk2', f'log={log.path},inject-error.0.event=flush_to_disk,'
-                          'inject-error.0.once=on')) as server, server.qmp() as qmp:
-    with connect(server) as client:
+server = qmptest.Server(debug('disk2', f'log={log.path},inject-error.0.event=flush_to_disk,'
+                              'inject-error.0.once=on'))
+try:
+    with server.qmp() as qmp, connect(server) as client:
         why = qmp.fails('x-set-write-cache', id='d0', enable=False)
         assert 'is off now' in why and 'could not be flushed' in why, why
         eq(qmp.cmd('query-block')[0]['inserted']['cache']['writeback'], False, 'it is off')
         for stable, done in log.changes(client):
             eq(stable, True, done)
+    eq(server.stop(), 1, 'exit status: data may be lost')
+finally:
+    server.kill()
 
 with qmptest.Server(['--export-name=d0', '--cache=unsafe', '--format=raw',
                      nbdtest.disk(M, 'disk3')]) as server, server.qmp() as qmp:
