@@ -28,8 +28,8 @@ def shares(users):
 
 
 def assert_fair(one, many):
-    """First come, first served would give 1 of 33, and 1 of 5; a busy machine keeps `one` from asking
-    in time now and then."""
+    """First come, first served would give 1 of 33, and 1 of 5; a busy machine keeps `one` from
+    asking in time now and then."""
     assert one >= 0.35 * many and many >= 0.35 * one, f'shares of {TOTAL}: {one} and {many}'
 
 
