@@ -117,8 +117,8 @@ with qmptest.Server(['--config=' + CONFIG]) as server, server.qmp() as qmp:
             session.sock.settimeout(qmptest.TIMEOUT)
     qmp.cmd('query-version')
     # The last session's end is seen in the server's next turns.
-for _ in range(1000):
-    if descriptors() == before:
-        break
-    qmp.cmd('query-version')
-eq(descriptors(), before, 'descriptors')
+    for _ in range(1000):
+        if descriptors() == before:
+            break
+        qmp.cmd('query-version')
+    eq(descriptors(), before, 'descriptors')
