@@ -40,6 +40,8 @@ with qmptest.Server(['--export-name=d0', '--image-opts', slow]) as server, serve
         connect(server) as client:
     late = client.request(WRITE, 4 * K, 512, data=b'w' * 512)
     until_read(client)
+    while qmp.cmd('x-query-exports')[0]['in-flight'] == 0:
+        pass
     qmp.cmd('eject', id='d0')
     eq(client.receive()[1].error, 0, 'the write in flight')
     with open(a, 'rb') as f:

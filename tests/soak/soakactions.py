@@ -148,7 +148,9 @@ class Soak:
         if job["paused"]:
             job["paused"] = not self.tell_job("resume")
         elif job["status"] == "pending" and not job["auto"]:
-            self.tell_job("finalize")
+            # It ends with that, and the chain is another one from then on.
+            if self.tell_job("finalize"):
+                self.tell_job("dismiss")
         elif job["status"] == "concluded" and not job["auto"]:
             self.tell_job("dismiss")
         elif job["active"] and job["ready"] and not job["ending"]:
