@@ -13,9 +13,11 @@ Run by tests/run; $ENGINE names the event engine, $NBD_EXPORT the program.
 """
 
 import atexit
+import fcntl
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -47,6 +49,14 @@ def disk(size, name="disk"):
     with open(path(name), "wb") as f:
         f.truncate(size)
     return path(name)
+
+
+def until_unlocked(name):
+    """Returns when nobody has a lock on the file any more: the kernel keeps those of a killed server
+    until the last of its requests has ended."""
+    with open(name, "r+b") as f:
+        whole = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        fcntl.fcntl(f, fcntl.F_OFD_SETLKW, whole)
 
 
 class Server:

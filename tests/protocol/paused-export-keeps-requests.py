@@ -121,7 +121,8 @@ def refused_where_it_ends():
             connect(server, name='a') as client:
         for _ in range(4):              # the client takes none of it: so the end waits for that
             client.request(READ, 0, 100 * K)
-        until_read(client)
+        while client_of(qmp, export='a')['bytes-read'] != 400 * K:
+            pass
         qmp.cmd('x-export-pause', id='a')
         write(client, 0, 20)
         until_held(qmp, 20, export='a')

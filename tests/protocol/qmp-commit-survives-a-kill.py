@@ -68,6 +68,8 @@ class Disk:
         """Ends it; these show what the client has flushed."""
         self.server.kill()
         self.qmp.close()
+        for name in NAMES:
+            nbdtest.until_unlocked(nbdtest.path(name))
         raw = nbdtest.path("raw")
         for name in names:
             img("convert", "-f", "qcow2", "-O", "raw", nbdtest.path(name), raw)
