@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Nodes are added, changed, described and removed as qemu-storage-daemon does it."""
+import contextlib
 import json
-import socket
 import subprocess
 
 from rawnbd import M, connect, eq, nbdtest, qmptest
@@ -95,27 +95,28 @@ class Qsd:
 
     def __init__(self):
         self.path = nbdtest.path('qsd.sock')
-        with socket.socket(socket.AF_UNIX) as listener:     # clients may come before it is up
-            listener.bind(self.path)
-            listener.listen()
-            self.proc = subprocess.Popen(
-                ['qemu-storage-daemon', '--chardev',
-                 f'socket,fd={listener.fileno()},server=on,wait=off,id=c', '--monitor', 'c'],
-                pass_fds=(listener.fileno(),))
+        self.proc = subprocess.Popen(
+            ['qemu-storage-daemon', '--daemonize', '--pidfile', nbdtest.path('qsd.pid'),
+             '--chardev', f'socket,path={self.path},server=on,wait=off,id=c', '--monitor', 'c'])
+        eq(self.proc.wait(), 0, 'qemu-storage-daemon')
 
     def __enter__(self):
-        self.qmp = qmptest.Qmp(self.path, negotiate=False)
-        self.qmp.cmd('qmp_capabilities')
-        return self.qmp
+        qmp = qmptest.Qmp(self.path, negotiate=False)
+        qmp.cmd('qmp_capabilities')
+        return qmp
 
     def __exit__(self, *_):
-        self.qmp.close()
-        self.proc.terminate()
-        eq(self.proc.wait(60), 0, 'qemu-storage-daemon')
+        with qmptest.Qmp(self.path, negotiate=False) as qmp:
+            qmp.cmd('qmp_capabilities')
+            qmp.cmd('quit')
+            with contextlib.suppress(ConnectionResetError):     # that is its end, too
+                while qmp.receive() is not None:
+                    pass
 
 
 with Qsd() as theirs:
     want = {name: comparable(answer) for name, answer in ask(theirs)}
+    theirs.close()
 with qmptest.Server(['--export-name=d0', '--format=raw', nbdtest.disk(M, 'served')]) as server, \
         server.qmp() as qmp:
     own = {node['node-name'] for node in qmp.cmd('query-named-block-nodes')}
