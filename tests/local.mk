@@ -205,6 +205,7 @@ protocol_tests = \
 	tests/protocol/qmp-hostile-clients.py \
 	tests/protocol/qmp-media-change-under-clients.py \
 	tests/protocol/qmp-medium-change-while-replies-wait.py \
+	tests/protocol/qmp-out-of-band.py \
 	tests/protocol/qmp-resize-under-clients.py \
 	tests/protocol/qmp-throttle.py \
 	tests/protocol/qmp-write-cache-is-switched.py \

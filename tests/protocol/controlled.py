@@ -16,6 +16,39 @@ def failing(name, *rules, size=1 << 20):
     return f'--export=name={name},image-opts=on,image=' + image.replace(',', ',,')
 
 
+class Storage:
+    """Exports of a server whose images hang when they are told to: another server has them."""
+
+    def __init__(self, *names):
+        self.names = names
+        self.server = Server([export(name) for name in names])
+        self.qmp = self.server.qmp()
+
+    def export(self, name):
+        """An option that serves one of them."""
+        image = f'driver=nbd,path={self.server.socket_path},export={name}'
+        return f'--export=name={name},image-opts=on,image=' + image.replace(',', ',,')
+
+    def hang(self):
+        for name in self.names:
+            self.qmp.cmd('x-export-pause', id=name)
+
+    def go_on(self):
+        for name in self.names:
+            self.qmp.cmd('x-export-resume', id=name)
+
+    def hangs(self):
+        """Somebody waits for it."""
+        return any(c['held'] for c in self.qmp.cmd('x-query-clients'))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.qmp.close()
+        self.server.__exit__(*exc)
+
+
 def content(name):
     with open(nbdtest.path(name), 'rb') as f:
         return f.read()
