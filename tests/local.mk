@@ -426,6 +426,7 @@ tools_tests = \
 	tests/tools/ctl-completion-asks-the-server.sh \
 	tests/tools/ctl-snapshot-and-commit.py \
 	tests/tools/ctl-top-on-a-terminal.py \
+	tests/tools/ctl-while-another-command-waits.py \
 	tests/tools/img-amend-as-qemu-img.sh \
 	tests/tools/img-bench-as-qemu-img.sh \
 	tests/tools/img-bitmap-as-qemu-img.sh \

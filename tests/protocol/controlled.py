@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """For tests of the control socket that are clients, too."""
+import os
+import re
+import subprocess
+
 from rawnbd import nbdtest, qmptest
 
 
@@ -20,9 +24,17 @@ class Storage:
     """Exports of a server whose images hang when they are told to: another server has them."""
 
     def __init__(self, *names):
+        if ' nbd' not in re.search('^Supported formats:.*', self.help(), re.M)[0]:
+            nbdtest.skip('this build has no driver nbd')
         self.names = names
         self.server = Server([export(name) for name in names])
         self.qmp = self.server.qmp()
+
+    @staticmethod
+    def help():
+        blk_img = os.path.join(os.path.dirname(nbdtest.NBD_EXPORT), 'blk-img')
+        return subprocess.run([blk_img, '--help'], stdout=subprocess.PIPE, check=True,
+                              text=True).stdout
 
     def export(self, name):
         """An option that serves one of them."""

@@ -3,6 +3,8 @@
 """While a command of the control socket waits for storage that hangs, others are run out of band:
 those that look, and those that end clients, the pause or the server.  What is in-band keeps its
 order, and is bounded."""
+import json
+
 from controlled import Server, Storage, export
 from rawnbd import K, READ, WRITE, connect, eq, qmptest
 
@@ -143,6 +145,23 @@ def bounded(storage, client):
         other.cmd('x-export-drain')
 
 
+def as_before(storage, client):
+    """A session that has not asked for more is not read while its command runs, and loses nothing."""
+    with server.qmp() as plain:
+        write_hangs(storage, client)
+        names = ['query-version', 'query-jobs', 'query-commands', 'x-query-server']
+        lines = [json.dumps({'execute': name, 'id': name}) for name in names]
+        plain.sock.sendall((json.dumps({'execute': 'x-export-pause', 'arguments': {'id': 'far'},
+                                        'id': 'pause'}) + ''.join(lines[:2])).encode())
+        plain.wait_event('X_EXPORT_STATE', lambda data: data['state'] == 'paused')
+        plain.sock.sendall(''.join(lines[2:]).encode())
+        assert says_nothing(plain), 'something overtook the pause'
+        storage.go_on()
+        eq([plain.reply()['id'] for _ in range(5)], ['pause', *names], 'ids')
+        plain.cmd('x-export-resume', id='far')
+    eq(client.receive()[1].error, 0, 'error')
+
+
 def resumed(storage, client):
     """The pause is over at once; requests that it held run."""
     with server.qmp(oob=True) as waiting, connect(server, name='far') as other:
@@ -207,6 +226,7 @@ with Storage('far', 'two', 'third') as storage, \
     with connect(server, name='far') as client:
         answered_before_the_pause(storage, client)
         bounded(storage, client)
+        as_before(storage, client)
         resumed(storage, client)
         inside_the_library(storage, client)
     quits(storage)
