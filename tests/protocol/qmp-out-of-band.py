@@ -147,19 +147,21 @@ def bounded(storage, client):
 
 def as_before(storage, client):
     """A session that has not asked for more is not read while its command runs, and loses nothing."""
-    with server.qmp() as plain:
+    with server.qmp() as plain, server.qmp(oob=True) as other:
         write_hangs(storage, client)
         names = ['query-version', 'query-jobs', 'query-commands', 'x-query-server']
         lines = [json.dumps({'execute': name, 'id': name}) for name in names]
-        plain.sock.sendall((json.dumps({'execute': 'x-export-pause', 'arguments': {'id': 'far'},
-                                        'id': 'pause'}) + ''.join(lines[:2])).encode())
-        plain.wait_event('X_EXPORT_STATE', lambda data: data['state'] == 'paused')
+        plain.sock.sendall(('{"execute": "x-export-drain", "id": 0}' + ''.join(lines[:2])).encode())
+        assert says_nothing(plain), 'the drain does not wait'
+        client.request(READ, 0, 4 * K)
+        while sum(c['held'] for c in other.oob('x-query-clients')) != 1:
+            pass
         plain.sock.sendall(''.join(lines[2:]).encode())
-        assert says_nothing(plain), 'something overtook the pause'
+        assert says_nothing(plain), 'something overtook the drain'
         storage.go_on()
-        eq([plain.reply()['id'] for _ in range(5)], ['pause', *names], 'ids')
-        plain.cmd('x-export-resume', id='far')
-    eq(client.receive()[1].error, 0, 'error')
+        eq([plain.reply()['id'] for _ in range(5)], [0, *names], 'ids')
+    for _ in range(2):
+        eq(client.receive()[1].error, 0, 'error')
 
 
 def resumed(storage, client):
