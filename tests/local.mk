@@ -205,6 +205,7 @@ protocol_tests = \
 	tests/protocol/qmp-hostile-clients.py \
 	tests/protocol/qmp-media-change-under-clients.py \
 	tests/protocol/qmp-medium-change-while-replies-wait.py \
+	tests/protocol/qmp-out-of-band.py \
 	tests/protocol/qmp-resize-under-clients.py \
 	tests/protocol/qmp-throttle.py \
 	tests/protocol/qmp-write-cache-is-switched.py \
@@ -425,6 +426,7 @@ tools_tests = \
 	tests/tools/ctl-completion-asks-the-server.sh \
 	tests/tools/ctl-snapshot-and-commit.py \
 	tests/tools/ctl-top-on-a-terminal.py \
+	tests/tools/ctl-while-another-command-waits.py \
 	tests/tools/img-amend-as-qemu-img.sh \
 	tests/tools/img-bench-as-qemu-img.sh \
 	tests/tools/img-bitmap-as-qemu-img.sh \
