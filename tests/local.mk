@@ -423,6 +423,7 @@ tools_tests = \
 	tests/tools/ctl-and-odd-servers.py \
 	tests/tools/ctl-changes-a-running-server.py \
 	tests/tools/ctl-completion-asks-the-server.sh \
+	tests/tools/ctl-reload-and-tls-reload.py \
 	tests/tools/ctl-snapshot-and-commit.py \
 	tests/tools/ctl-top-on-a-terminal.py \
 	tests/tools/img-amend-as-qemu-img.sh \
