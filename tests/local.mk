@@ -209,6 +209,7 @@ protocol_tests = \
 	tests/protocol/qmp-throttle.py \
 	tests/protocol/qmp-write-cache-is-switched.py \
 	tests/protocol/reload-can-disconnect-clients.py \
+	tests/protocol/reload-keeps-images-that-no-name-says.py \
 	tests/protocol/reload-leaves-other-clients-alone.py \
 	tests/protocol/reload-names-what-needs-a-restart.py \
 	tests/protocol/reload-of-a-wrong-file-changes-nothing.py \
