@@ -7,8 +7,13 @@
  *
  * Urgent work is such that it does no harm in there, and is quick.  While it runs, no other piece
  * begins: that would have to come to its end before the urgent one can.
+ *
+ * Between two pieces the loop has a turn, and who waits in it can see whether he still has to:
+ * however fast new ones come.
  */
 #include "jobs.h"
+
+#include <blkbackend/aio.h>
 
 void jobs_init(Jobs *jobs)
 {
@@ -24,35 +29,42 @@ static void put(JobQueue *queue, Job *job)
     }
 }
 
-static void run_all(JobQueue *queue, bool *running)
+static void run_first(JobQueue *queue, bool *running)
 {
-    Job *job;
+    Job *job = STAILQ_FIRST(queue);
 
+    STAILQ_REMOVE_HEAD(queue, link);
+    job->waiting = false;
     *running = true;
-    while ((job = STAILQ_FIRST(queue))) {
-        STAILQ_REMOVE_HEAD(queue, link);
-        job->waiting = false;
-        job->func(job->opaque);       /* job may be gone now */
-    }
+    job->func(job->opaque);       /* job may be gone now */
     *running = false;
+}
+
+/* Begins what may begin. */
+static void go_on(void *opaque)
+{
+    Jobs *jobs = opaque;
+
+    if (!jobs->running_urgent && !STAILQ_EMPTY(&jobs->urgent)) {
+        run_first(&jobs->urgent, &jobs->running_urgent);
+    } else if (!jobs->running_urgent && !jobs->running && !STAILQ_EMPTY(&jobs->waiting)) {
+        run_first(&jobs->waiting, &jobs->running);
+    } else {
+        return;                   /* who is at work comes back here */
+    }
+    if (!STAILQ_EMPTY(&jobs->urgent) || !STAILQ_EMPTY(&jobs->waiting)) {
+        aio_bh_schedule_oneshot(qemu_get_aio_context(), go_on, jobs);
+    }
 }
 
 void jobs_run(Jobs *jobs, Job *job)
 {
     put(&jobs->waiting, job);
-    if (!jobs->running && !jobs->running_urgent) {
-        run_all(&jobs->waiting, &jobs->running);
-    }
+    go_on(jobs);
 }
 
 void jobs_run_urgent(Jobs *jobs, Job *job)
 {
     put(&jobs->urgent, job);
-    if (jobs->running_urgent) {
-        return;
-    }
-    run_all(&jobs->urgent, &jobs->running_urgent);
-    if (!jobs->running) {
-        run_all(&jobs->waiting, &jobs->running);      /* what came meanwhile */
-    }
+    go_on(jobs);
 }

@@ -22,9 +22,9 @@ typedef struct Jobs {
 } Jobs;
 
 void jobs_init(Jobs *jobs);
-/* Now or, if one is running, after it; once if it waits already.  job may go when it begins. */
+/* Now or after those before it; once if it waits already.  job may go when it begins. */
 void jobs_run(Jobs *jobs, Job *job);
-/* Now, also if one is running, or after others like this. */
+/* The same, without waiting for any but others like it. */
 void jobs_run_urgent(Jobs *jobs, Job *job);
 
 #endif

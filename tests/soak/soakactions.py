@@ -53,8 +53,8 @@ class Soak:
 
     # ---- commands ----
 
-    def count(self, what):
-        self.counts[what] = self.counts.get(what, 0) + 1
+    def count(self, what, n=1):
+        self.counts[what] = self.counts.get(what, 0) + n
 
     def take_events(self):
         for event in self.qmp.events:
