@@ -63,8 +63,8 @@ struct Request {
     void *pieces;                   /* headers and vector of a reply in many chunks */
     BlockMapping map;
     unsigned medium;                /* that `map` is of: the export's count */
-    struct iovec in[2];             /* payload of a write */
-    QEMUIOVector qiov;
+    struct iovec in[2];             /* payload of a write, ... */
+    QEMUIOVector qiov;              /* ... and its vector, if it has any */
     int64_t traced_ns;              /* when it began, if requests are traced; or 0 */
 
     STAILQ_ENTRY(Request) link;     /* reply queue; held */

@@ -109,7 +109,7 @@ static bool is_full(const Client *c)
 {
     return c->in_flight >= CONN_MAX_IN_FLIGHT || budget_has_waiters(&c->budget) ||
            (c->in_flight > 0 &&
-            requests_in_thread() >= SERVER_MAX_IN_FLIGHT / c->conn.server->n_threads) ||
+            (requests_in_thread() + 1) * c->conn.server->n_threads > SERVER_MAX_IN_FLIGHT) ||
            (c->admitting > 0 && hold_is_full(c, c->admitting));
 }
 

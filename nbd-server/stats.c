@@ -67,8 +67,12 @@ void stats_end(Stats *stats, enum stats_command command, uint64_t ns, uint64_t l
 {
     CommandStats *c = &stats->commands[command];
 
-    add(ok ? &c->operations : &c->errors, 1);
-    add(&c->bytes, ok && stats_command_has_bytes(command) ? len : 0);
+    if (ok) {
+        add(&c->operations, 1);
+        add(&c->bytes, len);
+    } else {
+        add(&c->errors, 1);
+    }
     add(&c->total_ns, ns);
     add(&c->bins[find_bin(ns)], 1);
     add(&stats->in_flight, (uint64_t)-1);

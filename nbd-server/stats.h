@@ -33,7 +33,8 @@ bool stats_command_has_bytes(enum stats_command command);
 typedef struct CommandStats {
     _Atomic uint64_t operations;        /* that succeeded */
     _Atomic uint64_t errors;            /* that were refused, or failed */
-    _Atomic uint64_t bytes;             /* of those that succeeded: the part of the export */
+    _Atomic uint64_t bytes;             /* of those that succeeded: the part of the export.  Says
+                                         * something if stats_command_has_bytes() */
     _Atomic uint64_t total_ns;          /* of all that were not refused, like the bins */
     _Atomic uint64_t bins[STATS_BOUNDS + 1];
 } CommandStats;
