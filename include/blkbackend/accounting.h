@@ -5,7 +5,8 @@
  * or _failed(), or tells of it once it is over with block_acct_end().  Times are ns of QEMU_CLOCK_VIRTUAL, the replaceable clock.
  *
  * Threads: all functions may run in any thread, all at once, except
- * block_acct_cleanup() and block_latency_histograms_reclaim().  Counters are read with relaxed atomics or when quiet.
+ * block_acct_cleanup() and block_latency_histograms_reclaim().  Counters are
+ * read with relaxed atomics or when quiet.
  */
 #ifndef BLKBACKEND_ACCOUNTING_H
 #define BLKBACKEND_ACCOUNTING_H

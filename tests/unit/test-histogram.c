@@ -164,7 +164,7 @@ static void old_ones_are_freed_when_the_user_says_so(void **state)
         operation(&stats, BLOCK_ACCT_READ, 12, false);
         block_latency_histograms_reclaim(&stats);
         assert_null(stats.retired_histograms);
-        assert_bins(&stats, BLOCK_ACCT_READ, (uint64_t[]){ 0, 1, 0 }, 2);   /* not the present one */
+        assert_bins(&stats, BLOCK_ACCT_READ, (uint64_t[]){ 0, 1, 0 }, 2);
     }
     block_latency_histograms_clear(&stats);
     assert_non_null(stats.retired_histograms);
