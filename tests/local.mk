@@ -202,6 +202,7 @@ protocol_tests = \
 	tests/protocol/qmp-commit.py \
 	tests/protocol/qmp-conversation.py \
 	tests/protocol/qmp-events-of-slow-readers.py \
+	tests/protocol/qmp-export-state-says-why.py \
 	tests/protocol/qmp-hostile-clients.py \
 	tests/protocol/qmp-media-change-under-clients.py \
 	tests/protocol/qmp-medium-change-while-replies-wait.py \
