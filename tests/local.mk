@@ -206,6 +206,7 @@ protocol_tests = \
 	tests/protocol/qmp-hostile-clients.py \
 	tests/protocol/qmp-media-change-under-clients.py \
 	tests/protocol/qmp-medium-change-while-replies-wait.py \
+	tests/protocol/qmp-resize-that-qemu-storage-daemon-refuses.py \
 	tests/protocol/qmp-resize-under-clients.py \
 	tests/protocol/qmp-throttle.py \
 	tests/protocol/qmp-write-cache-is-switched.py \
@@ -623,6 +624,7 @@ EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_test
 	tests/metricstest.py tests/nbdtest.py tests/plugin/common.sh tests/protocol/rawnbd.py \
 	tests/qmptest.py \
 	tests/protocol/controlled.py \
+	tests/protocol/qsd.py \
 	tests/protocol/rawtls.py \
 	tests/protocol/reloading.py \
 	tests/server/common.sh \
