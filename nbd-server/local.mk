@@ -104,6 +104,8 @@ nbd_core_sources = \
 	nbd-server/qmp/commands.h \
 	nbd-server/qmp/events.c \
 	nbd-server/qmp/find.c \
+	nbd-server/qmp/input.c \
+	nbd-server/qmp/input.h \
 	nbd-server/qmp/introspect.c \
 	nbd-server/qmp/json-scan.c \
 	nbd-server/qmp/json-scan.h \
@@ -114,6 +116,8 @@ nbd_core_sources = \
 	nbd-server/qmp/request.c \
 	nbd-server/qmp/schema.c \
 	nbd-server/qmp/schema.h \
+	nbd-server/qmp/secrets.c \
+	nbd-server/qmp/secrets.h \
 	nbd-server/qmp/server.c \
 	nbd-server/qmp/session.c \
 	nbd-server/qmp/settings.c \

@@ -160,6 +160,9 @@ struct Export {
     pthread_mutex_t lock;
     ExportConfig *cfg;              /* [lock] its settings: export_settings() */
     ExportConfig *configured;       /* [main] before a snapshot or commit; chain.c; NULL: none */
+    ExportConfig *opened;           /* [const] its image was opened by these ... */
+    char *opened_node;              /* [const] ... as the node of this name */
+    char *unnamed;                  /* [main] why no settings open its image now; NULL: they do */
     BlockBackend *blk;              /* [const] one reference */
     _Atomic uint64_t size;          /* [atomic] bytes, when it was last looked at */
     uint32_t min_block, max_block;  /* [const] bytes: INFO_BLOCK_SIZE, as the next one */
@@ -266,9 +269,10 @@ void export_ungate(Export *export, unsigned reasons);
 void exports_ungate(Server *server);                     /* [main] for ever: the server stops */
 /*
  * Waits until what runs is done; others wait meanwhile.  What waits for the gate or for its turn by
- * --throttle does not run.  False: the server stops, or --drain-timeout is over.  [main]
+ * --throttle does not run.  False: the server stops, --drain-timeout is over, or the gate is not
+ * closed any more for these reasons.  [main]
  */
-bool export_drain(Export *export);
+bool export_drain(Export *export, unsigned reasons);
 
 /* ---- medium.c: the image of an export, and its exchange ---- */
 

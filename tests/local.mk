@@ -205,10 +205,12 @@ protocol_tests = \
 	tests/protocol/qmp-hostile-clients.py \
 	tests/protocol/qmp-media-change-under-clients.py \
 	tests/protocol/qmp-medium-change-while-replies-wait.py \
+	tests/protocol/qmp-out-of-band.py \
 	tests/protocol/qmp-resize-under-clients.py \
 	tests/protocol/qmp-throttle.py \
 	tests/protocol/qmp-write-cache-is-switched.py \
 	tests/protocol/reload-can-disconnect-clients.py \
+	tests/protocol/reload-keeps-images-that-no-name-says.py \
 	tests/protocol/reload-leaves-other-clients-alone.py \
 	tests/protocol/reload-names-what-needs-a-restart.py \
 	tests/protocol/reload-of-a-wrong-file-changes-nothing.py \
@@ -423,8 +425,10 @@ tools_tests = \
 	tests/tools/ctl-and-odd-servers.py \
 	tests/tools/ctl-changes-a-running-server.py \
 	tests/tools/ctl-completion-asks-the-server.sh \
+	tests/tools/ctl-reload-and-tls-reload.py \
 	tests/tools/ctl-snapshot-and-commit.py \
 	tests/tools/ctl-top-on-a-terminal.py \
+	tests/tools/ctl-while-another-command-waits.py \
 	tests/tools/img-amend-as-qemu-img.sh \
 	tests/tools/img-bench-as-qemu-img.sh \
 	tests/tools/img-bitmap-as-qemu-img.sh \

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """For tests of the control socket that are clients, too."""
+import os
+import re
+import subprocess
+
 from rawnbd import nbdtest, qmptest, until
 
 
@@ -14,6 +18,47 @@ def failing(name, *rules, size=1 << 20):
     image = ','.join(['driver=blkdebug', 'image.driver=file',
                       'image.filename=' + nbdtest.disk(size, name), *rules])
     return f'--export=name={name},image-opts=on,image=' + image.replace(',', ',,')
+
+
+class Storage:
+    """Exports of a server whose images hang when they are told to: another server has them."""
+
+    def __init__(self, *names):
+        if ' nbd' not in re.search('^Supported formats:.*', self.help(), re.M)[0]:
+            nbdtest.skip('this build has no driver nbd')
+        self.names = names
+        self.server = Server([export(name) for name in names])
+        self.qmp = self.server.qmp()
+
+    @staticmethod
+    def help():
+        blk_img = os.path.join(os.path.dirname(nbdtest.NBD_EXPORT), 'blk-img')
+        return subprocess.run([blk_img, '--help'], stdout=subprocess.PIPE, check=True,
+                              text=True).stdout
+
+    def export(self, name):
+        """An option that serves one of them."""
+        image = f'driver=nbd,path={self.server.socket_path},export={name}'
+        return f'--export=name={name},image-opts=on,image=' + image.replace(',', ',,')
+
+    def hang(self):
+        for name in self.names:
+            self.qmp.cmd('x-export-pause', id=name)
+
+    def go_on(self):
+        for name in self.names:
+            self.qmp.cmd('x-export-resume', id=name)
+
+    def hangs(self):
+        """Somebody waits for it."""
+        return any(c['held'] for c in self.qmp.cmd('x-query-clients'))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.qmp.close()
+        self.server.__exit__(*exc)
 
 
 def content(name):
