@@ -7,6 +7,10 @@
  * that name again, for a reload or a new try, its clients would find the disk as it was before the
  * snapshot: so the export's settings follow the chain, and what they said before is kept, to see
  * whether a reload says anything else.
+ *
+ * An image may be what no name says (a part of a file, behind a filter).  After a commit into such a
+ * one they go on to name what was at the top, whose header knows it.  A snapshot into such a one
+ * leaves nothing to name: the export cannot be opened anew.
  */
 #include "chain.h"
 
@@ -71,7 +75,8 @@ static bool same_image(const ExportConfig *a, const ExportConfig *b)
            a->image_opts == b->image_opts;
 }
 
-static ExportConfig *with_image(const ExportConfig *cfg, const char *image, const char *format)
+static ExportConfig *with_image(const ExportConfig *cfg, const char *image, const char *format,
+                                bool image_opts)
 {
     ExportConfig *copy = export_config_copy(cfg);
 
@@ -79,19 +84,79 @@ static ExportConfig *with_image(const ExportConfig *cfg, const char *image, cons
     free(copy->format);
     copy->image = xstrdup(image);
     copy->format = xstrdup(format);
-    copy->image_opts = false;
+    copy->image_opts = image_opts;
     return copy;
 }
 
-void chain_top_changed(Export *export)
+static ExportConfig *with_image_of(const ExportConfig *cfg, const ExportConfig *of)
+{
+    return with_image(cfg, of->image, of->format, of->image_opts);
+}
+
+/* What is opened by a file's name is its driver on the file, and nothing in between. */
+static bool has_filter(BlockDriverState *bs, Error **errp)
+{
+    bool by_name = true;
+
+    for (; bs; bs = bdrv_backing(bs)) {
+        const char *header = bdrv_get_backing_filename(bs);
+        BlockDriverState *file = bdrv_file(bs);
+
+        if (by_name && file && bdrv_file(file)) {
+            error_setg(errp, "Node '%s' has node '%s' (%s) between itself and its file",
+                       bdrv_get_node_name(bs), bdrv_get_node_name(file),
+                       bdrv_get_format_name(file));
+            return true;
+        }
+        by_name = !header || strncmp(header, "json:", 5) != 0;
+    }
+    return false;
+}
+
+/* What opens the image as it is, with all that is below it; NULL: nothing does. */
+static char *find_name(BlockDriverState *bs, Error **errp)
+{
+    auto_free char *name = bdrv_name_for_header(bs, errp);
+
+    return name && !has_filter(bs, errp) ? take_ptr(name) : NULL;
+}
+
+/* Generated names are not given twice. */
+static bool is_as_opened(const Export *export, BlockDriverState *bs)
+{
+    const char *node = bdrv_get_node_name(bs);
+
+    return node[0] == '#' && strcmp(node, export->opened_node) == 0;
+}
+
+static void follow(Export *export, BlockDriverState *bs, bool by_snapshot)
+{
+    bool as_opened = is_as_opened(export, bs);
+    Error *err = NULL;
+    auto_free char *name = as_opened ? NULL : find_name(bs, &err);
+    ExportConfig *cfg = as_opened ? with_image_of(export->cfg, export->opened)
+                        : name ? with_image(export->cfg, name, bdrv_get_format_name(bs), false)
+                        : NULL;
+
+    if (cfg) {
+        free(take_ptr(export->unnamed));
+        export_set_config(export, cfg);
+    } else if (by_snapshot) {
+        free(export->unnamed);
+        export->unnamed = xstrdup(error_get_pretty(err));
+        log_msg(LOG_LEVEL_WARNING, export, NULL, "a reload cannot open its image anew: %s",
+                export->unnamed);
+    }
+    error_free(err);
+    export_config_unref(cfg);
+}
+
+static void top_changed(Export *export, bool by_snapshot)
 {
     BlockDriverState *bs = blk_bs(export->blk);
-    const char *name = image_filename(bs);
-    auto_free char *path = realpath(name, NULL);
-    ExportConfig *cfg;
 
     export_medium_changed(export);
-    log_msg(LOG_LEVEL_NOTICE, export, NULL, "its image is \"%s\" (%s) now", name,
+    log_msg(LOG_LEVEL_NOTICE, export, NULL, "its image is \"%s\" (%s) now", image_filename(bs),
             bdrv_get_format_name(bs));
     if (export->cfg->node_name) {
         return;                 /* of a node: no file of settings has it */
@@ -99,15 +164,29 @@ void chain_top_changed(Export *export)
     if (!export->configured) {
         export->configured = export_config_ref(export->cfg);
     }
-    cfg = with_image(export->cfg, path ? path : name, bdrv_get_format_name(bs));
-    export_set_config(export, cfg);
-    export_config_unref(cfg);
+    follow(export, bs, by_snapshot);
+}
+
+void chain_committed(Export *export)
+{
+    top_changed(export, false);
 }
 
 ExportConfig *chain_follow(const Export *export, ExportConfig *cfg)
 {
     return export->configured && same_image(export->configured, cfg)
-           ? with_image(cfg, export->cfg->image, export->cfg->format) : export_config_ref(cfg);
+           ? with_image_of(cfg, export->cfg) : export_config_ref(cfg);
+}
+
+bool chain_can_open_anew(const Export *export, Error **errp)
+{
+    if (export->unnamed) {
+        error_setg(errp, "Export '%s': since its last snapshot no name opens its image: %s",
+                   export->name, export->unnamed);
+        error_append_hint(errp, "Leave the settings alone that take opening it anew, or name "
+                          "another image.\n");
+    }
+    return !export->unnamed;
 }
 
 /* ---- external snapshots ---- */
@@ -115,7 +194,7 @@ ExportConfig *chain_follow(const Export *export, ExportConfig *cfg)
 static bool snapshot_done(Export *export, int ret)
 {
     if (ret == 0) {
-        chain_top_changed(export);
+        top_changed(export, true);
     }
     return ret == 0;
 }

@@ -97,6 +97,8 @@ static bool open_image(Export *export, Error **errp)
     export->blk = blk_new(NULL);
     blk_attach_dev_nofail(export->blk, export);
     blk_insert_bs(export->blk, bs);
+    export->opened = export_config_ref(export->cfg);
+    export->opened_node = xstrdup(bdrv_get_node_name(bs));
     bdrv_unref(bs);
     if (export->cfg->node_name) {
         blk_set_enable_write_cache(export->blk, export->cfg->open_flags & BDRV_O_CACHE_WB);
@@ -213,9 +215,12 @@ void export_free(Export *export)
         }
         export_config_unref(export->cfg);
         export_config_unref(export->configured);
+        export_config_unref(export->opened);
         pthread_mutex_destroy(&export->lock);
         free(export->name);
         free(export->id);
+        free(export->opened_node);
+        free(export->unnamed);
         free(export);
     }
 }

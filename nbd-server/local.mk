@@ -116,6 +116,8 @@ nbd_core_sources = \
 	nbd-server/qmp/request.c \
 	nbd-server/qmp/schema.c \
 	nbd-server/qmp/schema.h \
+	nbd-server/qmp/secrets.c \
+	nbd-server/qmp/secrets.h \
 	nbd-server/qmp/server.c \
 	nbd-server/qmp/session.c \
 	nbd-server/qmp/settings.c \

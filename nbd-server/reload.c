@@ -101,6 +101,22 @@ static Export *open_export(ExportConfig *cfg, ExportConfig *configured, Error **
     return export;
 }
 
+static Export *open_step(Step *step, Error **errp)
+{
+    Export *export;
+
+    if (step->old && step->configured && !chain_can_open_anew(step->old, errp)) {
+        return NULL;
+    }
+    export = open_export(step->cfg, step->configured, errp);
+    if (!export && step->old) {
+        error_append_hint(errp, "Clients still use the export as it was. If that keeps the "
+                          "image: take the export out of the file, reload, and put it back "
+                          "when they have left.\n");
+    }
+    return export;
+}
+
 /* False if an image that is needed cannot be opened. */
 static bool open_images(Plan *plan, ConfigErrors *errors)
 {
@@ -113,13 +129,8 @@ static bool open_images(Plan *plan, ConfigErrors *errors)
         if (is_open(step)) {
             continue;
         }
-        step->opened = open_export(step->cfg, step->configured, &err);
+        step->opened = open_step(step, &err);
         ok &= step->opened != NULL;
-        if (err && errors && step->old) {
-            error_append_hint(&err, "Clients still use the export as it was. If that keeps the "
-                              "image: take the export out of the file, reload, and put it back "
-                              "when they have left.\n");
-        }
         if (err && errors) {
             config_errors_add(errors, err);
         } else {
@@ -148,7 +159,8 @@ static void retire(Plan *plan, Export *export)
     unsigned ours = 2 + (step && step->old == export);    /* the server's list, the caller's */
     Retired *retired;
 
-    if ((step && is_open(step)) || export->refs > ours || export->cfg->dynamic) {
+    if ((step && is_open(step)) || export->refs > ours || export->cfg->dynamic ||
+        export->unnamed) {
         export_unref(export);
         return;
     }

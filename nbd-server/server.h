@@ -160,6 +160,9 @@ struct Export {
     pthread_mutex_t lock;
     ExportConfig *cfg;              /* [lock] its settings: export_settings() */
     ExportConfig *configured;       /* [main] before a snapshot or commit; chain.c; NULL: none */
+    ExportConfig *opened;           /* [const] its image was opened by these ... */
+    char *opened_node;              /* [const] ... as the node of this name */
+    char *unnamed;                  /* [main] why no settings open its image now; NULL: they do */
     BlockBackend *blk;              /* [const] one reference */
     _Atomic uint64_t size;          /* [atomic] bytes, when it was last looked at */
     uint32_t min_block, max_block;  /* [const] bytes: INFO_BLOCK_SIZE, as the next one */

@@ -210,6 +210,7 @@ protocol_tests = \
 	tests/protocol/qmp-throttle.py \
 	tests/protocol/qmp-write-cache-is-switched.py \
 	tests/protocol/reload-can-disconnect-clients.py \
+	tests/protocol/reload-keeps-images-that-no-name-says.py \
 	tests/protocol/reload-leaves-other-clients-alone.py \
 	tests/protocol/reload-names-what-needs-a-restart.py \
 	tests/protocol/reload-of-a-wrong-file-changes-nothing.py \
@@ -424,6 +425,7 @@ tools_tests = \
 	tests/tools/ctl-and-odd-servers.py \
 	tests/tools/ctl-changes-a-running-server.py \
 	tests/tools/ctl-completion-asks-the-server.sh \
+	tests/tools/ctl-reload-and-tls-reload.py \
 	tests/tools/ctl-snapshot-and-commit.py \
 	tests/tools/ctl-top-on-a-terminal.py \
 	tests/tools/ctl-while-another-command-waits.py \

@@ -172,10 +172,14 @@ class Qmp:
     def wait_event(self, name, predicate=lambda data: True):
         """Takes the first event of that name whose data is such, waiting for it if need be; its
         data.  Those before it stay in `events`."""
-        i = 0
+        i, end = 0, time.monotonic() + 2 * TIMEOUT
         while True:
             while i == len(self.events):
-                line = self.receive()
+                assert time.monotonic() < end, "no event %s among %s" % (name, self.events[-20:])
+                try:
+                    line = self.receive()
+                except TimeoutError:
+                    raise AssertionError("no event %s among %s" % (name, self.events[-20:]))
                 assert line is not None, "no event %s before the end" % name
                 assert "event" in line, "a reply to nothing: %r" % line
                 self.take_event(line)

@@ -95,6 +95,9 @@ const char *bdrv_get_backing_format(BlockDriverState *bs);
 char *bdrv_get_full_backing_filename(BlockDriverState *bs);
 /* The same for any name that the header of `image` might have. */
 char *bdrv_resolve_backing_filename(const char *image, const char *backing);
+/* What a header may call the image of bs from anywhere, where that shows what bs shows, though
+ * without filters on its file.  malloc()ed; NULL with errp: no name does. */
+char *bdrv_name_for_header(BlockDriverState *bs, Error **errp);
 
 /* ---- block status (any thread; outside a coroutine they poll) ---- */
 

@@ -159,11 +159,8 @@ int coroutine_fn bdrv_co_invalidate_cache(BlockDriverState *bs, Error **errp);
 /* backing.c (main thread): from now on bs is backed by another node (NULL: none), whatever its
  * header says.  Drains bs; the content that it shows must be the same with both. */
 void bdrv_set_backing(BlockDriverState *bs, BlockDriverState *backing);
-/* What a header may call the image of bs from anywhere, where that shows what bs shows: malloc()ed;
- * NULL with errp: no name does. */
-char *bdrv_name_for_header(BlockDriverState *bs, Error **errp);
-/* The same for the header of overlay, a node above base: what the one that base backs now says, if
- * that means the same there. */
+/* bdrv_name_for_header() for the header of overlay, a node above base: what the one that base backs
+ * now says, if that means the same there. */
 char *bdrv_backing_name_from(BlockDriverState *overlay, BlockDriverState *base, Error **errp);
 
 /* commit.c (main thread): writes what bs decides into its backing file (§3.11).  0 or -errno. */

@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 
-from rawnbd import nbdtest, qmptest
+from rawnbd import nbdtest, qmptest, until
 
 
 def export(name, *settings, size=1 << 20):
@@ -67,16 +67,18 @@ def content(name):
 
 
 def client_of(qmp, **args):
-    """The one client that x-query-clients lists."""
-    clients = qmp.cmd('x-query-clients', **args)
-    assert len(clients) == 1, clients
-    return clients[0]
+    """The one client that x-query-clients lists, once others have gone that have just left."""
+    def only_one():
+        clients = qmp.cmd('x-query-clients', **args)
+        assert clients, 'no client'
+        return clients if len(clients) == 1 else None
+
+    return until(only_one, 'all clients but one to go')[0]
 
 
 def until_held(qmp, n, **args):
     """Returns when that many requests of the only client are held."""
-    while client_of(qmp, **args)['held'] != n:
-        pass
+    until(lambda: client_of(qmp, **args)['held'] == n, f'{n} requests to be held')
 
 
 Server = qmptest.Server
