@@ -175,8 +175,8 @@ ExportConfig *chain_follow(const Export *export, ExportConfig *cfg)
 bool chain_can_open_anew(const Export *export, Error **errp)
 {
     if (export->unnamed) {
-        error_setg(errp, "Export '%s': since its last snapshot or commit no name opens its image: %s",
-                   export->name, export->unnamed);
+        error_setg(errp, "Export '%s': since its last snapshot or commit no name opens its image: "
+                   "%s", export->name, export->unnamed);
         error_append_hint(errp, "Leave the settings alone that take opening it anew, or name "
                           "another image.\n");
     }
