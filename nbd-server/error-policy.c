@@ -69,6 +69,7 @@ static bool coroutine_fn wait_to_retry(Request *req, bool is_read, int error)
 {
     Export *export = req->client->conn.export;
 
+    export->stop_error = error;
     if (export_gate(export, GATE_IO_ERROR)) {
         tell(req, BLOCK_ERROR_ACTION_STOP, error);
     }

@@ -14,11 +14,15 @@
 
 /* ---- exports ---- */
 
-void event_export_state(Export *export)
+void event_export_state(Export *export, const char *reason, int error)
 {
+    const char *error_name = error ? strerrorname_np(error) : NULL;
+
     if (qmp_has_listeners(export->server)) {
         qmp_event(export->server, "X_EXPORT_STATE",
-                  json_pack("{s:s, s:s}", "id", export->id, "state", export_state(export)));
+                  json_pack("{s:s, s:s, s:s, s:s*}", "id", export->id,
+                            "state", export_state(export), "reason", reason,
+                            "error", error_name));
     }
 }
 

@@ -125,7 +125,7 @@ void exports_add(Server *server, Export *export)
     supersede(export);
     TAILQ_INSERT_TAIL(&server->exports, export, link);
     pthread_mutex_unlock(&server->exports_lock);
-    event_export_state(export);
+    event_export_state(export, "added", 0);
 }
 
 static void cut_off(void *opaque)
@@ -172,7 +172,7 @@ void exports_remove(Export *export, enum remove_mode mode)
     bool first = set_removed(export, true);
 
     if (first) {
-        event_export_state(export);
+        event_export_state(export, "removed", 0);
     }
     if (mode == REMOVE_SOFT) {
         end_connections(export);
@@ -195,7 +195,7 @@ bool exports_remove_unused(Export *export)
         }
         return false;
     }
-    event_export_state(export);
+    event_export_state(export, "removed", 0);
     give_up(export);
     return true;
 }
@@ -266,7 +266,7 @@ void exports_revive(Export *export)
     export->deadline = NULL;
     export_ref(export);
     set_removed(export, false);
-    event_export_state(export);
+    event_export_state(export, "brought-back", 0);
 }
 
 bool exports_close(Server *server)

@@ -21,6 +21,24 @@ const char *export_state(const Export *export)
            : gate & GATE_NO_MEDIUM ? "no-medium" : "running";
 }
 
+static void tell_closed(Export *export, unsigned reason)
+{
+    if (reason & GATE_IO_ERROR) {
+        event_export_state(export, "error", export->stop_error);
+    } else if (reason & ~GATE_MOMENTS) {
+        event_export_state(export, reason & GATE_PAUSED ? "paused" : "medium-out", 0);
+    }
+}
+
+static void tell_open(Export *export, unsigned reasons)
+{
+    if (reasons & ~GATE_MOMENTS) {
+        event_export_state(export, export->server->stopping ? "server-ends"
+                           : reasons & ~GATE_NO_MEDIUM ? "resumed"
+                           : export_has_medium(export) ? "medium-in" : "on-eject", 0);
+    }
+}
+
 bool export_gate(Export *export, unsigned reason)
 {
     unsigned old = atomic_fetch_or(&export->gate, reason);
@@ -29,8 +47,8 @@ bool export_gate(Export *export, unsigned reason)
         atomic_store(&export->gate, 0);     /* exports_ungate() may have been before us */
         return false;
     }
-    if ((reason & ~GATE_MOMENTS) && !(old & reason)) {
-        event_export_state(export);
+    if (!(old & reason)) {
+        tell_closed(export, reason);
     }
     return !(old & reason);
 }
@@ -39,9 +57,7 @@ void export_ungate(Export *export, unsigned reasons)
 {
     unsigned old = atomic_fetch_and(&export->gate, ~reasons);
 
-    if (old & reasons & ~GATE_MOMENTS) {
-        event_export_state(export);
-    }
+    tell_open(export, old & reasons);
     if (old && !(old & ~reasons)) {
         iothreads_release_export(export->server, export);
     }

@@ -169,6 +169,7 @@ struct Export {
     _Atomic uint32_t pref_block;    /* [atomic] */
     atomic_bool read_only;          /* [atomic] */
     atomic_uint gate;               /* [atomic] GATE_*: why its requests wait; gate.c */
+    atomic_int stop_error;          /* [atomic] errno of what has stopped it last: GATE_IO_ERROR */
     atomic_uint draining;           /* [atomic] connections whose requests a drain waits for */
     _Atomic int64_t io_error_ns[2]; /* [atomic] when one of a write, a read was told last */
     atomic_bool tray_open;          /* [atomic] the medium is out of reach, or was taken out */

@@ -202,10 +202,12 @@ protocol_tests = \
 	tests/protocol/qmp-commit.py \
 	tests/protocol/qmp-conversation.py \
 	tests/protocol/qmp-events-of-slow-readers.py \
+	tests/protocol/qmp-export-state-says-why.py \
 	tests/protocol/qmp-hostile-clients.py \
 	tests/protocol/qmp-media-change-under-clients.py \
 	tests/protocol/qmp-medium-change-while-replies-wait.py \
 	tests/protocol/qmp-out-of-band.py \
+	tests/protocol/qmp-resize-that-qemu-storage-daemon-refuses.py \
 	tests/protocol/qmp-resize-under-clients.py \
 	tests/protocol/qmp-throttle.py \
 	tests/protocol/qmp-write-cache-is-switched.py \
@@ -374,7 +376,6 @@ server_tests = \
 	tests/server/live-socket-is-refused.sh \
 	tests/server/locked-folder.sh \
 	tests/server/locks-against-qemu.sh \
-	tests/server/locks-that-end-soon-are-waited-for.py \
 	tests/server/log-to-syslog-and-journal.sh \
 	tests/server/max-clients.sh \
 	tests/server/meta-contexts-as-qemu-nbd.sh \
@@ -624,6 +625,7 @@ EXTRA_DIST += $(image_tests) tests/lib/imagetest.py $(example_tests) $(fuzz_test
 	tests/metricstest.py tests/nbdtest.py tests/plugin/common.sh tests/protocol/rawnbd.py \
 	tests/qmptest.py \
 	tests/protocol/controlled.py \
+	tests/protocol/qsd.py \
 	tests/protocol/rawtls.py \
 	tests/protocol/reloading.py \
 	tests/server/common.sh \

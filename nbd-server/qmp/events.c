@@ -11,8 +11,8 @@ const QmpEventType qmp_events[] = {
       "reason str, *node-name str, *nospace bool", "the image has failed a request" },
     { "X_CLIENT_CONNECTED", "id int, export str, peer str", "a client has entered an export" },
     { "X_CLIENT_DISCONNECTED", "id int, export str, peer str, reason str", "a client has gone" },
-    { "X_EXPORT_STATE", "id str, state XExportState", "an export was added, stopped, let go on, "
-      "or removed" },
+    { "X_EXPORT_STATE", "id str, state XExportState, reason XExportStateReason, *error str",
+      "an export was added, stopped, let go on, or removed" },
     { "DEVICE_TRAY_MOVED", "device str, id str, tray-open bool",
       "the tray of an export was opened or closed" },
     { "X_EXPORT_RESIZED", "id str, size int", "an export has another size, in bytes" },

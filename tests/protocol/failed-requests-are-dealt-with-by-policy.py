@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A request that the image fails is reported, ignored, or stops the export until it is resumed and
 then runs again, as --on-read-error and --on-write-error say; they can be changed at any time."""
+import errno
+
 from controlled import Server, content, export, failing, until_held
-from rawnbd import (EINVAL, EIO, ENOSPC, EPERM, FLUSH, K, M, READ, WRITE, connect, eq,
-                    nbdtest)
+from rawnbd import (CACHE, EINVAL, EIO, ENOMEM, ENOSPC, EPERM, FLUSH, K, M, READ, WRITE,
+                    connect, eq, nbdtest)
 
 # Each write to sector 16 fails twice, one to sector 0 always; reads of sector 64 always, 128 twice.
 RULES = ['inject-error.0.iotype=write', 'inject-error.0.sector=16', 'inject-error.0.errno=28',
@@ -12,6 +14,9 @@ RULES = ['inject-error.0.iotype=write', 'inject-error.0.sector=16', 'inject-erro
          'inject-error.2.iotype=read', 'inject-error.2.sector=64', 'inject-error.3.iotype=read',
          'inject-error.3.sector=128', 'inject-error.3.count=2', 'inject-error.4.iotype=flush',
          'inject-error.4.count=1']
+# As errno, and what the protocol has for it.
+REFUSALS = {errno.EPERM: EPERM, errno.EACCES: EPERM, errno.EROFS: EPERM, errno.EINVAL: EINVAL,
+            errno.ENOTSUP: EINVAL, errno.ENOMEM: ENOMEM}
 AT, BAD, BAD_READ, TWICE = 8 * K, 0, 32 * K, 64 * K
 DATA = bytes(range(256)) * 16
 
@@ -98,6 +103,21 @@ def not_the_images_fault():
             client.ok(WRITE, 0, 512, data=bytes(512))
 
 
+def refusals_are_reported():
+    """Whatever the policy; and cache requests have none."""
+    rules = [f'inject-error.{i}.{key}' for i, error in enumerate(REFUSALS)
+             for key in ('iotype=write', f'sector={8 * i}', f'errno={error}')]
+    with Server([failing('x', *rules, 'inject-error.6.iotype=read', 'inject-error.6.sector=800')
+                 ]) as server, server.qmp() as qmp, connect(server, name='x') as client:
+        for action in 'stop', 'ignore':
+            qmp.cmd('x-set-error-policy', device='x', on_read_error=action, on_write_error=action)
+            for i, expected in enumerate(REFUSALS.values()):
+                eq(client.call(WRITE, 4 * K * i, 512, data=bytes(512)).error, expected, expected)
+            eq(client.call(CACHE, 400 * K, 512).error, EIO, 'cache')
+            client.ok(WRITE, 512 * K, 512, data=bytes(512))
+        eq(client.pread(400 * K, 512), bytes(512), 'ignored')
+
+
 def ends_with_the_error(qmp, server):
     """A connection that is being ended, and a server that ends, do not wait."""
     policy(qmp, 'stop', 'stop')
@@ -127,3 +147,4 @@ with Server([failing('a', *RULES), export('b')]) as server, server.qmp() as qmp:
     ends_with_the_error(qmp, server)
     eq(server.wait(), 0, 'exit status')
 not_the_images_fault()
+refusals_are_reported()

@@ -20,6 +20,7 @@ with qmptest.Server(['--image-opts', '--export', 'name=%s,image=driver=null-co' 
 
     qmp.cmd('x-export-pause', id=NAME)
     lazy.events = []
-    eq(lazy.wait_event('X_EXPORT_STATE'), {'id': NAME, 'state': 'paused'}, 'later')
+    eq(lazy.wait_event('X_EXPORT_STATE'), {'id': NAME, 'state': 'paused', 'reason': 'paused'},
+           'later')
     eq('package' in lazy.cmd('query-version'), True, 'commands')
     eq(lazy.events, [], 'no more')

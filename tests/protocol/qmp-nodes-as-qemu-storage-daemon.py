@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Nodes are added, changed, described and removed as qemu-storage-daemon does it."""
-import contextlib
 import json
 import subprocess
 
+from qsd import Qsd
 from rawnbd import M, connect, eq, nbdtest, qmptest
 
 top, middle, base = (nbdtest.path(name) for name in ('top.qcow2', 'middle.qcow2', 'base.raw'))
@@ -90,33 +90,8 @@ def comparable(value, key=None):
     return '#' if key == 'node-name' and value.startswith('#') else value
 
 
-class Qsd:
-    """qemu-storage-daemon with a monitor."""
-
-    def __init__(self):
-        self.path = nbdtest.path('qsd.sock')
-        self.proc = subprocess.Popen(
-            ['qemu-storage-daemon', '--daemonize', '--pidfile', nbdtest.path('qsd.pid'),
-             '--chardev', f'socket,path={self.path},server=on,wait=off,id=c', '--monitor', 'c'])
-        eq(self.proc.wait(), 0, 'qemu-storage-daemon')
-
-    def __enter__(self):
-        qmp = qmptest.Qmp(self.path, negotiate=False)
-        qmp.cmd('qmp_capabilities')
-        return qmp
-
-    def __exit__(self, *_):
-        with qmptest.Qmp(self.path, negotiate=False) as qmp:
-            qmp.cmd('qmp_capabilities')
-            qmp.cmd('quit')
-            with contextlib.suppress(ConnectionResetError):     # that is its end, too
-                while qmp.receive() is not None:
-                    pass
-
-
 with Qsd() as theirs:
     want = {name: comparable(answer) for name, answer in ask(theirs)}
-    theirs.close()
 with qmptest.Server(['--export-name=d0', '--format=raw', nbdtest.disk(M, 'served')]) as server, \
         server.qmp() as qmp:
     own = {node['node-name'] for node in qmp.cmd('query-named-block-nodes')}

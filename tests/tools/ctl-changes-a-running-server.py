@@ -141,6 +141,15 @@ with server, server.qmp() as qmp:
         event = json.loads(events.stdout.read())
     assert event["event"] == "X_CLIENT_DISCONNECTED" and event["data"]["export"] == "d0", event
 
+    with subprocess.Popen([NBD_CTL, "-s", server.qmp_path, "events", "x_export_state"],
+                          stdout=subprocess.PIPE) as events:
+        while events.poll() is None:
+            qmp.cmd("x-export-pause", id="d0")
+            qmp.cmd("x-export-resume", id="d0")
+        out = events.stdout.read().decode()
+    assert any(" X_EXPORT_STATE id=d0 state=%s\n" % s in out
+               for s in ("paused reason=paused", "running reason=resumed")), out
+
     # Clients are sent away.
     nbdtest.until(lambda: [c["id"] for c in qmp.cmd("x-query-clients")] == [client],
                   "those who were passing to go")
