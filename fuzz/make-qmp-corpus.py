@@ -16,7 +16,7 @@ import qmptest  # noqa: E402
 
 # As fuzz/server-target.c has them; and the nodes and files of `extra`.
 NAMES = ['ro', 'd', 'n0', 'd.qcow2']
-ALL_AT_ONCE, NEGOTIATED = 0, 1
+ALL_AT_ONCE, NOTHING, NEGOTIATED = 0, 0, 1
 
 MEMORY = {'driver': 'memory', 'size': 65536}
 # Commands that go together, which chance would hardly put together.
@@ -85,8 +85,19 @@ class Values:
                 'boolean': True, 'null': None, 'value': {'x': [1]}}[info['json-type']]
 
 
-def request(command, args):
-    return json.dumps({'execute': command, 'arguments': args}).encode()
+def request(command, args, how='execute'):
+    return json.dumps({how: command, 'arguments': args}).encode()
+
+
+def out_of_band(schema, values):
+    """Commands that overtake those which drain, open and close."""
+    commands = [n for n, info in schema.commands.items() if info.get('allow-oob')]
+    yield from (request(name, values.of(schema.commands[name]['arg-type'], True), 'exec-oob')
+                for name in commands if name not in ('quit', 'query-qmp-schema'))
+    for name, args in itertools.chain(*STORIES):
+        yield request(name, args)
+        yield request('x-export-resume', {'id': 'd'}, 'exec-oob')
+        yield request('x-query-exports', {}, 'exec-oob')
 
 
 def seeds(schema):
@@ -110,6 +121,16 @@ def seeds(schema):
     yield b'[' * 70 + b']' * 70 + singles[0]
 
 
+def seeds_that_negotiate(schema):
+    hello = request('qmp_capabilities', {'enable': ['oob']})
+    calls = list(out_of_band(schema, Values(schema)))
+    yield hello + b''.join(calls)
+    for i in range(0, len(calls), 24):
+        yield hello + b'\n'.join(calls[i:i + 24])
+    yield hello + request('query-version', {}, 'exec-oob') + b'{"exec-oob": 7}' + \
+        request('eject', {}, 'exec-oob') + request('quit', {}, 'exec-oob')
+
+
 def main():
     folder, dictionary = sys.argv[1:]
     with qmptest.Server(['--image-opts', 'driver=null-co']) as server, server.qmp() as qmp:
@@ -117,13 +138,16 @@ def main():
     for name in os.listdir(folder):
         if name.startswith('seed-'):
             os.unlink(os.path.join(folder, name))
-    for number, seed in enumerate(seeds(schema)):
+    both = [(NEGOTIATED, seed) for seed in seeds(schema)]
+    both += [(NOTHING, seed) for seed in seeds_that_negotiate(schema)]
+    for number, (first, seed) in enumerate(both):
         if b'/' in seed or b'host' in seed or b'inet' in seed:
             continue
         with open(os.path.join(folder, 'seed-%03d' % number), 'wb') as f:
-            f.write(bytes([7 * (number % 5) or ALL_AT_ONCE, NEGOTIATED]) + seed)
-    words = set(schema.commands) | {'execute', 'arguments', 'id', 'memory', 'null-co', 'qcow2',
-                                    'raw', 'driver', 'file', 'size', 'filename', *NAMES}
+            f.write(bytes([7 * (number % 5) or ALL_AT_ONCE, first]) + seed)
+    words = set(schema.commands) | {'execute', 'exec-oob', 'arguments', 'id', 'memory', 'null-co',
+                                    'qcow2', 'raw', 'driver', 'file', 'size', 'filename',
+                                    *NAMES}
     for info in schema.types.values():
         words |= {m['name'] for m in info.get('members', [])}
     with open(dictionary, 'w') as f:

@@ -28,6 +28,8 @@ libblkbackend_la_SOURCES = \
 	lib/util/options.c \
 	lib/util/options.h \
 	lib/util/qdict.c \
+	lib/util/thread.c \
+	lib/util/thread.h \
 	lib/aio/aio-int.h \
 	lib/aio/bh.c \
 	lib/aio/colock.c \

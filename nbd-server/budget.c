@@ -149,14 +149,15 @@ bool budget_try(Budget *b, size_t bytes)
 
 bool coroutine_fn budget_take(Budget *b, size_t bytes)
 {
-    BudgetWaiter waiter = { .co = qemu_coroutine_self(), .bytes = bytes };
+    BudgetWaiter waiter;
 
-    if (b->cancelled) {
-        return false;
-    }
     if (budget_try(b, bytes)) {
         return true;
     }
+    if (b->cancelled) {
+        return false;
+    }
+    waiter = (BudgetWaiter){ .co = qemu_coroutine_self(), .bytes = bytes };
     STAILQ_INSERT_TAIL(&b->waiters, &waiter, link);
     qemu_coroutine_yield();
     return waiter.ok;

@@ -63,9 +63,8 @@ struct Request {
     void *pieces;                   /* headers and vector of a reply in many chunks */
     BlockMapping map;
     unsigned medium;                /* that `map` is of: the export's count */
-    struct iovec in[2];             /* payload of a write */
-    QEMUIOVector qiov;
-    BlockAcctCookie acct;
+    struct iovec in[2];             /* payload of a write, ... */
+    QEMUIOVector qiov;              /* ... and its vector, if it has any */
     int64_t traced_ns;              /* when it began, if requests are traced; or 0 */
 
     STAILQ_ENTRY(Request) link;     /* reply queue; held */
@@ -128,8 +127,8 @@ struct Client {
     Request *repairing;             /* reads again what its mapping has lost */
     uint64_t sent;                  /* bytes of replies, ever */
 
-    int64_t since_ns;               /* what the client has done, for the log: since when ... */
-    uint64_t n_requests, bytes_read, bytes_written;
+    int64_t since_ns;               /* when it came */
+    uint64_t n_requests;            /* that it has sent */
     Stats stats;                    /* [atomic] counted in its own thread, read by all */
 
     int64_t stalled_ns;             /* since when we wait for it to go on; 0: we don't */

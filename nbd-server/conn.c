@@ -109,7 +109,7 @@ static bool is_full(const Client *c)
 {
     return c->in_flight >= CONN_MAX_IN_FLIGHT || budget_has_waiters(&c->budget) ||
            (c->in_flight > 0 &&
-            requests_in_thread() >= SERVER_MAX_IN_FLIGHT / c->conn.server->n_threads) ||
+            (requests_in_thread() + 1) * c->conn.server->n_threads > SERVER_MAX_IN_FLIGHT) ||
            (c->admitting > 0 && hold_is_full(c, c->admitting));
 }
 
@@ -610,15 +610,15 @@ static void log_disconnect(const Client *c)
     int64_t us = (qemu_clock_get_ns(QEMU_CLOCK_REALTIME) - c->since_ns) / 1000;
     const LogField fields[] = {
         { "requests", (int64_t)c->n_requests },
-        { "bytes_read", (int64_t)c->bytes_read },
-        { "bytes_written", (int64_t)c->bytes_written },
+        { "bytes_read", (int64_t)stats_bytes_read(&c->stats) },
+        { "bytes_written", (int64_t)stats_bytes_written(&c->stats) },
         { "duration_us", us },
     };
 
     log_fields(LOG_LEVEL_NOTICE, c->conn.export, &c->conn, fields, 4,
                "disconnected after %" PRId64 ".%03" PRId64 " seconds: %" PRIu64 " requests, %"
                PRIu64 " bytes read, %" PRIu64 " bytes written", us / 1000000, us / 1000 % 1000,
-               c->n_requests, c->bytes_read, c->bytes_written);
+               c->n_requests, stats_bytes_read(&c->stats), stats_bytes_written(&c->stats));
 }
 
 /* error: what ended its stream. */

@@ -69,13 +69,17 @@ static void send_io_error(void *opaque)
     free(e);
 }
 
-/* One that stops the export is always told. */
+/* One that stops the export is always told, whatever another thread tells at the same time. */
 static bool is_due(Export *export, BlockErrorAction action, bool is_read)
 {
     int64_t now = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
     int64_t last = atomic_load(&export->io_error_ns[is_read]);
 
-    return (last == 0 || now - last >= IO_ERROR_NS || action == BLOCK_ERROR_ACTION_STOP) &&
+    if (action == BLOCK_ERROR_ACTION_STOP) {
+        atomic_store(&export->io_error_ns[is_read], now);
+        return true;
+    }
+    return (last == 0 || now - last >= IO_ERROR_NS) &&
            atomic_compare_exchange_strong(&export->io_error_ns[is_read], &last, now);
 }
 

@@ -225,11 +225,12 @@ Export *exports_find_id(Server *server, const char *id)
 {
     Export *export, *found = NULL;
 
-    exports_close_unused(server);
     TAILQ_FOREACH(export, &server->exports, link) {
         bool better = !found || (found->removed && !export->removed);
 
-        if (strcmp(export->id, id) == 0 && (better || strcmp(found->id, id) != 0)) {
+        if (export->refs == 0) {
+            continue;               /* it is as good as closed */
+        } else if (strcmp(export->id, id) == 0 && (better || strcmp(found->id, id) != 0)) {
             found = export;
         } else if (strcmp(export->name, id) == 0 && better) {
             found = export;

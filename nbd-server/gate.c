@@ -97,7 +97,7 @@ static void set_flag(void *opaque)
     *(bool *)opaque = true;
 }
 
-bool export_drain(Export *export)
+bool export_drain(Export *export, unsigned reasons)
 {
     Server *server = export->server;
     int64_t timeout_ns = (int64_t)server->config->drain_timeout * 1000000000;
@@ -108,7 +108,8 @@ bool export_drain(Export *export)
     timer_mod_ns(timer, qemu_clock_get_ns(QEMU_CLOCK_REALTIME) + timeout_ns);
     export_gate(export, GATE_DRAIN);
     iothreads_visit(server, count_running, export);
-    while (export->draining > 0 && !expired && !server->stopping) {
+    while (export->draining > 0 && !expired && !server->stopping &&
+           (export->gate & reasons) == reasons) {
         main_loop_wait(false);
     }
     timer_free(timer);

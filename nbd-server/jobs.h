@@ -14,13 +14,17 @@ typedef struct Job {
     STAILQ_ENTRY(Job) link;
 } Job;
 
+typedef STAILQ_HEAD(JobQueue, Job) JobQueue;
+
 typedef struct Jobs {
-    STAILQ_HEAD(, Job) waiting;
-    bool running;
+    JobQueue waiting, urgent;
+    bool running, running_urgent;
 } Jobs;
 
 void jobs_init(Jobs *jobs);
-/* Now or, if one is running, after it; once if it waits already.  job may go when it begins. */
+/* Now or after those before it; once if it waits already.  job may go when it begins. */
 void jobs_run(Jobs *jobs, Job *job);
+/* The same, without waiting for any but others like it. */
+void jobs_run_urgent(Jobs *jobs, Job *job);
 
 #endif

@@ -104,6 +104,8 @@ nbd_core_sources = \
 	nbd-server/qmp/commands.h \
 	nbd-server/qmp/events.c \
 	nbd-server/qmp/find.c \
+	nbd-server/qmp/input.c \
+	nbd-server/qmp/input.h \
 	nbd-server/qmp/introspect.c \
 	nbd-server/qmp/json-scan.c \
 	nbd-server/qmp/json-scan.h \

@@ -274,13 +274,15 @@ static void run_reload(void *opaque)
     ReloadReport report = { .errors = NULL };
 
     (void)opaque;
-    reload(&server, &report);
-    reload_report_clear(&report);
+    if (!server.stopping) {
+        reload(&server, &report);
+        reload_report_clear(&report);
+    }
 }
 
 static void main_loop(void)
 {
-    Job job = { .func = run_reload };
+    static Job job = { .func = run_reload };
 
     while (!server.stopping) {
         main_loop_wait(false);

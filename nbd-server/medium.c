@@ -116,7 +116,7 @@ void export_follow_tray(Export *export)
 static bool begin_handling(Export *export, Error **errp)
 {
     export_gate(export, GATE_MEDIUM);
-    if (!export_drain(export)) {
+    if (!export_drain(export, 0)) {
         error_setg(errp, "Requests of clients of export '%s' do not come to an end", export->name);
         export_ungate(export, GATE_MEDIUM);
         return false;

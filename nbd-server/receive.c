@@ -69,7 +69,6 @@ static Request *request_new(Client *c)
     req->pieces = NULL;
     req->n_out = 0;
     req->contexts = c->conn.contexts;
-    qemu_iovec_init_external(&req->qiov, req->in, 0);
     c->in_flight++;
     n_in_flight++;
     return req;
@@ -145,8 +144,8 @@ static void take_payload(Request *req, size_t len)
 
 void request_detach_payload(Request *req)
 {
-    size_t len = req->qiov.size;
-    void *data = req->chunk && !req->data ? data_get(len) : NULL;
+    size_t len = req->chunk && !req->data ? req->qiov.size : 0;
+    void *data = len > 0 ? data_get(len) : NULL;
 
     if (data) {
         memcpy(data, req->in[0].iov_base, len);
@@ -204,6 +203,7 @@ static int coroutine_fn receive_payload(Request *req)
     size_t rest = aligned ? req->len : req->len - have;
     void *data;
 
+    qemu_iovec_init_external(&req->qiov, req->in, 0);
     if (rest == 0) {
         take_payload(req, have);
         return 1;
@@ -276,6 +276,7 @@ static bool read_header(const Client *c, Header *h)
 static uint32_t coroutine_fn verdict(const Request *req, uint64_t position, char *text)
 {
     Client *c = req->client;
+    uint32_t error;
 
     if (c->stopping && position >= c->serve_until) {
         if (c->told_ns == 0) {
@@ -284,10 +285,12 @@ static uint32_t coroutine_fn verdict(const Request *req, uint64_t position, char
         strcpy(text, "the server is being shut down");
         return NBD_ESHUTDOWN;
     }
-    if (request_is_past_end(req)) {
+    error = request_check(req, text);
+    if (error != NBD_SUCCESS && request_is_past_end(req)) {
         export_refresh_size(c->conn.export);
+        error = request_check(req, text);
     }
-    return request_check(req, text);
+    return error;
 }
 
 /*

@@ -539,14 +539,6 @@ static void trace_end(const Request *req, int ret)
                ret < 0 ? strerror_r(-ret, reason, sizeof(reason)) : "done", us);
 }
 
-static void count(Request *req)
-{
-    Client *c = req->client;
-
-    c->bytes_read += req->cmd->acct == BLOCK_ACCT_READ ? req->len : 0;
-    c->bytes_written += req->cmd->acct == BLOCK_ACCT_WRITE ? req->len : 0;
-}
-
 bool request_has_policy(const Request *req, bool *is_read)
 {
     *is_read = req->cmd->acct == BLOCK_ACCT_READ;
@@ -643,34 +635,24 @@ static int coroutine_fn run_in_turn(Request *req)
     return ret;
 }
 
-/* For query-blockstats (rule R13: the library does not count). */
-static int coroutine_fn run_accounted(Request *req)
-{
-    BlockAcctStats *stats;
-    int ret;
-
-    if (req->cmd->acct == NO_ACCT) {
-        return run_in_turn(req);
-    }
-    stats = blk_get_stats(blk_of(req));
-    block_acct_start(stats, &req->acct, (int64_t)req->len, (enum BlockAcctType)req->cmd->acct);
-    ret = run_in_turn(req);
-    if (ret < 0) {
-        block_acct_failed(stats, &req->acct);
-    } else {
-        block_acct_done(stats, &req->acct);
-    }
-    return ret;
-}
-
-/* The one place that counts, and as the client sees it: with the wait for its turn. */
+/* The one place that counts (rule R13: the library does not), and as the client sees it: with the
+ * wait for its turn. */
 static int coroutine_fn run_counted(Request *req)
 {
+    const Command *cmd = req->cmd;
     Stats *stats = &req->client->stats;
-    int64_t begun_ns = stats_begin(stats);
-    int ret = run_accounted(req);
+    BlockAcctCookie acct = { .bytes = (int64_t)req->len, .type = (enum BlockAcctType)cmd->acct };
+    int64_t end_ns;
+    int ret;
 
-    stats_end(stats, req->cmd->stat, begun_ns, req->len, ret >= 0);
+    stats_begin(stats);
+    acct.start_time_ns = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
+    ret = run_in_turn(req);
+    end_ns = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
+    stats_end(stats, cmd->stat, (uint64_t)(end_ns - acct.start_time_ns), req->len, ret >= 0);
+    if (cmd->acct != NO_ACCT) {
+        block_acct_end(blk_get_stats(blk_of(req)), &acct, end_ns, ret >= 0);
+    }
     return ret;
 }
 
@@ -687,7 +669,6 @@ static void coroutine_fn request_co(void *opaque)
         request_release_data(req);
         request_fill_error(req, ret);
     } else {
-        count(req);
         if (req->cmd->writes) {
             request_release_data(req);
         }

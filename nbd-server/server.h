@@ -270,9 +270,10 @@ void export_ungate(Export *export, unsigned reasons);
 void exports_ungate(Server *server);                     /* [main] for ever: the server stops */
 /*
  * Waits until what runs is done; others wait meanwhile.  What waits for the gate or for its turn by
- * --throttle does not run.  False: the server stops, or --drain-timeout is over.  [main]
+ * --throttle does not run.  False: the server stops, --drain-timeout is over, or the gate is not
+ * closed any more for these reasons.  [main]
  */
-bool export_drain(Export *export);
+bool export_drain(Export *export, unsigned reasons);
 
 /* ---- medium.c: the image of an export, and its exchange ---- */
 

@@ -33,7 +33,8 @@ bool stats_command_has_bytes(enum stats_command command);
 typedef struct CommandStats {
     _Atomic uint64_t operations;        /* that succeeded */
     _Atomic uint64_t errors;            /* that were refused, or failed */
-    _Atomic uint64_t bytes;             /* of those that succeeded: the part of the export */
+    _Atomic uint64_t bytes;             /* of those that succeeded: the part of the export.  Says
+                                         * something if stats_command_has_bytes() */
     _Atomic uint64_t total_ns;          /* of all that were not refused, like the bins */
     _Atomic uint64_t bins[STATS_BOUNDS + 1];
 } CommandStats;
@@ -49,11 +50,14 @@ typedef struct HandshakeStats {
     _Atomic uint64_t left;              /* the client chose no export, and left in order */
 } HandshakeStats;
 
-/* A request begins, ends: in the thread that all of this `stats` counts in. */
-int64_t stats_begin(Stats *stats);      /* when, for stats_end() */
-void stats_end(Stats *stats, enum stats_command command, int64_t begun_ns, uint64_t len, bool ok);
+/* A request begins, ends after so long: in the thread that all of this `stats` counts in. */
+void stats_begin(Stats *stats);
+void stats_end(Stats *stats, enum stats_command command, uint64_t ns, uint64_t len, bool ok);
 void stats_refused(Stats *stats, enum stats_command command);
 
+/* What clients got to read, and had written: zeroes, too. */
+uint64_t stats_bytes_read(const Stats *stats);
+uint64_t stats_bytes_written(const Stats *stats);
 /* Counts `from` into `to`, which others may read meanwhile. */
 void stats_add(Stats *to, const Stats *from);
 /* Of all clients that the export has, and has had.  [any thread] */

@@ -206,6 +206,7 @@ protocol_tests = \
 	tests/protocol/qmp-hostile-clients.py \
 	tests/protocol/qmp-media-change-under-clients.py \
 	tests/protocol/qmp-medium-change-while-replies-wait.py \
+	tests/protocol/qmp-out-of-band.py \
 	tests/protocol/qmp-resize-that-qemu-storage-daemon-refuses.py \
 	tests/protocol/qmp-resize-under-clients.py \
 	tests/protocol/qmp-throttle.py \
@@ -429,6 +430,7 @@ tools_tests = \
 	tests/tools/ctl-reload-and-tls-reload.py \
 	tests/tools/ctl-snapshot-and-commit.py \
 	tests/tools/ctl-top-on-a-terminal.py \
+	tests/tools/ctl-while-another-command-waits.py \
 	tests/tools/img-amend-as-qemu-img.sh \
 	tests/tools/img-bench-as-qemu-img.sh \
 	tests/tools/img-bitmap-as-qemu-img.sh \

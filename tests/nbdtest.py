@@ -21,6 +21,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 ENGINE = os.environ.get("ENGINE", "auto")
 NBD_EXPORT = os.environ.get("NBD_EXPORT", os.path.abspath("nbd-export"))
@@ -51,12 +52,25 @@ def disk(size, name="disk"):
     return path(name)
 
 
+def until(condition, what, timeout=60):
+    """What the condition says as soon as that is true: for what no event tells."""
+    end = time.monotonic() + timeout
+    while not (result := condition()):
+        if time.monotonic() > end:
+            raise AssertionError("waited %d seconds in vain for %s" % (timeout, what))
+        time.sleep(0.001)               # others need the processor, too
+    return result
+
+
 def until_unlocked(name):
     """Returns when nobody has a lock on the file any more: the kernel keeps those of a killed server
     until the last of its requests has ended."""
+    def is_free():
+        lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        return struct.unpack("hhqqi4x", fcntl.fcntl(f, fcntl.F_OFD_GETLK, lock))[0] == fcntl.F_UNLCK
+
     with open(name, "r+b") as f:
-        whole = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-        fcntl.fcntl(f, fcntl.F_OFD_SETLKW, whole)
+        until(is_free, "the locks on %s to go" % name)
 
 
 class Server:

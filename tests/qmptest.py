@@ -75,7 +75,7 @@ class Schema:
 class Qmp:
     """A session; `events` are those that no wait_event() has taken, in the order they came."""
 
-    def __init__(self, path, negotiate=True):
+    def __init__(self, path, negotiate=True, oob=False):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(TIMEOUT)
         self.sock.connect(path)
@@ -85,8 +85,8 @@ class Qmp:
         self.next_id = 0
         self.greeting = self.receive()
         if negotiate and "QMP" in self.greeting:
-            self.cmd("qmp_capabilities")
-            self.schema = Schema(self.cmd("query-qmp-schema"))
+            self.cmd("qmp_capabilities", **({"enable": ["oob"]} if oob else {}))
+            self.schema = Schema((self.oob if oob else self.cmd)("query-qmp-schema"))
 
     def receive(self):
         """The next line as a value; None: there are no more."""
@@ -116,10 +116,10 @@ class Qmp:
                 return line
             self.take_event(line)
 
-    def send(self, command, arguments):
+    def send(self, command, arguments, how="execute"):
         """Sends a command; its id, for result()."""
         self.next_id += 1
-        self.send_line({"execute": command, "arguments": arguments, "id": self.next_id})
+        self.send_line({how: command, "arguments": arguments, "id": self.next_id})
         return self.next_id
 
     def send_line(self, value):
@@ -141,9 +141,16 @@ class Qmp:
     def cmd(self, command, **arguments):
         """Runs a command; what it returns, or a QmpError.  In names of arguments, "_" stands for
         "-", unless the command has it itself."""
+        return self.cmd_args(command, self.named_as_it_has_them(command, arguments))
+
+    def oob(self, command, **arguments):
+        """The same out of band, for a session that has negotiated it."""
+        arguments = self.named_as_it_has_them(command, arguments)
+        return self.result(command, self.send(command, arguments, "exec-oob"))
+
+    def named_as_it_has_them(self, command, arguments):
         names = self.argument_names(command)
-        arguments = {k if k in names else k.replace("_", "-"): v for k, v in arguments.items()}
-        return self.cmd_args(command, arguments)
+        return {k if k in names else k.replace("_", "-"): v for k, v in arguments.items()}
 
     def argument_names(self, command):
         info = self.schema and self.schema.commands.get(command)
@@ -165,10 +172,14 @@ class Qmp:
     def wait_event(self, name, predicate=lambda data: True):
         """Takes the first event of that name whose data is such, waiting for it if need be; its
         data.  Those before it stay in `events`."""
-        i = 0
+        i, end = 0, time.monotonic() + 2 * TIMEOUT
         while True:
             while i == len(self.events):
-                line = self.receive()
+                assert time.monotonic() < end, "no event %s among %s" % (name, self.events[-20:])
+                try:
+                    line = self.receive()
+                except TimeoutError:
+                    raise AssertionError("no event %s among %s" % (name, self.events[-20:]))
                 assert line is not None, "no event %s before the end" % name
                 assert "event" in line, "a reply to nothing: %r" % line
                 self.take_event(line)

@@ -9,6 +9,8 @@
 #include "common/cleanup.h"
 #include "common/xalloc.h"
 
+#define SOON_MS 500
+
 /* ---- where the server is ---- */
 
 /* Tries one place; what went wrong there is added to the text. */
@@ -262,6 +264,28 @@ json_t *ctl_try(Ctl *ctl, const char *command, const char *fmt, ...)
     result = call_packed(ctl, command, true, fmt, values);
     va_end(values);
     return result;
+}
+
+bool ctl_try_soon(Ctl *ctl, const char *command, json_t **result)
+{
+    json_t *refusal;
+    Error *err = NULL;
+    int before;
+
+    *result = NULL;
+    if (!ctl_connect(ctl)) {
+        return false;
+    }
+    before = ctl_qmp_set_timeout(ctl->qmp, SOON_MS);
+    *result = ctl_qmp_execute(ctl->qmp, command, NULL, &refusal, &err);
+    ctl_qmp_set_timeout(ctl->qmp, before);
+    error_free(err);
+    if (refusal) {
+        ctl_error(ctl, ctl_str(refusal, "class"), NULL, "%s", ctl_str(refusal, "desc"));
+        json_decref(refusal);
+        return false;
+    }
+    return true;
 }
 
 json_t *ctl_query_export(Ctl *ctl, const char *name)

@@ -23,6 +23,7 @@
 struct CtlQmp {
     int fd;
     int timeout_ms;              /* for an answer; -1: for ever */
+    bool oob;                    /* commands can be run out of band */
     char *buf;
     size_t len, size;
     size_t scanned;              /* bytes of buf that the three below know */
@@ -180,7 +181,15 @@ static void keep_event(CtlQmp *qmp, json_t *event)
     json_array_append_new(qmp->events, event);
 }
 
-/* The answer to the command of that id; events that come before it are kept. */
+/* A server that cannot make out what it was sent cannot tell its id. */
+static bool is_reply(const CtlQmp *qmp, const json_t *message)
+{
+    const json_t *id = json_object_get(message, "id");
+
+    return id ? json_integer_value(id) == qmp->id : json_object_get(message, "error") != NULL;
+}
+
+/* The answer to the last command; events that come before it are kept. */
 static json_t *read_reply(CtlQmp *qmp, Error **errp)
 {
     int64_t deadline = deadline_of(qmp->timeout_ms);
@@ -197,8 +206,7 @@ static json_t *read_reply(CtlQmp *qmp, Error **errp)
             return NULL;
         } else if (json_object_get(message, "event")) {
             keep_event(qmp, message);
-        } else if (json_object_get(message, "error") ||
-                   json_integer_value(json_object_get(message, "id")) == qmp->id) {
+        } else if (is_reply(qmp, message)) {
             return message;
         } else {
             json_decref(message);
@@ -209,7 +217,8 @@ static json_t *read_reply(CtlQmp *qmp, Error **errp)
 json_t *ctl_qmp_execute(CtlQmp *qmp, const char *command, json_t *args, json_t **refusal,
                         Error **errp)
 {
-    json_t *request = json_pack("{s:s, s:o, s:I}", "execute", command,
+    const char *how = qmp->oob && ctl_oob_allowed(command) ? "exec-oob" : "execute";
+    json_t *request = json_pack("{s:s, s:o, s:I}", how, command,
                                 "arguments", args ? args : json_object(), "id", ++qmp->id);
     auto_free char *text = xalloc_check(json_dumps(request, JSON_COMPACT));
     json_t *reply, *result;
@@ -230,6 +239,14 @@ json_t *ctl_qmp_execute(CtlQmp *qmp, const char *command, json_t *args, json_t *
         error_setg(errp, "%s: the server's answer has neither a result nor an error", command);
     }
     return result;
+}
+
+int ctl_qmp_set_timeout(CtlQmp *qmp, int timeout_ms)
+{
+    int before = qmp->timeout_ms;
+
+    qmp->timeout_ms = timeout_ms;
+    return before;
 }
 
 json_t *ctl_qmp_event(CtlQmp *qmp, int timeout_ms, Error **errp)
@@ -292,13 +309,14 @@ static int open_socket(const char *path, int timeout_ms, Error **errp)
 }
 
 /* A server that lets us in greets; one that does not says why. */
-static bool read_greeting(CtlQmp *qmp, int timeout_ms, Error **errp)
+static bool read_greeting(CtlQmp *qmp, int timeout_ms, bool *oob, Error **errp)
 {
     Error *err = NULL;
     json_t *greeting = read_message(qmp, deadline_of(timeout_ms), &err);
     const json_t *refusal = json_object_get(greeting, "error");
     bool good = json_object_get(greeting, "QMP") != NULL;
 
+    *oob = ctl_oob_offered(greeting);
     if (err) {
         error_propagate(errp, err);
     } else if (!greeting) {
@@ -315,15 +333,18 @@ static bool read_greeting(CtlQmp *qmp, int timeout_ms, Error **errp)
 static bool negotiate(CtlQmp *qmp, int timeout_ms, Error **errp)
 {
     json_t *result, *refusal;
+    bool oob;
 
-    if (!read_greeting(qmp, timeout_ms, errp)) {
+    if (!read_greeting(qmp, timeout_ms, &oob, errp)) {
         return false;
     }
-    result = ctl_qmp_execute(qmp, "qmp_capabilities", NULL, &refusal, errp);
+    result = ctl_qmp_execute(qmp, "qmp_capabilities",
+                             oob ? json_pack("{s:[s]}", "enable", "oob") : NULL, &refusal, errp);
     if (refusal) {
         error_setg(errp, "qmp_capabilities: %s", ctl_str(refusal, "desc"));
         json_decref(refusal);
     }
+    qmp->oob = oob;
     json_decref(result);
     return result != NULL;
 }

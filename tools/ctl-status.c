@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* status: the server and its exports, or all about one of them line by line. */
+/*
+ * status: the server and its exports, or all about one of them line by line.  What images are like
+ * the server tells in turn only: it is left out while another client's command takes its time.
+ */
 #include "tools/ctl.h"
 
 #include <inttypes.h>
@@ -8,6 +11,9 @@
 
 #include "common/cleanup.h"
 #include "common/xalloc.h"
+
+static const char busy[] = "A command of another client is at work: what the images are like is "
+                           "left out.";
 
 /* What query-block says of an export, by its id; lent. */
 static const json_t *find_device(const json_t *devices, const char *id)
@@ -75,6 +81,9 @@ static void print_server(const json_t *all)
     if (json_array_size(exports) > 0) {
         putchar('\n');
         print_exports(exports, json_object_get(all, "devices"));
+    }
+    if (!json_object_get(all, "devices")) {
+        printf("\n%s\n", busy);
     }
 }
 
@@ -184,8 +193,13 @@ static void print_export(const json_t *all)
     }
     line("clients", "%" PRId64, ctl_int(export, "clients"));
     line("offers", "%s", flags);
-    print_images(inserted);
+    if (json_object_get(all, "device")) {
+        print_images(inserted);
+    }
     print_settings(json_object_get(export, "settings"));
+    if (!json_object_get(all, "device")) {
+        printf("\n%s\n", busy);
+    }
 }
 
 /* ---- both ---- */
@@ -202,11 +216,46 @@ static json_t *join(json_t *whole, const char *name, json_t *part)
     return NULL;
 }
 
+/* Adds what query-block says, if it can be had. */
+static json_t *join_devices(Ctl *ctl, json_t *all)
+{
+    json_t *devices;
+
+    if (all && !ctl_try_soon(ctl, "query-block", &devices)) {
+        json_decref(all);
+        return NULL;
+    }
+    if (all && devices) {
+        json_object_set_new(all, "devices", devices);
+    }
+    return all;
+}
+
+/* Of its list, the one of the export. */
+static json_t *pick_device(Ctl *ctl, json_t *all)
+{
+    const char *id = ctl_str(json_object_get(all, "export"), "id");
+    const json_t *devices = json_object_get(all, "devices");
+    const json_t *device = find_device(devices, id);
+
+    if (devices && !device) {
+        ctl_error(ctl, "DeviceNotFound", NULL, "export \"%s\" is being removed", id);
+        json_decref(all);
+        return NULL;
+    }
+    if (device) {
+        json_object_set(all, "device", (json_t *)device);
+        json_object_del(all, "devices");
+    }
+    return all;
+}
+
 static json_t *ask_for_one(Ctl *ctl, const char *name)
 {
     json_t *all = join(json_object(), "export", ctl_query_export(ctl, name));
 
-    return all ? join(all, "device", ctl_query_block(ctl, name)) : NULL;
+    all = join_devices(ctl, all);
+    return all ? pick_device(ctl, all) : NULL;
 }
 
 static json_t *ask_for_all(Ctl *ctl)
@@ -214,7 +263,7 @@ static json_t *ask_for_all(Ctl *ctl)
     json_t *all = join(json_object(), "server", ctl_call(ctl, "x-query-server", NULL));
 
     all = all ? join(all, "exports", ctl_call(ctl, "x-query-exports", NULL)) : NULL;
-    return all ? join(all, "devices", ctl_call(ctl, "query-block", NULL)) : NULL;
+    return join_devices(ctl, all);
 }
 
 int ctl_run_status(Ctl *ctl)

@@ -4,7 +4,7 @@
  *
  *   ctl-table.c   the subcommands: dispatch, help, completion and the manual's check come from it
  *   ctl-args.c    the command line
- *   ctl-qmp.c     the QEMU Machine Protocol, as a client
+ *   ctl-qmp.c     the QEMU Machine Protocol, as a client;  ctl-oob.c: what overtakes others
  *   ctl-call.c    finds the server, calls its commands, tells their errors
  *   ctl-report.c  errors and results, for people and for programs
  *   ctl-text.c    names and tables for a terminal;  ctl-screen.c: all of it;  ctl-progress.c: a bar
@@ -110,10 +110,19 @@ void ctl_qmp_close(CtlQmp *qmp);
  * new reference, or errp is set: it did not answer. */
 json_t *ctl_qmp_execute(CtlQmp *qmp, const char *command, json_t *args, json_t **refusal,
                         Error **errp);
+/* How long an answer is waited for from now on, -1: for ever; and how long it was. */
+int ctl_qmp_set_timeout(CtlQmp *qmp, int timeout_ms);
 /* The next event; NULL: none came in that time or a signal did, or errp is set. */
 json_t *ctl_qmp_event(CtlQmp *qmp, int timeout_ms, Error **errp);
 /* Waits until the server closes the connection; false: it took too long. */
 bool ctl_qmp_wait_end(CtlQmp *qmp);
+
+/* ---- ctl-oob.c ---- */
+
+/* The server that greets so can run commands out of band. */
+bool ctl_oob_offered(const json_t *greeting);
+/* This is one of those that it can. */
+bool ctl_oob_allowed(const char *command);
 
 /* ---- ctl-call.c ---- */
 
@@ -126,6 +135,9 @@ json_t *ctl_call(Ctl *ctl, const char *command, const char *fmt, ...);
 json_t *ctl_call_with(Ctl *ctl, const char *command, json_t *args);
 /* The same for what need not be there: NULL without a word if the server refuses. */
 json_t *ctl_try(Ctl *ctl, const char *command, const char *fmt, ...);
+/* The same without arguments for what the server does only when it has done what others have asked:
+ * a *result NULL says that this takes longer than a moment.  False: reported. */
+bool ctl_try_soon(Ctl *ctl, const char *command, json_t **result);
 
 /* Of the words of the command line: the export, if more than `others` words are given, which it
  * takes off; otherwise the only one that the server has.  NULL: reported. */

@@ -86,6 +86,7 @@ tools_nbd_ctl_SOURCES = $(tool_sources) \
 	tools/ctl-jobs.c \
 	tools/ctl-main.c \
 	tools/ctl-media.c \
+	tools/ctl-oob.c \
 	tools/ctl-progress.c \
 	tools/ctl-qmp.c \
 	tools/ctl-rates.c \

@@ -2,7 +2,7 @@
 /*
  * Statistics of a BlockBackend.  The library counts nothing by itself: its
  * user brackets each operation with block_acct_start() and block_acct_done()
- * or _failed().  Times are ns of QEMU_CLOCK_VIRTUAL, the replaceable clock.
+ * or _failed(), or tells of it once it is over with block_acct_end().  Times are ns of QEMU_CLOCK_VIRTUAL, the replaceable clock.
  *
  * Threads: all functions may run in any thread, all at once, except
  * block_acct_cleanup().  Counters are read with relaxed atomics or when quiet.
@@ -93,6 +93,10 @@ void block_acct_start(BlockAcctStats *stats, BlockAcctCookie *cookie, int64_t by
 void block_acct_done(BlockAcctStats *stats, BlockAcctCookie *cookie);
 /* The operation of the cookie failed on the medium. */
 void block_acct_failed(BlockAcctStats *stats, BlockAcctCookie *cookie);
+/* Either of them, for who has read the clock himself: the operation of the cookie, which the caller
+ * may have filled, is over since end_time_ns. */
+void block_acct_end(BlockAcctStats *stats, const BlockAcctCookie *cookie, int64_t end_time_ns,
+                    bool ok);
 /* An operation was rejected before it reached the medium; it needs no cookie. */
 void block_acct_invalid(BlockAcctStats *stats, enum BlockAcctType type);
 /* num_requests requests disappeared by merging. */

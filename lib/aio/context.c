@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "aio/aio-int.h"
+#include "util/thread.h"
 
 #define SPIN_MAX_NS 64000   /* about what waking an idle processor can cost */
 #define SPIN_MISSES 8       /* after so many waits in a row that spun in vain, we only sleep; */
@@ -34,7 +35,7 @@ static pthread_once_t private_once = PTHREAD_ONCE_INIT;
 
 /* ---- which context does this thread run? ---- */
 
-static __thread AioContext *current;
+static THREAD_LOCAL AioContext *current;
 
 /* Not inlined: a coroutine may continue in another thread, so no caller may
  * keep the address of a thread-local variable over a yield. */

@@ -15,6 +15,7 @@
 
 #include "aio/coroutine-int.h"
 #include "aio/coroutine-switch.h"
+#include "util/thread.h"
 
 #if defined(STACK_SWITCH_ASAN) || defined(STACK_SWITCH_TSAN)
 #define STACK_SIZE (1024 * 1024)   /* instrumented frames are several times as large */
@@ -40,12 +41,7 @@ typedef struct CoroutineThread {
     StackContext own_stack;
 } CoroutineThread;
 
-/* A fixed offset from the thread pointer, if the C library reserves room for
- * late-loaded libraries: a look-up costs one instruction instead of a call. */
-#if defined(__GLIBC__) && defined(STACK_SWITCH_ASM)
-__attribute__((tls_model("initial-exec")))
-#endif
-static _Thread_local CoroutineThread this_thread;
+static THREAD_LOCAL CoroutineThread this_thread;
 
 static pthread_key_t pool_key;
 static pthread_once_t pool_key_once = PTHREAD_ONCE_INIT;

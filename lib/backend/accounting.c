@@ -189,9 +189,8 @@ static void note_access(BlockAcctStats *stats, int64_t now)
     __atomic_store_n(&stats->last_access_time_ns, now, __ATOMIC_RELAXED);
 }
 
-static void note_latency(BlockAcctStats *stats, const BlockAcctCookie *cookie)
+static void note_latency(BlockAcctStats *stats, const BlockAcctCookie *cookie, int64_t now)
 {
-    int64_t now = now_ns();
     uint64_t latency = now - cookie->start_time_ns;
     BlockAcctTimedStats *s = NULL;
 
@@ -203,21 +202,29 @@ static void note_latency(BlockAcctStats *stats, const BlockAcctCookie *cookie)
     }
 }
 
-void block_acct_done(BlockAcctStats *stats, BlockAcctCookie *cookie)
+void block_acct_end(BlockAcctStats *stats, const BlockAcctCookie *cookie, int64_t end_time_ns,
+                    bool ok)
 {
     BLK_PRECONDITION((unsigned)cookie->type < BLOCK_MAX_IOTYPE, "no such type");
-    count(&stats->nr_bytes[cookie->type], cookie->bytes);
-    count(&stats->nr_ops[cookie->type], 1);
-    note_latency(stats, cookie);
+    if (ok) {
+        count(&stats->nr_bytes[cookie->type], cookie->bytes);
+        count(&stats->nr_ops[cookie->type], 1);
+    } else {
+        count(&stats->failed_ops[cookie->type], 1);
+    }
+    if (ok || __atomic_load_n(&stats->account_failed, __ATOMIC_RELAXED)) {
+        note_latency(stats, cookie, end_time_ns);
+    }
+}
+
+void block_acct_done(BlockAcctStats *stats, BlockAcctCookie *cookie)
+{
+    block_acct_end(stats, cookie, now_ns(), true);
 }
 
 void block_acct_failed(BlockAcctStats *stats, BlockAcctCookie *cookie)
 {
-    BLK_PRECONDITION((unsigned)cookie->type < BLOCK_MAX_IOTYPE, "no such type");
-    count(&stats->failed_ops[cookie->type], 1);
-    if (__atomic_load_n(&stats->account_failed, __ATOMIC_RELAXED)) {
-        note_latency(stats, cookie);
-    }
+    block_acct_end(stats, cookie, now_ns(), false);
 }
 
 void block_acct_invalid(BlockAcctStats *stats, enum BlockAcctType type)

@@ -85,8 +85,8 @@ void blk_free_if_dead(BlockBackend *blk);
 extern const BdrvParentOps blk_parent_ops;        /* gate and drain, for root_link */
 bool blk_in_flight(BlockBackend *blk);            /* beyond callbacks that called us */
 bool blk_counted(BlockBackend *blk);              /* these included */
-void blk_inc_in_flight(BlockBackend *blk, BlkShard **shard);  /* never waits */
-void blk_dec_in_flight(BlkShard *shard);                      /* and wakes who drains */
+BlkShard *blk_inc_in_flight(BlockBackend *blk);   /* never waits */
+void blk_dec_in_flight(BlkShard *shard);          /* and wakes who drains */
 
 /*
  * [any thread] The root, held in place for a look at it (it may be NULL), from
@@ -95,7 +95,7 @@ void blk_dec_in_flight(BlkShard *shard);                      /* and wakes who d
  */
 static inline BlockDriverState *blk_look_begin(BlockBackend *blk, BlkShard **shard)
 {
-    blk_inc_in_flight(blk, shard);
+    *shard = blk_inc_in_flight(blk);
     return atomic_load(&blk->root);     /* blk_remove_bs() stores it, then looks at in_flight */
 }
 

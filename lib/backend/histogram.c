@@ -11,22 +11,35 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Latencies by how many bits they have: 0 to 64. */
+#define MAGNITUDES 65
+
 struct BlockLatencyHistogram {
     BlockLatencyHistogram *next_retired;
     unsigned n;                 /* boundaries */
+    unsigned first[MAGNITUDES + 1];     /* of them that has as many bits, or more */
     uint64_t *bins;             /* n + 1 */
     uint64_t boundaries[];
 };
 
+static unsigned magnitude(uint64_t ns)
+{
+    return ns ? 64 - (unsigned)__builtin_clzll(ns) : 0;
+}
+
+/* Only the boundaries that have as many bits as the latency are in question: rarely more than one
+ * or two. */
 void block_histogram_account(BlockAcctStats *stats, enum BlockAcctType type, uint64_t latency)
 {
     BlockLatencyHistogram *h = __atomic_load_n(&stats->histograms[type], __ATOMIC_ACQUIRE);
-    unsigned low = 0, high;
+    unsigned low, high;
 
     if (!h) {
         return;
     }
-    for (high = h->n; low < high; ) {
+    low = h->first[magnitude(latency)];
+    high = h->first[magnitude(latency) + 1];
+    while (low < high) {
         unsigned mid = low + (high - low) / 2;
 
         if (latency < h->boundaries[mid]) {
@@ -49,6 +62,12 @@ static BlockLatencyHistogram *histogram_new(const uint64_t *boundaries, unsigned
     h->n = n;
     h->bins = h->boundaries + n;
     memcpy(h->boundaries, boundaries, n * sizeof(uint64_t));
+    for (unsigned m = 0, i = 0; m <= MAGNITUDES; m++) {
+        while (i < n && magnitude(boundaries[i]) < m) {
+            i++;
+        }
+        h->first[m] = i;
+    }
     return h;
 }
 

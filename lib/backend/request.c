@@ -15,26 +15,17 @@
 #include <limits.h>
 
 #include "backend/request.h"
+#include "util/thread.h"
 
 /* ---- counting and the gate ---- */
 
-/* A number for each thread that makes requests, so that threads use different shards. */
-static __attribute__((noinline)) unsigned shard_of_this_thread(void)
+BlkShard *blk_inc_in_flight(BlockBackend *blk)
 {
-    static atomic_uint threads;
-    static __thread unsigned number;     /* 0: none yet */
+    BlkShard *shard = &blk->shard[thread_number() % BLK_SHARDS];
 
-    if (number == 0) {
-        number = atomic_fetch_add(&threads, 1) + 1;
-    }
-    return number % BLK_SHARDS;
-}
-
-void blk_inc_in_flight(BlockBackend *blk, BlkShard **shard)
-{
-    *shard = &blk->shard[shard_of_this_thread()];
     /* Sequentially consistent: either we see the closed gate or who closed it sees us. */
-    atomic_fetch_add(&(*shard)->in_flight, 1);
+    atomic_fetch_add(&shard->in_flight, 1);
+    return shard;
 }
 
 void blk_dec_in_flight(BlkShard *shard)
@@ -45,9 +36,8 @@ void blk_dec_in_flight(BlkShard *shard)
 
 BlkShard *blk_request_try_begin(BlockBackend *blk)
 {
-    BlkShard *shard;
+    BlkShard *shard = blk_inc_in_flight(blk);
 
-    blk_inc_in_flight(blk, &shard);
     if (__builtin_expect(atomic_load(&blk->gate) == 0, true)) {
         return shard;
     }
@@ -208,11 +198,9 @@ int blk_check_request(BlockBackend *blk, int64_t offset, int64_t bytes)
 
 int blk_check_range(BlockBackend *blk, int64_t offset, int64_t bytes)
 {
-    BlkShard *shard;
-    int ret;
+    BlkShard *shard = blk_inc_in_flight(blk);
+    int ret = blk_check_request(blk, offset, bytes);
 
-    blk_inc_in_flight(blk, &shard);
-    ret = blk_check_request(blk, offset, bytes);
     blk_dec_in_flight(shard);
     return ret;
 }

@@ -114,7 +114,7 @@ struct TrackedRequest {
     int64_t offset, bytes;             /* aligned: what it reads or writes of the medium */
     bool serialising;
     bool waiting;                      /* bs->wait_lock; may be stale "true", never stale "false" */
-    Coroutine *co;
+    Coroutine *co;                     /* once it waits */
     TrackerShard *shard;
     LIST_ENTRY(TrackedRequest) link;                /* shard->lock */
     STAILQ_HEAD(, TrackedRequest) waiters;          /* shard->lock of the one waited for */

@@ -9,18 +9,7 @@
  * request share nothing but that count, which nobody changes.
  */
 #include "graph/graph-int.h"
-
-/* Not inlined: its thread may be another one after the caller's next yield. */
-static __attribute__((noinline)) unsigned thread_number(void)
-{
-    static atomic_uint threads;
-    static _Thread_local unsigned number;   /* 0: none yet */
-
-    if (number == 0) {
-        number = 1 + atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed);
-    }
-    return number;
-}
+#include "util/thread.h"
 
 static bool overlap(const TrackedRequest *a, const TrackedRequest *b)
 {
@@ -59,6 +48,7 @@ static void coroutine_fn wait_for_others(TrackedRequest *self)
 {
     BlockDriverState *bs = self->bs;
 
+    self->co = qemu_coroutine_self();
     pthread_mutex_lock(&bs->wait_lock);
     while (queue_behind_another(self)) {
         pthread_mutex_unlock(&bs->wait_lock);
@@ -90,7 +80,6 @@ static void init_request(TrackedRequest *req, BlockDriverState *bs, int64_t offs
     req->bytes = bytes;
     req->serialising = serialising;
     req->waiting = false;
-    req->co = qemu_coroutine_self();
     req->shard = &bs->tracker[thread_number() % TRACKER_SHARDS];
     STAILQ_INIT(&req->waiters);
 }

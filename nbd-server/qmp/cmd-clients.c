@@ -51,8 +51,8 @@ static json_t *client_info(const Client *c)
                              "since", connected_at(c), "tls", (int)conn->tls,
                              "read-only", (int)conn->read_only,
                              "requests", (json_int_t)c->n_requests, "errors", errors(c),
-                             "bytes-read", (json_int_t)c->bytes_read,
-                             "bytes-written", (json_int_t)c->bytes_written,
+                             "bytes-read", (json_int_t)stats_bytes_read(&c->stats),
+                             "bytes-written", (json_int_t)stats_bytes_written(&c->stats),
                              "in-flight", (int)c->in_flight, "held", (int)c->n_held,
                              "memory", (json_int_t)c->budget.used);
 

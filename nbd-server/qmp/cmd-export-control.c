@@ -18,13 +18,28 @@ static json_t *state_json(const Export *export)
     return json_pack("{s:s, s:s}", "id", export->id, "state", export_state(export));
 }
 
-/* All that runs is done, and on the disk. */
-static bool settle(Export *export, Error **errp)
+/* False, with the error set: the wait was cut short. */
+static bool is_wanted(const Export *export, unsigned reason, Error **errp)
 {
-    if (!export_drain(export)) {
-        error_setg(errp, "Export '%s': the requests in flight have not come to an end within the "
-                   "%u seconds of --drain-timeout", export->id,
-                   export->server->config->drain_timeout);
+    if (export->server->stopping) {
+        error_setg(errp, "Export '%s': the server is ending", export->id);
+    } else if ((export->gate & reason) != reason) {
+        error_setg(errp, "Export '%s' was resumed before it had come to rest", export->id);
+    } else {
+        return true;
+    }
+    return false;
+}
+
+/* All that runs is done, and on the disk, while the gate is closed for that reason (0: or not). */
+static bool settle(Export *export, unsigned reason, Error **errp)
+{
+    if (!export_drain(export, reason)) {
+        if (is_wanted(export, reason, errp)) {
+            error_setg(errp, "Export '%s': the requests in flight have not come to an end within "
+                       "the %u seconds of --drain-timeout", export->id,
+                       export->server->config->drain_timeout);
+        }
         return false;
     }
     if (!export_flush(export)) {
@@ -32,17 +47,17 @@ static bool settle(Export *export, Error **errp)
                    export->id);
         return false;
     }
-    return true;
+    return reason == 0 || is_wanted(export, reason, errp);
 }
 
 /* Those that had its id before, and were removed with clients, have no other name. */
-static bool settle_namesakes(Export *export, Error **errp)
+static bool settle_namesakes(Export *export, unsigned reason, Error **errp)
 {
     Export **all = exports_namesakes(export);
     bool ok = true;
 
     for (Export **next = all; ok && *next; next++) {
-        ok = settle(*next, errp);
+        ok = settle(*next, reason, errp);
     }
     exports_snapshot_free(all);
     return ok;
@@ -79,7 +94,7 @@ static json_t *pause_export(Export *export, Error **errp)
 {
     bool first = gate_namesakes(export);
 
-    if (!settle_namesakes(export, errp)) {
+    if (!settle_namesakes(export, GATE_PAUSED, errp)) {
         if (first) {
             ungate_namesakes(export, GATE_PAUSED);
         }
@@ -119,7 +134,7 @@ static bool settle_all(Server *server, Error **errp)
     bool ok = all != NULL;
 
     for (Export **next = all; ok && *next; next++) {
-        ok = settle(*next, errp);
+        ok = settle(*next, 0, errp);
     }
     exports_snapshot_free(all);
     return ok;
@@ -135,7 +150,7 @@ json_t *cmd_x_export_drain(QmpSession *session, const json_t *args, Error **errp
     }
     export = qmp_find_device(session, args, errp);
     if (export) {
-        ok = settle_namesakes(export, errp);
+        ok = settle_namesakes(export, 0, errp);
         export_unref(export);
     }
     return ok ? json_object() : NULL;

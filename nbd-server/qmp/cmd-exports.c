@@ -270,9 +270,10 @@ static json_t *list_exports(QmpSession *session, json_t *(*describe)(Export *exp
     json_t *list = json_array();
     Export *export;
 
-    exports_close_unused(server);
     TAILQ_FOREACH(export, &server->exports, link) {
-        json_array_append_new(list, describe(export));
+        if (export->refs > 0) {      /* else it is as good as closed */
+            json_array_append_new(list, describe(export));
+        }
     }
     return list;
 }

@@ -75,11 +75,15 @@ json_t *qmp_schema_describe(void)
 
     for (size_t i = 0; i < n_qmp_commands; i++) {
         const QmpCommand *command = &qmp_commands[i];
+        json_t *info = json_pack("{s:s,s:s,s:s,s:s}", "name", command->name,
+                                 "meta-type", "command",
+                                 "arg-type", schema_command_args(command)->name,
+                                 "ret-type", schema_command_returns(command)->name);
 
-        json_array_append_new(list, json_pack("{s:s,s:s,s:s,s:s}", "name", command->name,
-                                              "meta-type", "command", "arg-type",
-                                              schema_command_args(command)->name, "ret-type",
-                                              schema_command_returns(command)->name));
+        if (command->allow_oob) {
+            json_object_set_new(info, "allow-oob", json_true());
+        }
+        json_array_append_new(list, info);
     }
     for (size_t i = 0; i < n_qmp_events; i++) {
         json_array_append_new(list, json_pack("{s:s,s:s,s:s}", "name", qmp_events[i].name,

@@ -23,8 +23,8 @@ void qmp_session_event(QmpSession *session, QmpText *text);
 /* So many were lost on the way to it. */
 void qmp_session_lose(QmpSession *session, uint64_t events);
 bool qmp_session_is_ready(const QmpSession *session);
-/* It has negotiated: from now on it gets events. */
-void qmp_session_set_ready(QmpSession *session);
+/* It has negotiated: from now on it gets events.  oob: it may have commands run out of band. */
+void qmp_session_set_ready(QmpSession *session, bool oob);
 
 /* ---- server.c, for sessions ---- */
 
@@ -37,11 +37,14 @@ typedef struct QmpRequest {
     json_t *whole;               /* a reference */
     json_t *id;                  /* NULL: it has none */
     const char *execute;
+    bool oob;                    /* out of band */
     json_t *args;
 } QmpRequest;
 
-/* False: errp is set; id is there even so if it could be read. */
-bool qmp_request_parse(QmpRequest *request, const char *bytes, size_t len, Error **errp);
+/* allow_oob: it may have been negotiated.  False: errp is set; id and oob are there even so if they
+ * could be read. */
+bool qmp_request_parse(QmpRequest *request, const char *bytes, size_t len, bool allow_oob,
+                       Error **errp);
 void qmp_request_clear(QmpRequest *request);
 
 /* ---- text.c: the lines of the protocol ---- */

@@ -9,7 +9,8 @@
  *   cmd-*.c     the commands
  *
  * All of it runs in the main thread; each command is a job (jobs.h), so that it may open images and
- * drain them, and none begins while another one is at work.
+ * drain them, and none begins while another one is at work: but for those that allow to be run out
+ * of band, and are.
  */
 #ifndef NBD_EXPORT_QMP_H
 #define NBD_EXPORT_QMP_H
@@ -53,6 +54,10 @@ typedef struct QmpCommand {
     const char *returns;         /* a type; "": an empty object */
     QmpHandler *run;
     const char *help;            /* one line */
+    /* It may begin while another command waits in the middle of its work.  So it does not wait for
+     * images or requests, and takes nothing away that one may be in the middle of: exports, nodes,
+     * jobs, media, connections' memory. */
+    bool allow_oob;
 } QmpCommand;
 
 /* ---- commands.c, types.c, events.c ---- */

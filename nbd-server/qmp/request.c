@@ -1,40 +1,48 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A value that a client has sent, understood as a request: {"execute", "arguments", "id"}.
+ * A value that a client has sent, understood as a request: {"execute", "arguments", "id"}, with
+ * "exec-oob" instead of "execute" if it is to be run out of band.
  */
 #include "qmp-int.h"
 
 #include <string.h>
 
-static bool check_members(const json_t *whole, Error **errp)
+static bool check_members(const json_t *whole, bool allow_oob, Error **errp)
 {
-    const char *key;
+    const char *key, *command = NULL;
     json_t *value;
 
     json_object_foreach((json_t *)whole, key, value) {
-        bool is_execute = strcmp(key, "execute") == 0;
+        bool is_command = strcmp(key, "execute") == 0 ||
+                          (allow_oob && strcmp(key, "exec-oob") == 0);
 
-        if (!is_execute && strcmp(key, "arguments") != 0 && strcmp(key, "id") != 0) {
+        if (!is_command && strcmp(key, "arguments") != 0 && strcmp(key, "id") != 0) {
             error_setg(errp, "QMP input member '%s' is unexpected", key);
             return false;
         }
-        if (is_execute && !json_is_string(value)) {
-            error_setg(errp, "QMP input member 'execute' must be a string");
+        if (is_command && !json_is_string(value)) {
+            error_setg(errp, "QMP input member '%s' must be a string", key);
             return false;
         }
+        if (is_command && command) {
+            error_setg(errp, "QMP input member '%s' clashes with '%s'", key, command);
+            return false;
+        }
+        command = is_command ? key : command;
         if (strcmp(key, "arguments") == 0 && !json_is_object(value)) {
             error_setg(errp, "QMP input member 'arguments' must be an object");
             return false;
         }
     }
-    if (!json_object_get(whole, "execute")) {
+    if (!command) {
         error_setg(errp, "QMP input lacks member 'execute'");
         return false;
     }
     return true;
 }
 
-bool qmp_request_parse(QmpRequest *request, const char *bytes, size_t len, Error **errp)
+bool qmp_request_parse(QmpRequest *request, const char *bytes, size_t len, bool allow_oob,
+                       Error **errp)
 {
     json_error_t error;
 
@@ -49,10 +57,13 @@ bool qmp_request_parse(QmpRequest *request, const char *bytes, size_t len, Error
         return false;
     }
     request->id = json_object_get(request->whole, "id");
-    if (!check_members(request->whole, errp)) {
+    request->oob = allow_oob && json_object_get(request->whole, "exec-oob") &&
+                   !json_object_get(request->whole, "execute");
+    if (!check_members(request->whole, allow_oob, errp)) {
         return false;
     }
-    request->execute = json_string_value(json_object_get(request->whole, "execute"));
+    request->execute = json_string_value(json_object_get(request->whole, request->oob ? "exec-oob"
+                                                                                      : "execute"));
     if (!json_object_get(request->whole, "arguments")) {
         json_object_set_new(request->whole, "arguments", json_object());
     }

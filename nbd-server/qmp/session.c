@@ -2,10 +2,14 @@
 /*
  * One client of the control socket.
  *
- *   bytes - values - commands, one at a time, each a job - replies
+ *   bytes - values - calls, one at a time, each a job - replies
+ *                  \ calls out of band, at once     /
  *
- * Its commands are answered in the order they came in, and none is taken while one runs or while
+ * Its calls are answered in the order they came in.  None is taken while one is at work, or while
  * too much waits to be sent: then the socket is not read, and the client has to wait.
+ *
+ * With the capability "oob" some may wait behind the one that is at work, so that what comes behind
+ * them, to be run out of band, is seen.
  */
 #include "qmp-int.h"
 
@@ -14,33 +18,42 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "json-scan.h"
+#include "common/xalloc.h"
+#include "input.h"
 
-#define MAX_MESSAGE (1u << 20)      /* bytes of a command */
-#define MAX_UNSENT (1u << 20)       /* bytes: no further command is taken past it */
-#define READ_SIZE (16u << 10)
+#define MAX_WAITING 8               /* calls behind the one at work: QEMU's clients count on them */
+#define MAX_WAITING_BYTES (1u << 20)
+#define MAX_UNSENT (1u << 20)       /* bytes: no further call is taken past it */
 #define MESSAGES_A_TURN 16          /* of the main loop, which has others to serve */
+
+/* A command, from the request to its reply. */
+typedef struct Call {
+    QmpRequest request;
+    size_t bytes;                   /* of that */
+    const QmpCommand *command;      /* NULL: err says why it is not to be had */
+    Error *err;
+    const char *error_class;
+    STAILQ_ENTRY(Call) link;
+} Call;
 
 struct QmpSession {
     Server *server;
     int fd;                         /* -1: it has ended */
     struct ucred peer;
-    unsigned refs;                  /* the socket; each use that may see it closed */
+    unsigned refs;                  /* the socket; each job that waits or runs; who may see its end */
     bool ready;                     /* it has negotiated */
+    bool oob;                       /* and may have calls run out of band */
     bool at_end;                    /* the client says no more */
-    char input[READ_SIZE];
-    size_t input_pos, input_len;    /* what of it is still to be looked at */
-    JsonScan scan;
-    char *message;                  /* the value so far */
-    size_t message_len, message_size;
-    bool skipping;                  /* it was refused: the rest of it is of no use */
+    QmpInput input;
     QmpOutput out;
     QEMUBH *bh;                     /* goes on with the input and the output */
-    Job job;
-    bool busy;                      /* the job waits or runs */
-    QmpRequest request;             /* of the job */
-    const QmpCommand *command;      /* of the job */
-    const char *error_class;
+    STAILQ_HEAD(, Call) calls;      /* the first one is at work, or about to be */
+    unsigned n_calls;
+    size_t call_bytes;
+    Job job;                        /* runs the first of them */
+    Call *urgent;                   /* is run without waiting for others; or NULL */
+    Job urgent_job;
+    Call *current;                  /* whose command runs: the innermost one */
 };
 
 /* ---- for commands ---- */
@@ -52,7 +65,7 @@ Server *qmp_session_server(QmpSession *s)
 
 void qmp_set_error_class(QmpSession *s, const char *error_class)
 {
-    s->error_class = error_class;
+    s->current->error_class = error_class;
 }
 
 bool qmp_session_is_ready(const QmpSession *s)
@@ -60,9 +73,10 @@ bool qmp_session_is_ready(const QmpSession *s)
     return s->ready;
 }
 
-void qmp_session_set_ready(QmpSession *s)
+void qmp_session_set_ready(QmpSession *s, bool oob)
 {
     s->ready = true;
+    s->oob = oob;
     atomic_fetch_add(&s->server->qmp_listeners, 1);
 }
 
@@ -72,7 +86,7 @@ static void session_unref(QmpSession *s)
 {
     if (--s->refs == 0) {
         qmp_output_clear(&s->out);
-        free(s->message);
+        qmp_input_forget(&s->input);
         free(s);
     }
 }
@@ -103,12 +117,6 @@ static void send_line(QmpSession *s, json_t *line)
         session_close(s);
     }
     qmp_text_unref(text);
-}
-
-static void send_error(QmpSession *s, const char *error_class, Error *err, json_t *id)
-{
-    send_line(s, qmp_error_reply(error_class, err, id));
-    error_free(err);
 }
 
 void qmp_session_event(QmpSession *s, QmpText *text)
@@ -145,187 +153,178 @@ static void session_flush(QmpSession *s)
     }
 }
 
-/* ---- commands ---- */
-
-static void run_command(void *opaque)
-{
-    QmpSession *s = opaque;
-    Error *err = NULL;
-    json_t *result;
-
-    if (s->fd >= 0) {
-        s->error_class = "GenericError";
-        result = s->command->run(s, s->request.args, &err);
-        qmp_audit(&s->peer, &s->request, err);
-        if (s->fd < 0) {
-            json_decref(result);
-            error_free(err);
-        } else if (result) {
-            send_line(s, qmp_reply(result, s->request.id));
-        } else {
-            send_error(s, s->error_class, err, s->request.id);
-        }
-    }
-    qmp_request_clear(&s->request);
-    s->busy = false;
-    if (s->fd >= 0) {
-        qemu_bh_schedule(s->bh);
-    }
-    session_unref(s);
-}
-
-/* Which command it is, and whether it can be had as it stands; NULL: errp and the class are set. */
-static const QmpCommand *find_command(QmpSession *s, Error **errp)
-{
-    const char *name = s->request.execute;
-    const bool negotiates = strcmp(name, "qmp_capabilities") == 0;
-    const QmpCommand *command;
-
-    s->error_class = "CommandNotFound";
-    if (!s->ready && !negotiates) {
-        error_setg(errp, "Expecting capabilities negotiation with 'qmp_capabilities'");
-        return NULL;
-    }
-    if (s->ready && negotiates) {
-        error_setg(errp, "Capabilities negotiation is already complete, command ignored");
-        return NULL;
-    }
-    command = qmp_schema_find(name, errp);
-    if (!command) {
-        return NULL;
-    }
-    s->error_class = "GenericError";
-    return qmp_schema_check_args(command, s->request.args, errp) ? command : NULL;
-}
-
-static void forget_message(QmpSession *s)
-{
-    free(s->message);
-    s->message = NULL;
-    s->message_len = s->message_size = 0;
-}
-
-/* While a command runs, or what follows it, the main loop may come by the next message. */
-static void take_message(QmpSession *s)
-{
-    Error *err = NULL;
-
-    s->error_class = "GenericError";
-    if (qmp_request_parse(&s->request, s->message, s->message_len, &err)) {
-        s->command = find_command(s, &err);
-    }
-    forget_message(s);
-    if (err) {
-        if (s->request.execute) {
-            qmp_audit(&s->peer, &s->request, err);
-        }
-        send_error(s, s->error_class, err, s->request.id);
-        qmp_request_clear(&s->request);
-        return;
-    }
-    s->busy = true;
-    s->refs++;
-    jobs_run(&s->server->jobs, &s->job);
-}
-
-/* ---- input ---- */
-
-/* Says why; the rest of the value is still to be passed by. */
-static void refuse_message(QmpSession *s, Error *err)
-{
-    if (s->skipping) {
-        error_free(err);
-        return;
-    }
-    s->skipping = true;
-    forget_message(s);
-    send_error(s, "GenericError", err, NULL);
-}
-
-static void keep(QmpSession *s, const char *bytes, size_t len)
-{
-    Error *err = NULL;
-    size_t need = s->message_len + len;
-    char *larger;
-
-    if (s->skipping) {
-        return;
-    }
-    if (need > MAX_MESSAGE) {
-        error_setg(&err, "JSON parse error, a command is longer than %u bytes", MAX_MESSAGE);
-        refuse_message(s, err);
-        return;
-    }
-    if (need > s->message_size) {
-        larger = realloc(s->message, 2 * need);
-        if (!larger) {
-            error_setg(&err, "out of memory");
-            refuse_message(s, err);
-            return;
-        }
-        s->message = larger;
-        s->message_size = 2 * need;
-    }
-    memcpy(s->message + s->message_len, bytes, len);
-    s->message_len = need;
-}
-
-/* One step through the input, at most to the end of a value. */
-static void look_at_input(QmpSession *s)
-{
-    const char *bytes = s->input + s->input_pos;
-    Error *err = NULL;
-    size_t used;
-    enum json_scan found = json_scan(&s->scan, bytes, s->input_len - s->input_pos, &used);
-
-    s->input_pos += used;
-    if (found == JSON_SCAN_MORE && !s->scan.inside) {
-        return;      /* nothing but spaces */
-    }
-    keep(s, bytes, used);
-    if (found == JSON_SCAN_DEEP) {
-        error_setg(&err, "JSON parse error, more than %u brackets within each other",
-                   JSON_SCAN_MAX_DEPTH);
-        refuse_message(s, err);
-    } else if (found == JSON_SCAN_STRAY) {
-        error_setg(&err, "JSON parse error, stray byte 0x%02x after %zu others; what came before "
-                   "it is dropped", (unsigned char)bytes[used - 1],
-                   s->message_len ? s->message_len - 1 : 0);
-        refuse_message(s, err);
-    } else if (found == JSON_SCAN_END && !s->skipping) {
-        take_message(s);
-        return;
-    }
-    if (found == JSON_SCAN_END || found == JSON_SCAN_STRAY) {
-        s->skipping = false;
-        forget_message(s);
-    }
-}
-
-/* ---- the loop ---- */
+/* ---- waiting ---- */
 
 static bool may_take(const QmpSession *s)
 {
-    return s->fd >= 0 && !s->busy && s->out.bytes < MAX_UNSENT;
-}
-
-static bool has_input(const QmpSession *s)
-{
-    return s->input_pos < s->input_len;
+    return s->fd >= 0 && !s->urgent && s->out.bytes < MAX_UNSENT &&
+           (s->n_calls == 0 || (s->oob && s->n_calls <= MAX_WAITING &&
+                                s->call_bytes < MAX_WAITING_BYTES));
 }
 
 static void session_readable(void *opaque);
 static void session_go_on(void *opaque);
 
-/* What it waits for now. */
+/* What it waits for now.  To be called before a command runs the main loop, too. */
 static void session_wait(QmpSession *s)
 {
-    bool reads = may_take(s) && !s->at_end && !has_input(s);
+    bool takes = may_take(s), has_bytes = qmp_input_has_bytes(&s->input);
+
+    if (s->fd < 0) {
+        return;
+    }
+    if (takes && has_bytes) {
+        qemu_bh_schedule(s->bh);
+    }
+    aio_set_fd_handler(qemu_get_aio_context(), s->fd, false,
+                       takes && !has_bytes && !s->at_end ? session_readable : NULL,
+                       s->out.bytes ? session_go_on : NULL, s);
+}
+
+/* ---- calls ---- */
+
+static void call_free(Call *call)
+{
+    qmp_request_clear(&call->request);
+    error_free(call->err);
+    free(call);
+}
+
+/* Its command has returned result, or call->err was set. */
+static void answer(QmpSession *s, Call *call, json_t *result)
+{
+    if (call->request.execute) {
+        qmp_audit(&s->peer, &call->request, call->err);
+    }
+    if (s->fd < 0) {
+        json_decref(result);
+    } else if (result) {
+        send_line(s, qmp_reply(result, call->request.id));
+    } else {
+        send_line(s, qmp_error_reply(call->error_class, call->err, call->request.id));
+    }
+}
+
+/* Nothing if the session has ended. */
+static void run_call(QmpSession *s, Call *call)
+{
+    Call *outer = s->current;
+    json_t *result = NULL;
 
     if (s->fd >= 0) {
-        aio_set_fd_handler(qemu_get_aio_context(), s->fd, false, reads ? session_readable : NULL,
-                           s->out.bytes ? session_go_on : NULL, s);
+        if (call->command) {
+            s->current = call;
+            result = call->command->run(s, call->request.args, &call->err);
+            s->current = outer;
+        }
+        answer(s, call, result);
     }
+    call_free(call);
+    if (s->fd >= 0) {
+        qemu_bh_schedule(s->bh);
+    }
+}
+
+static void run_urgent(void *opaque)
+{
+    QmpSession *s = opaque;
+
+    run_call(s, s->urgent);
+    s->urgent = NULL;
+    session_unref(s);
+}
+
+static void run_first(void *opaque)
+{
+    QmpSession *s = opaque;
+    Call *call = STAILQ_FIRST(&s->calls);
+    size_t bytes = call->bytes;
+
+    exports_close_unused(s->server);      /* so that there are none but those that are in use */
+    STAILQ_REMOVE_HEAD(&s->calls, link);
+    run_call(s, call);
+    s->n_calls--;
+    s->call_bytes -= bytes;
+    if (s->n_calls > 0) {
+        jobs_run(&s->server->jobs, &s->job);
+    } else {
+        session_unref(s);
+    }
+}
+
+/* Which command it is, and whether it can be had as it stands; NULL: call->err is set. */
+static const QmpCommand *find_command(const QmpSession *s, Call *call)
+{
+    const char *name = call->request.execute;
+    const bool negotiates = strcmp(name, "qmp_capabilities") == 0;
+    const QmpCommand *command;
+
+    call->error_class = "CommandNotFound";
+    if (!s->ready && !negotiates) {
+        error_setg(&call->err, "Expecting capabilities negotiation with 'qmp_capabilities'");
+        return NULL;
+    }
+    if (s->ready && negotiates) {
+        error_setg(&call->err, "Capabilities negotiation is already complete, command ignored");
+        return NULL;
+    }
+    command = qmp_schema_find(name, &call->err);
+    if (!command) {
+        return NULL;
+    }
+    call->error_class = "GenericError";
+    if (call->request.oob && !command->allow_oob) {
+        error_setg(&call->err, "The command %s does not support OOB", name);
+        return NULL;
+    }
+    return qmp_schema_check_args(command, call->request.args, &call->err) ? command : NULL;
+}
+
+/* While a command runs, or what follows it, the main loop may come by the next value. */
+static void take_call(QmpSession *s, Call *call)
+{
+    if (!call->command && (call->request.oob || s->n_calls == 0)) {
+        answer(s, call, NULL);
+        call_free(call);
+    } else if (call->request.oob || !s->ready) {
+        s->urgent = call;
+        s->refs++;
+        session_wait(s);
+        jobs_run_urgent(&s->server->jobs, &s->urgent_job);
+    } else {
+        STAILQ_INSERT_TAIL(&s->calls, call, link);
+        s->call_bytes += call->bytes;
+        if (s->n_calls++ == 0) {
+            s->refs++;
+            session_wait(s);
+            jobs_run(&s->server->jobs, &s->job);
+        }
+    }
+}
+
+/* ---- the loop ---- */
+
+/* One step through the input, at most to the end of a value. */
+static void look_at_input(QmpSession *s)
+{
+    Error *err = NULL;
+    enum qmp_input found = qmp_input_next(&s->input, &err);
+    Call *call;
+
+    if (found == QMP_INPUT_NONE) {
+        return;
+    }
+    call = xcalloc(1, sizeof(*call));
+    call->error_class = "GenericError";
+    call->err = err;
+    if (found == QMP_INPUT_VALUE) {
+        call->bytes = s->input.value_len;
+        if (qmp_request_parse(&call->request, s->input.value, call->bytes, s->oob, &call->err)) {
+            call->command = find_command(s, call);
+        }
+        qmp_input_forget(&s->input);
+    }
+    take_call(s, call);
 }
 
 static void session_go_on(void *opaque)
@@ -333,13 +332,12 @@ static void session_go_on(void *opaque)
     QmpSession *s = opaque;
 
     s->refs++;
-    for (unsigned n = 0; n < MESSAGES_A_TURN && may_take(s) && has_input(s); n++) {
+    for (unsigned n = 0; n < MESSAGES_A_TURN && may_take(s) && qmp_input_has_bytes(&s->input);
+         n++) {
         look_at_input(s);
     }
     session_flush(s);
-    if (may_take(s) && has_input(s)) {
-        qemu_bh_schedule(s->bh);
-    } else if (s->at_end && !s->busy && !s->out.bytes) {
+    if (s->at_end && s->n_calls == 0 && !s->urgent && !s->out.bytes) {
         session_close(s);
     }
     session_wait(s);
@@ -349,7 +347,7 @@ static void session_go_on(void *opaque)
 static void session_readable(void *opaque)
 {
     QmpSession *s = opaque;
-    ssize_t n = recv(s->fd, s->input, sizeof(s->input), MSG_DONTWAIT);
+    ssize_t n = qmp_input_receive(&s->input, s->fd);
 
     if (n < 0) {
         if (errno != EAGAIN && errno != EINTR) {
@@ -358,8 +356,6 @@ static void session_readable(void *opaque)
         return;
     }
     s->at_end = n == 0;
-    s->input_pos = 0;
-    s->input_len = (size_t)n;
     session_go_on(s);
 }
 
@@ -377,7 +373,9 @@ QmpSession *qmp_session_new(Server *server, int fd, const struct ucred *peer)
     s->fd = fd;
     s->peer = *peer;
     s->refs = 1;
-    s->job = (Job){ .func = run_command, .opaque = s };
+    STAILQ_INIT(&s->calls);
+    s->job = (Job){ .func = run_first, .opaque = s };
+    s->urgent_job = (Job){ .func = run_urgent, .opaque = s };
     s->bh = aio_bh_new(qemu_get_aio_context(), session_go_on, s);
     qmp_output_init(&s->out);
     return s;

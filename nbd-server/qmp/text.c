@@ -22,7 +22,7 @@ json_t *qmp_version(void)
 
 json_t *qmp_greeting(void)
 {
-    return json_pack("{s:{s:o,s:[]}}", "QMP", "version", qmp_version(), "capabilities");
+    return json_pack("{s:{s:o,s:[s]}}", "QMP", "version", qmp_version(), "capabilities", "oob");
 }
 
 /* The id comes back wherever there was one, null too. */

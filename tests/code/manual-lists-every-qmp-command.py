@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""docs/nbd-export-qmp.pod has every command and event of the server, with all arguments."""
+"""docs/nbd-export-qmp.pod has every command and event of the server, with all arguments, and says
+which can be run out of band."""
 import os
 import re
 import sys
@@ -20,8 +21,10 @@ def words(schema, name):
 
 
 with open(os.path.join(SOURCE, 'docs', 'nbd-export-qmp.pod')) as f:
-    commands, events = re.search(r'^=head1 COMMANDS$(.*?)^=head1 EVENTS$(.*?)^=head1', f.read(),
-                                 re.M | re.S).groups()
+    page = f.read()
+commands, events = re.search(r'^=head1 COMMANDS$(.*?)^=head1 EVENTS$(.*?)^=head1', page,
+                             re.M | re.S).groups()
+out_of_band = re.search(r'says so of (.*?)\.', page, re.S)[1]
 manual = {}
 for name, members in re.findall(r'^=item B<([^>]+)>(.*)$', commands + events, re.M):
     assert name not in manual, name + ' is there twice'
@@ -35,6 +38,9 @@ with qmptest.Server(['driver=null-co', '--image-opts']) as server, server.qmp() 
 
 wrong = ['%s: the server has it, the manual does not' % n for n in sorted(set(table) - set(manual))]
 wrong += ['%s: the manual has it, the server does not' % n for n in sorted(set(manual) - set(table))]
+oob = {name for name, info in schema.commands.items() if info.get('allow-oob')}
+wrong += ['%s: only one of server and manual allows exec-oob' % n
+          for n in sorted(oob ^ set(re.findall('B<([^>]+)>', out_of_band)))]
 for name in sorted(set(table) & set(manual)):
     if table[name] != manual[name]:
         wrong.append('%s: the server has %s, the manual %s'

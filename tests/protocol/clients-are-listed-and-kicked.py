@@ -8,7 +8,7 @@ import signal
 import time
 
 from controlled import Server, client_of, export
-from rawnbd import K, M, READ, WRITE, Client, connect, eq
+from rawnbd import K, M, READ, WRITE, Client, connect, eq, until
 
 ADDRESS = '127.0.0.1'
 
@@ -35,8 +35,7 @@ def described(server, qmp):
         eq(client_of(qmp)['state'], 'handshake', 'state')
         eq(client_of(qmp)['requests'], 0, 'requests')
         eq(qmp.cmd('x-query-clients', export='a'), [], 'clients of an export')
-    while qmp.cmd('x-query-clients'):
-        pass
+    until(lambda: not qmp.cmd('x-query-clients'), 'the client to go')
     eq([e['event'] for e in qmp.events], [], 'events about clients that have entered no export')
     with connect(server, name='a') as client:
         joined = qmp.wait_event('X_CLIENT_CONNECTED')
@@ -67,13 +66,17 @@ def killed(server, qmp):
     ready, child_ready = os.pipe()
     pid = os.fork()
     if pid == 0:
-        client = connect(server, name='a')
-        for i in range(200):
-            client.request(WRITE, i * 4 * K, 4 * K, data=bytes(4 * K))
-        client.request(READ, 0, M)
-        os.write(child_ready, b'x')
-        signal.pause()
-    os.read(ready, 1)
+        try:
+            client = connect(server, name='a')
+            for i in range(200):
+                client.request(WRITE, i * 4 * K, 4 * K, data=bytes(4 * K))
+            client.request(READ, 0, M)
+            os.write(child_ready, b'x')
+            signal.pause()
+        finally:
+            os._exit(1)
+    os.close(child_ready)
+    eq(os.read(ready, 1), b'x', 'the client has come that far')
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     gone(qmp, export='a', peer=f'unix pid {pid} uid {os.getuid()}')
@@ -102,8 +105,7 @@ def kicked(server, qmp):
     qmp.fails('x-client-kick', 'DeviceNotFound', export='nope')
     for _ in range(5):
         gone(qmp, reason='kicked')
-    while qmp.cmd('x-query-clients'):
-        pass
+    until(lambda: not qmp.cmd('x-query-clients'), 'all clients to go')
     nobody_is_left(qmp)
 
 

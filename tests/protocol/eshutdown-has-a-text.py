@@ -4,9 +4,9 @@
 in flight is answered."""
 import signal
 
-from rawnbd import ESHUTDOWN, G, TRIM, WRITE, connect, eq, refused, served, until_read
+from rawnbd import ESHUTDOWN, G, TRIM, WRITE, connect, eq, refused, served, until, until_read
 
-SLOW = f'driver=null-co,size={G},latency-ns=400000000'
+SLOW = f'driver=null-co,size={G},latency-ns=1000000000'
 FORMS = {}, {'structured': True}, {'extended': True}
 with served('--image-opts', image=SLOW, fmt=None, lives=False) as server:
     clients = [connect(server, **form) for form in FORMS]
@@ -14,8 +14,7 @@ with served('--image-opts', image=SLOW, fmt=None, lives=False) as server:
         client.request(WRITE, 0, 4096, data=bytes(4096))
         until_read(client)
     server.proc.send_signal(signal.SIGTERM)
-    while not refused(server):
-        pass
+    until(lambda: refused(server), 'the server to listen no more')
     for client in clients:
         client.request(TRIM, 0, 512)
         client.request(WRITE, 0, 20000, data=bytes(20000))

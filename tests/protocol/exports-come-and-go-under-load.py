@@ -42,7 +42,8 @@ class Load(threading.Thread):
     def go_on(self, n):
         """Returns when it has done so much more."""
         for _ in range(n):
-            self.progress.acquire()
+            if not self.progress.acquire(timeout=60):
+                raise self.failure or AssertionError(f'it stays at {self.done} rounds')
 
     def end(self, stop=False):
         self.stop = stop

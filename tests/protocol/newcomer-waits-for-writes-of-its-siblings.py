@@ -3,7 +3,7 @@
 """On TCP, one more connection of a client waits for writes of those it has, which go on as before."""
 import re
 
-from rawnbd import M, READ, WRITE, connect, eq, nbdtest, served, until_read
+from rawnbd import M, READ, WRITE, connect, eq, nbdtest, served, until
 
 disk = nbdtest.disk(M)
 options = (f'driver=blkdebug,image.driver=file,image.filename={disk},inject-error.0.sector=8,'
@@ -12,7 +12,7 @@ with served('-vv', '--bind=127.0.0.1:0', '--image-opts', image=options, fmt=None
     where = '127.0.0.1', int(re.search(r'listening on 127\.0\.0\.1:(\d+)', server.log())[1])
     with connect(where) as reader, connect(where) as writer:
         writer.request(WRITE, 4096, 4096, data=b'o' * 4096, cookie=0xabc)
-        until_read(writer)
+        until(lambda: 'request abc: ' in server.log(), 'the write to begin')
         for _ in range(20):
             reader.request(READ, 0, 4096)
         with connect(where) as newcomer:

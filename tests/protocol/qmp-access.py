@@ -21,6 +21,7 @@ def mode(server):
 def connect_as(server, uid, gid):
     """What a process of that user is told: the greeting, or why not; or the error of connect()."""
     read, write = os.pipe()
+    text = 'an exception'
     pid = os.fork()
     if pid == 0:
         try:
@@ -31,8 +32,9 @@ def connect_as(server, uid, gid):
                 text = repr(qmp.greeting)
         except OSError as e:
             text = e.strerror
-        os.write(write, text.encode())
-        os._exit(0)
+        finally:
+            os.write(write, text.encode())
+            os._exit(0)
     os.close(write)
     os.waitpid(pid, 0)
     with os.fdopen(read) as f:
@@ -76,7 +78,7 @@ with qmptest.Server(['--format=raw', image]) as server:
         qmp.cmd('quit')
         qmp.wait_event('SHUTDOWN')
         eq(qmp.receive(), None, 'end')
-    select.select([gone], [], [])
+    assert select.select([gone], [], [], 60)[0], 'it does not end'
     eq(os.path.exists(path), False, 'removed at the end')
 
 if ROOT:

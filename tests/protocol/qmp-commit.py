@@ -28,6 +28,7 @@ class Writer(threading.Thread):
         self.first = first
         self.over = False
         self.failure = None
+        self.steps = 0
         self.start()
 
     def step(self):
@@ -47,8 +48,14 @@ class Writer(threading.Thread):
         try:
             while not self.over:
                 self.step()
+                self.steps += 1
         except Exception as e:  # told by stop(), in the main thread
             self.failure = e
+
+    def go_on(self, n):
+        """Returns when it has done so many more."""
+        end = self.steps + n
+        nbdtest.until(lambda: self.failure or self.steps >= end, "a writer to go on")
 
     def stop(self):
         self.over = True
@@ -108,6 +115,9 @@ def snapshots_and_commits(server, qmp):
     for i in range(1, 4):
         qmp.cmd("blockdev-snapshot-sync", device="d0", snapshot_file=nbdtest.path("o%d" % i),
                 snapshot_node_name="node%d" % i)
+        # Each gets so much that a limited commit of it takes seconds.
+        for w in writers:
+            w.go_on(40)
     assert chain(qmp) == ["o3", "o2", "o1", "base"]
     assert qmp.cmd("query-block-exports")[0]["node-name"] == "node3" != exports[0]["node-name"]
     info = json.loads(img("info", "-U", "--output=json", nbdtest.path("o1")))

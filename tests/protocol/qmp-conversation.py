@@ -10,10 +10,9 @@ with qmptest.Server(['--format=raw', image]) as server:
         version = qmp.greeting['QMP']['version']
         eq(set(version['qemu']), {'major', 'minor', 'micro'}, version)
         eq(version['package'].split()[0], 'nbd-export', version)
-        eq(qmp.greeting['QMP']['capabilities'], [], qmp.greeting)
+        eq(qmp.greeting['QMP']['capabilities'], ['oob'], qmp.greeting)
 
         qmp.fails('query-version', 'CommandNotFound')
-        qmp.fails('qmp_capabilities', enable=['oob'])
         qmp.fails('qmp_capabilities', enable=['nonesuch'])
         eq(qmp.cmd('qmp_capabilities', enable=[]), {}, 'negotiated')
         qmp.fails('qmp_capabilities', 'CommandNotFound')

@@ -6,7 +6,7 @@ import os
 import random
 import socket
 
-from rawnbd import eq, nbdtest, qmptest
+from rawnbd import eq, nbdtest, qmptest, until
 
 IMAGES = [nbdtest.disk(1 << 20, 'disk%d' % i) for i in range(4)]
 CONFIG = nbdtest.path('nbd-export.conf')
@@ -79,6 +79,7 @@ with qmptest.Server(['--config=' + CONFIG]) as server, server.qmp() as qmp:
         eq(session.receive(), None, 'end')
 
     # Too many.
+    until(lambda: descriptors() == before, 'the server to see that they have gone')
     sessions = [server.qmp(negotiate=False) for _ in range(SESSIONS - 1)]
     late = server.qmp(negotiate=False)
     eq('%d clients' % SESSIONS in late.greeting['error']['desc'], True, late.greeting)
@@ -89,6 +90,7 @@ with qmptest.Server(['--config=' + CONFIG]) as server, server.qmp() as qmp:
     qmp.cmd('query-version')
     for session in sessions:
         session.close()
+    until(lambda: descriptors() == before, 'the server to see that they have gone')
 
     # Gone while the command runs, which opens and closes images.
     for i in range(60):
@@ -117,8 +119,4 @@ with qmptest.Server(['--config=' + CONFIG]) as server, server.qmp() as qmp:
             session.sock.settimeout(qmptest.TIMEOUT)
     qmp.cmd('query-version')
     # The last session's end is seen in the server's next turns.
-    for _ in range(1000):
-        if descriptors() == before:
-            break
-        qmp.cmd('query-version')
-    eq(descriptors(), before, 'descriptors')
+    until(lambda: descriptors() == before, 'the descriptors of those who have left')

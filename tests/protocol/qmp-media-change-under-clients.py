@@ -4,7 +4,8 @@
 import os
 
 from rawnbd import EINVAL, EIO, ENOSPC, EPERM, ERR_UNKNOWN, K, M, OPT_INFO, READ, READ_ONLY, TRIM, \
-    WRITE, Client, connect, eq, must, nbdtest, qmptest, until_read
+    WRITE, Client, connect, eq, must, nbdtest, qmptest, \
+    until, until_read
 
 SLOW_NS = 300000000
 
@@ -40,8 +41,8 @@ with qmptest.Server(['--export-name=d0', '--image-opts', slow]) as server, serve
         connect(server) as client:
     late = client.request(WRITE, 4 * K, 512, data=b'w' * 512)
     until_read(client)
-    while qmp.cmd('x-query-exports')[0]['in-flight'] == 0:
-        pass
+    until(lambda: qmp.cmd('x-query-exports')[0]['in-flight'] or not client.silent(),
+          'the write to begin')
     qmp.cmd('eject', id='d0')
     eq(client.receive()[1].error, 0, 'the write in flight')
     with open(a, 'rb') as f:

@@ -10,14 +10,16 @@ from rawnbd import EINVAL, ENOSPC, K, M, READ, WRITE, connect, eq, must, nbdtest
 
 def load(server, stop, wrong):
     """Writes what nobody else does, and reads it again."""
-    with connect(server) as client:
-        n = 0
-        while not stop.is_set() or n < 50:
-            data = bytes([n % 256]) * (64 * K)
-            client.pwrite(n % 8 * 64 * K, data)
-            if client.pread(n % 8 * 64 * K, 64 * K) != data:
-                wrong.append(n)
-            n += 1
+    n = 0
+    try:
+        with connect(server) as client:
+            while not stop.is_set() or n < 50:
+                data = bytes([n % 256]) * (64 * K)
+                client.pwrite(n % 8 * 64 * K, data)
+                eq(client.pread(n % 8 * 64 * K, 64 * K) == data, True, 'data')
+                n += 1
+    except Exception as e:
+        wrong.append((n, e))
 
 
 def size_of(qmp):
@@ -30,11 +32,11 @@ for fmt in ('raw', 'qcow2'):
     with qmptest.Server(['--export-name=d0', f'--format={fmt}', image]) as server, \
             server.qmp() as qmp, connect(server) as client:
         stop, wrong = threading.Event(), []
-        thread = threading.Thread(target=load, args=(server, stop, wrong))
-        thread.start()
         if fmt == 'qcow2':
             qmp.cmd('block-dirty-bitmap-add', node='d0', name='b', persistent=True,
                     granularity=65536)
+        thread = threading.Thread(target=load, args=(server, stop, wrong))
+        thread.start()
         try:
             for size in range(2, 12):
                 qmp.cmd('block_resize', device='d0', size=size * M)

@@ -3,7 +3,7 @@
 """Limits change while requests wait for them: over the control socket, and back by a reload."""
 import signal
 
-from rawnbd import M, READ, connect, eq, nbdtest, qmptest
+from rawnbd import M, READ, connect, eq, nbdtest, qmptest, until
 
 image = nbdtest.disk(M)
 conf = nbdtest.path('conf')
@@ -39,8 +39,8 @@ with qmptest.Server(['--config', conf]) as server, server.qmp() as qmp, \
         """Two wait, and are answered because of it."""
         for _ in range(2):
             a.request(READ, 0, 4096)
-        while qmp.cmd('x-query-throttle', id='a')['clients'][0]['waiting'] != 2:
-            pass
+        until(lambda: qmp.cmd('x-query-throttle', id='a')['clients'][0]['waiting'] == 2,
+              'two to wait')
         lift()
         eq([a.receive()[1].error for _ in range(2)], [0, 0], 'errors')
 
@@ -105,10 +105,8 @@ with qmptest.Server(['--config', conf]) as server, server.qmp() as qmp, \
     eq(rates(change(qmp, id='a', scope='client', iops_total=7)['client-limits']),
        {'iops-total': 7}, 'client limits')
     server.proc.send_signal(signal.SIGHUP)
-    while in_force(qmp, 'a') != ({'bps-total': 1}, None, ['a']):
-        pass
-    while 'reloaded' not in server.log():
-        pass
+    until(lambda: in_force(qmp, 'a') == ({'bps-total': 1}, None, ['a']), 'the limits of the file')
+    until(lambda: 'reloaded' in server.log(), 'the end of the reload')
     for name in 'bc':
         eq(in_force(qmp, name), ({'iops-total': 10}, 'g', ['b', 'c']), name)
     eq(rates(qmp.cmd('x-query-throttle', id='a')['client-limits']), {'iops-total': 1000}, 'clients')

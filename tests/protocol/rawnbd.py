@@ -19,7 +19,7 @@ import termios
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
 import nbdtest  # noqa: E402
 import qmptest  # noqa: E402, F401
-from nbdtest import skip  # noqa: E402, F401
+from nbdtest import skip, until  # noqa: E402, F401
 
 K, M, G = 1 << 10, 1 << 20, 1 << 30
 TIMEOUT = 60                    # seconds; only a broken server makes a test wait that long
@@ -94,11 +94,12 @@ def served(*args, size=M, data=None, fmt='raw', image=None, lives=True):
 
 def until_read(client):
     """Returns when the server has taken all that the client sent off its socket."""
-    unread = bytearray(4)
-    fcntl.ioctl(client.sock, termios.TIOCOUTQ, unread)
-    while any(unread):
-        os.sched_yield()
+    def is_read():
+        unread = bytearray(4)
         fcntl.ioctl(client.sock, termios.TIOCOUTQ, unread)
+        return not any(unread)
+
+    until(is_read, 'the server to take what was sent')
 
 
 def refused(server):
@@ -499,14 +500,17 @@ def socket_of_another(server):
     ours, theirs = socket.socketpair()
     child = os.fork()
     if child == 0:
-        sock = socket.socket(socket.AF_UNIX)
-        sock.connect(server.socket_path)
-        socket.send_fds(theirs, [b'.'], [sock.fileno()])
-        os._exit(0)
-    fd, = socket.recv_fds(ours, 1, 1)[1]
+        try:
+            sock = socket.socket(socket.AF_UNIX)
+            sock.connect(server.socket_path)
+            socket.send_fds(theirs, [b'.'], [sock.fileno()])
+        finally:
+            os._exit(0)
+    theirs.close()
+    fds = socket.recv_fds(ours, 1, 1)[1]
     os.waitpid(child, 0)
-    for end in ours, theirs:
-        end.close()
+    ours.close()
+    fd, = fds
     sock = socket.socket(fileno=fd)
     sock.settimeout(TIMEOUT)
     return sock

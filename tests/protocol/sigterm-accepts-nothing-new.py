@@ -4,7 +4,7 @@
 import signal
 
 from rawnbd import (ESHUTDOWN, G, READ, WRITE, Closed, connect, eq, refused, served,
-                    until_read)
+                    until, until_read)
 
 SLOW = f'driver=null-co,size={G},latency-ns=2000000000'
 with served('--image-opts', image=SLOW, fmt=None, lives=False) as server:
@@ -12,8 +12,7 @@ with served('--image-opts', image=SLOW, fmt=None, lives=False) as server:
         client.request(WRITE, 0, 4096, data=bytes(4096))
         until_read(client)
         server.proc.send_signal(signal.SIGTERM)
-        while not refused(server):
-            pass
+        until(lambda: refused(server), 'the server to listen no more')
         errors = []
         try:
             client.request(READ, 0, 512)

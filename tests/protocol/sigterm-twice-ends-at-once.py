@@ -4,7 +4,7 @@
 import signal
 import time
 
-from rawnbd import G, WRITE, connect, refused, served, until_read
+from rawnbd import G, WRITE, connect, refused, served, until, until_read
 
 SLOW = f'driver=null-co,size={G},latency-ns=60000000000'
 with served('--image-opts', '--drain-timeout=60', image=SLOW, fmt=None, lives=False) as server:
@@ -12,8 +12,7 @@ with served('--image-opts', '--drain-timeout=60', image=SLOW, fmt=None, lives=Fa
         client.request(WRITE, 0, 4096, data=bytes(4096))
         until_read(client)
         server.proc.send_signal(signal.SIGTERM)
-        while not refused(server):
-            pass
+        until(lambda: refused(server), 'the server to listen no more')
         assert server.proc.poll() is None, 'it waits for the write'
         start = time.monotonic()
         server.proc.send_signal(signal.SIGTERM)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What a client that has gone waits for under --throttle: writes are done if it said goodbye."""
 from rawnbd import (DISC, K, M, READ, WRITE, connect, eq, nbdtest, qmptest, request_bytes,
-                    until_read)
+                    until, until_read)
 
 image = nbdtest.disk(M)
 
@@ -12,8 +12,7 @@ def clients(qmp):
 
 
 def until_gone(qmp):
-    while clients(qmp):
-        pass
+    until(lambda: not clients(qmp), 'the client to be forgotten')
 
 
 def image_has(offset, byte):

@@ -4,7 +4,7 @@
 import threading
 
 from controlled import Server, export
-from rawnbd import M, WRITE, connect, eq
+from rawnbd import M, WRITE, connect, eq, until
 
 
 def write_much(client, requests):
@@ -21,8 +21,8 @@ with Server(['--max-memory=64M', '--threads=1', export('fast', size=64 * M),
     threads = [threading.Thread(target=write_much, args=args) for args in zip(clients, SIZES)]
     for thread in threads:
         thread.start()
-    while min(c['throttled'] for c in qmp.cmd('x-query-clients', export='slow')) == 0:
-        pass
+    until(lambda: min(c['throttled'] for c in qmp.cmd('x-query-clients', export='slow')) > 0,
+          'a write of each to wait')
     with connect(server, name='fast') as other:
         other.pwrite(0, bytes(32 * M))
         for c in qmp.cmd('x-query-clients', export='slow'):

@@ -6,7 +6,7 @@ import shutil
 import signal
 import ssl
 
-from rawnbd import M, eq, nbdtest
+from rawnbd import M, eq, nbdtest, until
 from rawtls import TlsClient, connect_tls, context, make_certs
 
 old, new, other = (make_certs(name) for name in ('old', 'new', 'other'))
@@ -18,8 +18,7 @@ def reload(server, message):
     """Returns when the log says so once more."""
     count = server.log().count(message)
     server.proc.send_signal(signal.SIGHUP)
-    while server.log().count(message) == count:
-        os.sched_yield()
+    until(lambda: server.log().count(message) > count, f'"{message}" in the log')
 
 
 def refuses(server, folder):

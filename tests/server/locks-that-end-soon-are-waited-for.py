@@ -7,11 +7,13 @@ import os
 import struct
 import subprocess
 import sys
+import time
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
 import nbdtest  # noqa: E402
 
 HELD_WRITE = 101
+PATIENCE = 0.1          # seconds that the server waits
 
 
 def opened_by(proc, name):
@@ -26,12 +28,26 @@ def opened_by(proc, name):
     return name in links
 
 
+def served_though_locked(disk):
+    """Lets go of the lock once the server has opened the file: whether that serves it, and what it may
+    have waited at most."""
+    with open(disk, "r+b") as f:
+        lock = struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, HELD_WRITE, 1, 0)
+        fcntl.fcntl(f, fcntl.F_OFD_SETLK, lock)
+        server = subprocess.Popen([nbdtest.NBD_EXPORT, "--aio=" + nbdtest.ENGINE, "--format=raw",
+                                   "--socket=" + nbdtest.path("socket"), "--run=true", disk])
+        before = asked = time.monotonic()
+        while server.poll() is None and not opened_by(server, disk):
+            before, asked = asked, time.monotonic()
+    took = time.monotonic() - before
+    return server.wait(60) == 0, took
+
+
 disk = nbdtest.disk(1 << 20)
-with open(disk, "r+b") as f:
-    lock = struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, HELD_WRITE, 1, 0)
-    fcntl.fcntl(f, fcntl.F_OFD_SETLK, lock)
-    server = subprocess.Popen([nbdtest.NBD_EXPORT, "--aio=" + nbdtest.ENGINE, "--format=raw",
-                               "--socket=" + nbdtest.path("socket"), "--run=true", disk])
-    while server.poll() is None and not opened_by(server, disk):
-        pass
-assert server.wait(60) == 0, "it was refused"
+# A machine that is busy elsewhere may let go too late, which says nothing.
+for _ in range(20):
+    served, took = served_though_locked(disk)
+    assert served or took > PATIENCE / 2, "it was refused, though the lock went in %s s" % took
+    if served:
+        sys.exit(0)
+nbdtest.skip("this machine is too busy")

@@ -42,7 +42,7 @@ REQUESTS = (
 
 
 def checks_of_promtool(text):
-    done = subprocess.run(["promtool", "check", "metrics"], input=text, text=True,
+    done = subprocess.run(["promtool", "check", "metrics"], input=text, text=True, timeout=60,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert done.returncode == 0 and not done.stdout, done.stdout
 
@@ -55,12 +55,12 @@ def dawdle(metrics):
     """Half a request from as many as there may be, but for one: the next is served at once."""
     lazy = []
     for _ in range(15):
-        s = socket.create_connection((metrics.host, metrics.port))
+        s = socket.create_connection((metrics.host, metrics.port), timeout=60)
         s.sendall(b"GET /metrics HTTP/1.1\r\nHost: a\r\nX")
         lazy.append(s)
     metrics.text()
     # A head beyond measure ends, answered or not.
-    s = socket.create_connection((metrics.host, metrics.port))
+    s = socket.create_connection((metrics.host, metrics.port), timeout=60)
     try:
         s.sendall(b"GET /metrics HTTP/1.1\r\n" + b"X: y\r\n" * 100000)
         while s.recv(65536):

@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, 'protocol'))
-from rawnbd import nbdtest, skip  # noqa: E402
+from rawnbd import nbdtest, skip, until  # noqa: E402
 
 CLONE_NEWNET = 0x40000000
 SERVER, CLIENT = '192.0.2.1', '192.0.2.2'
@@ -69,8 +69,7 @@ class Hosts:
         run('ip', 'rule', 'add', 'ipproto', 'tcp', 'sport', str(port_of(client)), 'blackhole')
 
     def until_logged(self, text, count=1):
-        while self.server.log().count(text) < count:
-            os.sched_yield()
+        until(lambda: self.server.log().count(text) >= count, f'"{text}" in the log')
 
     def until_gone(self, port):
         """The client of that port is."""

@@ -165,24 +165,29 @@ def start_clients(server, soak):
         fio.start()
     victims = [soakclients.Tolerant(uri(soakactions.VICTIM), soak.rng.randrange(1 << 30))
                for uri in (server.uri_of, server.tls_uri_of)]
-    return fios, victims
+    onlooker = soakclients.Onlooker(server, SEED)
+    onlooker.start()
+    return fios, victims, onlooker
 
 
 def soak_server(server, soak):
     holdings = Holdings(server, soak.qmp)
-    fios, victims = start_clients(server, soak)
+    fios, victims, onlooker = start_clients(server, soak)
     try:
         while time.monotonic() < START + SECONDS:
-            run_phase(soak, fios + victims, PHASE_SECONDS)
+            run_phase(soak, fios + victims + [onlooker], PHASE_SECONDS)
             soakactions.settle(soak)
             holdings.take()
         for client in victims:
             assert client.stop()["pread: done"], "a client could never read"
         for fio in fios:
             fio.stop(120)
+        onlooker.stop()
+        assert onlooker.looks, "it could never look"
+        soak.count("looks out of band", onlooker.looks)
         holdings.check()
     except BaseException:
-        for client in fios + victims + [e["client"] for e in soak.dynamic.values()]:
+        for client in fios + victims + [onlooker] + [e["client"] for e in soak.dynamic.values()]:
             if client:
                 client.kill()
         raise

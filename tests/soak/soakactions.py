@@ -9,6 +9,7 @@ import random
 import re
 import socket
 import subprocess
+import time
 
 import nbdtest
 import qmptest
@@ -52,8 +53,8 @@ class Soak:
 
     # ---- commands ----
 
-    def count(self, what):
-        self.counts[what] = self.counts.get(what, 0) + 1
+    def count(self, what, n=1):
+        self.counts[what] = self.counts.get(what, 0) + n
 
     def take_events(self):
         for event in self.qmp.events:
@@ -145,14 +146,14 @@ class Soak:
     def push_job(self):
         """What it waits for, if anything; False: nothing."""
         job = self.job
+        if job["status"] == "concluded":
+            return not job["auto"] and self.tell_job("dismiss")
         if job["paused"]:
             job["paused"] = not self.tell_job("resume")
         elif job["status"] == "pending" and not job["auto"]:
             # It ends with that, and the chain is another one from then on.
             if self.tell_job("finalize"):
                 self.tell_job("dismiss")
-        elif job["status"] == "concluded" and not job["auto"]:
-            self.tell_job("dismiss")
         elif job["active"] and job["ready"] and not job["ending"]:
             job["ending"] = self.tell_job("complete")
         else:
@@ -161,8 +162,10 @@ class Soak:
 
     def wait_for_job(self):
         """Has it come to its end."""
+        end = time.monotonic() + 120
         self.cmd("block-job-set-speed", device=self.job["id"], speed=0, expect=GONE)
         while self.job:
+            assert time.monotonic() < end, self.job
             if not self.push_job():
                 self.wait_for_event()
         self.check_chain()

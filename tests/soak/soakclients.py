@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Clients of a soak: fio that verifies what it has written, and clients that put up with much."""
+"""Clients of a soak: fio that verifies what it has written, clients that put up with much, and one of
+the control socket that looks on."""
 
 import collections
 import json
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -114,3 +116,45 @@ class Tolerant:
     def kill(self):
         self.proc.kill()
         self.proc.wait()
+
+
+class Onlooker(threading.Thread):
+    """Asks for all that can be asked for out of band, whatever command is at work."""
+
+    def __init__(self, server, seed):
+        super().__init__(name="onlooker")
+        self.server = server
+        self.rng = random.Random(seed)
+        self.ending = threading.Event()
+        self.looks = 0
+        self.error = None
+
+    @staticmethod
+    def commands(schema):
+        """Those that need no arguments."""
+        return [name for name, info in sorted(schema.commands.items())
+                if info.get("allow-oob") and name not in ("quit", "x-client-kick") and
+                all("default" in m for m in schema.types[info["arg-type"]]["members"])]
+
+    def run(self):
+        try:
+            with self.server.qmp(oob=True) as qmp:
+                commands = self.commands(qmp.schema)
+                while not self.ending.wait(self.rng.uniform(0, 0.02)):
+                    qmp.oob(self.rng.choice(commands))
+                    qmp.events.clear()
+                    self.looks += 1
+        except Exception as e:
+            self.error = e
+
+    def check(self):
+        if self.error:
+            raise self.error
+
+    def stop(self):
+        self.kill()
+        self.check()
+
+    def kill(self):
+        self.ending.set()
+        self.join()

@@ -100,6 +100,14 @@ class Client:
                 raise
             return True
 
+    def leave(self, h):
+        try:
+            h.shutdown()
+        except nbd.Error:
+            if h.aio_is_ready():
+                raise
+            self.counts["connection ended"] += 1    # by the server, in the same moment
+
     def use(self, h):
         able = self.choices(h)
         while able and not self.ending.is_set():
@@ -107,7 +115,7 @@ class Client:
                 return
             able = self.choices(h)
             if self.rng.random() < 0.01:
-                h.shutdown()
+                self.leave(h)
                 return
             time.sleep(self.rng.expovariate(200))
 

@@ -9,6 +9,7 @@ import json
 import os
 import pty
 import re
+import select
 import signal
 import struct
 import subprocess
@@ -134,6 +135,7 @@ with server.qmp() as qmp:
     proc = start(stdout=slave, stderr=slave)
     seen = b""
     while not re.search(rb"\rd0 \[#* *\] +\d+% .* of 8 MiB, .*/s, 0:0\d:\d\d left", seen):
+        assert select.select([master], [], [], 60)[0], seen
         seen += os.read(master, 4096)
     assert all(len(line) < 80 for line in seen.decode().replace("\x1b[K", "").split("\r")), seen
     run("jobs", "cancel", "d0")

@@ -3,10 +3,12 @@
 """nbd-ctl top draws in place, fits the terminal whatever its size, and leaves it as it was: after q, an
 interrupt, a stop, or the server's end."""
 
+import errno
 import fcntl
 import os
 import pty
 import re
+import select
 import signal
 import struct
 import subprocess
@@ -49,6 +51,7 @@ class Terminal:
             if found:
                 self.seen = self.seen[found.end():]
                 return found
+            assert select.select([self.master], [], [], 60)[0], (pattern, self.seen)
             self.seen += os.read(self.master, 65536)
 
     def end(self, status):
@@ -56,13 +59,13 @@ class Terminal:
         self.until(re.escape(LEAVE))
         assert self.proc.wait(60) == status, self.proc.returncode
         assert termios.tcgetattr(self.slave) == self.before
-        os.set_blocking(self.master, False)
-        try:
-            self.seen += os.read(self.master, 65536)
-        except BlockingIOError:
-            pass
-        os.close(self.master)
         os.close(self.slave)
+        try:
+            while True:
+                self.seen += os.read(self.master, 65536)
+        except OSError as e:
+            assert e.errno == errno.EIO, e      # nobody else has the terminal, nor is there more
+        os.close(self.master)
         assert ENTER not in self.seen, self.seen
         return self.seen.decode()
 

@@ -51,6 +51,7 @@ class FakeServer:
         self.greeting = greeting
         self.piece = piece
         self.requests = []
+        self.enabled = []           # capabilities, of each connection
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(self.path)
         self.listener.listen()
@@ -89,7 +90,8 @@ class FakeServer:
             except ValueError:
                 continue
             received = received[end:].lstrip()
-            if request["execute"] == "qmp_capabilities":
+            if request.get("execute") == "qmp_capabilities":
+                self.enabled.append(request["arguments"].get("enable", []))
                 reply = {"return": {}}
             else:
                 self.requests.append(request)
