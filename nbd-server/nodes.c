@@ -227,8 +227,8 @@ static const char *other_way(const char *key)
     static const struct {
         const char *key, *way;
     } ways[] = {
-        { "backing", "blockdev-snapshot puts a node on top of an image, block-commit takes some out "
-                     "of the chain" },
+        { "backing", "blockdev-snapshot puts a node on top of an image, block-commit takes some "
+                     "out of the chain" },
         { "size", "block_resize changes the size of an image" },
     };
 
