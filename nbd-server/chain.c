@@ -9,8 +9,8 @@
  * whether a reload says anything else.
  *
  * An image may be what no name says (a part of a file, behind a filter).  After a commit into such
- * an image they go on to name what was at the top, whose header knows it.  A snapshot into such a one
- * leaves nothing to name: the export cannot be opened anew.
+ * an image they go on to name what was at the top, whose header knows it.  A snapshot into such an
+ * image leaves nothing to name: the export cannot be opened anew.
  */
 #include "chain.h"
 
