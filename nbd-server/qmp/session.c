@@ -40,7 +40,7 @@ struct QmpSession {
     Server *server;
     int fd;                         /* -1: it has ended */
     struct ucred peer;
-    unsigned refs;                  /* the socket; each job that waits or runs; who may see its end */
+    unsigned refs;                  /* the socket; jobs that wait or run; who may see its end */
     bool ready;                     /* it has negotiated */
     bool oob;                       /* and may have calls run out of band */
     bool at_end;                    /* the client says no more */

@@ -64,9 +64,12 @@ class Hosts:
     def mend(self):
         run('ip', 'link', 'set', 'wire', 'up')
 
-    def mute(self, client):
-        """Nothing that the client's machine sends over this connection arrives any more."""
-        run('ip', 'rule', 'add', 'ipproto', 'tcp', 'sport', str(port_of(client)), 'blackhole')
+    def mute(self, port, action='add'):
+        """Nothing that the client's machine sends from that port arrives any more."""
+        run('ip', 'rule', action, 'ipproto', 'tcp', 'sport', str(port), 'blackhole')
+
+    def unmute(self, port):
+        self.mute(port, 'del')
 
     def until_logged(self, text, count=1):
         until(lambda: self.server.log().count(text) >= count, f'"{text}" in the log')

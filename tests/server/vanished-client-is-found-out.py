@@ -25,11 +25,13 @@ def place_is_taken_over():
         except AssertionError as refused:
             assert 'NBD_OPT_GO' in str(refused), refused
         living.pwrite(0, b'x' * 512)
-        hosts.mute(living)
+        hosts.mute(twohosts.port_of(living))
         with enter('one') as new:
             eq(new.pread(0, 512), b'x' * 512, 'data')
             new.disconnect()
-    assert 'does not answer' in hosts.server.log(), hosts.server.log()
+    # Here --keepalive may have been faster.
+    log = hosts.server.log()
+    assert 'does not answer' in log or 'Connection timed out' in log, log
 
 
 def dead_machine_is_found_out():

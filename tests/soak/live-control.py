@@ -115,13 +115,22 @@ class Holdings:
         with open(self.proc + "statm") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
+    def clients(self):
+        return {client["id"] for client in self.qmp.cmd("x-query-clients")}
+
     def descriptors(self):
-        """Clients come and go between the two counts: the least of some is right."""
-        return min(len(os.listdir(self.proc + "fd")) - self.qmp.cmd("x-query-server")["clients"]
+        """None: clients have come or gone meanwhile."""
+        before = self.clients()
+        n = len(os.listdir(self.proc + "fd"))
+        return n - len(before) if self.clients() == before else None
+
+    def least_descriptors(self):
+        """A connection that has just been accepted, or is just being closed, is in no list."""
+        return min(nbdtest.until(self.descriptors, "a moment in which no client comes or goes")
                    for _ in range(20))
 
     def take(self):
-        sample = (self.descriptors(), len(self.qmp.cmd("query-named-block-nodes")),
+        sample = (self.least_descriptors(), len(self.qmp.cmd("query-named-block-nodes")),
                   self.resident())
         say("holds %d descriptors, %d nodes, %.1f MiB" % (*sample[:2], sample[2] / MIB))
         self.samples.append(sample)

@@ -42,6 +42,7 @@ class Fio(threading.Thread):
         self.refused = 0
         self.output = None        # of the run that failed
         self.ending = False
+        self.killed = False
         self.proc = None
 
     def start_fio(self, uri, *args):
@@ -54,7 +55,8 @@ class Fio(threading.Thread):
             cwd=nbdtest.tmp, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def run(self):
-        while not self.ending and self.output is None:
+        # At its end the medium may have been out each time it tried.
+        while (not self.ending or not (self.runs or self.killed)) and self.output is None:
             then = Media.moves[self.export]
             self.proc = self.start_fio(self.uri)
             output = self.proc.communicate()[0]
@@ -86,7 +88,7 @@ class Fio(threading.Thread):
         assert self.runs, "fio %s has not come to an end once" % self.name
 
     def kill(self):
-        self.ending = True
+        self.ending = self.killed = True
         if self.proc:
             self.proc.kill()
         self.join()
