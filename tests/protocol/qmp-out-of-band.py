@@ -3,7 +3,9 @@
 """While a command of the control socket waits for storage that hangs, others are run out of band:
 those that look, and those that end clients, the pause or the server.  What is in-band keeps its
 order, and is bounded."""
+import contextlib
 import json
+import signal
 
 from controlled import Server, Storage, export
 from rawnbd import K, READ, WRITE, connect, eq, qmptest
@@ -12,6 +14,7 @@ OOB = {'query-block-exports', 'query-block-jobs', 'query-blockstats', 'query-com
        'query-qmp-schema', 'query-version', 'quit', 'x-client-kick', 'x-export-resume',
        'x-log-level', 'x-query-clients', 'x-query-exports', 'x-query-server', 'x-query-throttle'}
 IN_FLIGHT = 8                    # in-band commands that leave room for one out of band
+FLOODS, A_FLOOD = 8, 500
 
 
 def says_nothing(qmp):
@@ -204,6 +207,32 @@ def inside_the_library(storage, client):
         waiting.wait_event('BLOCK_EXPORT_DELETED')
 
 
+def turns():
+    """Many who flood the server out of band do not keep it from what is in-band."""
+    line = json.dumps({'exec-oob': 'x-query-clients', 'id': 0}).encode() + b'\n'
+    with contextlib.ExitStack() as stack:
+        floods = [stack.enter_context(server.qmp(oob=True)) for _ in range(FLOODS)]
+        plain = stack.enter_context(server.qmp())
+        server.proc.send_signal(signal.SIGSTOP)
+        for flood in floods:
+            flood.sock.sendall(line * A_FLOOD)
+        number = plain.send('query-version', {})
+        server.proc.send_signal(signal.SIGCONT)
+        plain.result('query-version', number)
+        last = [flood.send('query-version', {}, 'exec-oob') for flood in floods]
+        done = 0
+        for flood in floods:
+            flood.sock.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while flood.reply():
+                    done += 1
+            flood.sock.settimeout(qmptest.TIMEOUT)
+        assert done < FLOODS * A_FLOOD // 2, f'it came after {done} of {FLOODS * A_FLOOD}'
+        for flood, number in zip(floods, last):
+            while flood.reply()['id'] != number:
+                pass
+
+
 def quits(storage):
     """In order: what was in flight is answered."""
     with server.qmp(oob=True) as waiting, connect(server, name='third') as client:
@@ -225,6 +254,7 @@ with Storage('far', 'two', 'third') as storage, \
         Server([storage.export('far'), storage.export('two'), storage.export('third'),
                 export('a')]) as server:
     refusals()
+    turns()
     with connect(server, name='far') as client:
         answered_before_the_pause(storage, client)
         bounded(storage, client)
