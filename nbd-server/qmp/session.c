@@ -264,7 +264,7 @@ static const QmpCommand *find_command(const QmpSession *s, Call *call)
         error_setg(&call->err, "Expecting capabilities negotiation with 'qmp_capabilities'");
         return NULL;
     }
-    if (s->ready && negotiates) {
+    if (s->ready && negotiates && !call->request.oob) {
         error_setg(&call->err, "Capabilities negotiation is already complete, command ignored");
         return NULL;
     }
