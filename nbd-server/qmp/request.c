@@ -72,6 +72,15 @@ bool qmp_request_parse(QmpRequest *request, const char *bytes, size_t len, bool 
     return true;
 }
 
+void qmp_request_keep_id(QmpRequest *request)
+{
+    json_t *whole = json_object();
+
+    json_object_set(whole, "id", request->id);      /* NULL is no harm */
+    json_decref(request->whole);
+    *request = (QmpRequest){ .whole = whole, .id = json_object_get(whole, "id") };
+}
+
 void qmp_request_clear(QmpRequest *request)
 {
     json_decref(request->whole);

@@ -8,13 +8,14 @@ import json
 import signal
 
 from controlled import Server, Storage, export
-from rawnbd import K, READ, WRITE, connect, eq, qmptest
+from rawnbd import K, READ, WRITE, connect, eq, grew_less_than, qmptest, rss
 
 OOB = {'query-block-exports', 'query-block-jobs', 'query-blockstats', 'query-commands', 'query-jobs',
        'query-qmp-schema', 'query-version', 'quit', 'x-client-kick', 'x-export-resume',
        'x-log-level', 'x-query-clients', 'x-query-exports', 'x-query-server', 'x-query-throttle'}
 IN_FLIGHT = 8                    # in-band commands that leave room for one out of band
 FLOODS, A_FLOOD = 8, 500
+LISTS = 100000                   # "[], " has four bytes; parsed, more than 100
 
 
 def says_nothing(qmp):
@@ -121,6 +122,32 @@ def answered_before_the_pause(storage, client):
         eq('object' in waiting.reply()['error']['desc'], True, 'in its order, too')
         plain.result('query-version', late)
         eq(waiting.oob('x-export-resume', id='far')['state'], 'running', 'state')
+    eq(client.receive()[1].error, 0, 'error')
+
+
+def refused_ones_are_small(storage, client):
+    """What a client need not be told keeps no memory while its refusal waits for its turn."""
+    lists = {'a': [[]] * LISTS}
+    refused = [{'execute': 'query-version', 'arguments': lists, 'id': 'refused'},
+               {'execute': 'query-version', **lists, 'id': 'refused'}]
+    with contextlib.ExitStack() as stack:
+        waiting = [stack.enter_context(server.qmp(oob=True)) for _ in refused * 3]
+        write_hangs(storage, client)
+        pause = paused(waiting[0])
+        before = rss(server)
+        for i, each in enumerate(waiting):
+            each.send('query-version', {})
+            each.send_line(refused[i % len(refused)])
+            each.oob('query-version')
+        # Parsed, each has taken more than that.
+        grew_less_than(len(waiting) * LISTS * 80, server, before)
+        storage.go_on()
+        waiting[0].result('x-export-pause', pause)
+        for each in waiting:
+            each.reply()
+            reply = each.reply()
+            eq((reply['id'], 'error' in reply), ('refused', True), reply)
+        waiting[0].oob('x-export-resume', id='far')
     eq(client.receive()[1].error, 0, 'error')
 
 
@@ -238,14 +265,22 @@ def turns():
 
 
 def quits(storage):
-    """In order: what was in flight is answered."""
-    with server.qmp(oob=True) as waiting, connect(server, name='third') as client:
+    """In order: what was in flight is answered, and what waits is not begun."""
+    with server.qmp(oob=True) as waiting, server.qmp() as plain, \
+            connect(server, name='third') as client:
         write_hangs(storage, client)
         number = waiting.send('x-export-pause', {'id': 'third'})
         waiting.wait_event('X_EXPORT_STATE', lambda data: data['id'] == 'third')
+        queued = [(c, waiting.send(c, {})) for c in ['query-version', 'x-export-drain', 'nonesuch']]
         with server.qmp(oob=True) as other:
+            late = plain.send('query-version', {})
+            waiting.oob('query-version')
+            other.oob('query-version')
             eq(other.oob('quit'), {}, 'quit')
         fails(waiting, 'x-export-pause', number, 'is ending')
+        for command, number in queued:
+            fails(waiting, command, number, 'nonesuch' if command == 'nonesuch' else 'is ending')
+        fails(plain, 'query-version', late, 'is ending')
         eq(waiting.wait_event('SHUTDOWN')['reason'], 'host-qmp-quit', 'event')
         eq(waiting.receive(), None, 'end')
         storage.go_on()
@@ -261,6 +296,7 @@ with Storage('far', 'two', 'third') as storage, \
     turns()
     with connect(server, name='far') as client:
         answered_before_the_pause(storage, client)
+        refused_ones_are_small(storage, client)
         bounded(storage, client)
         as_before(storage, client)
         resumed(storage, client)
