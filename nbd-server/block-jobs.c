@@ -109,7 +109,7 @@ static void concluded(ExportJob *j, const BlockDriverState *top)
 
     timer_free(take_ptr(j->progress_timer));
     if (blk_bs(export->blk) != top) {
-        chain_committed(export);
+        chain_top_changed(export);
     }
     j->export = NULL;
     if (j->auto_dismiss) {

@@ -8,9 +8,9 @@
  * snapshot: so the export's settings follow the chain, and what they said before is kept, to see
  * whether a reload says anything else.
  *
- * An image may be what no name says (a part of a file, behind a filter).  After a commit into such a
- * one they go on to name what was at the top, whose header knows it.  A snapshot into such a one
- * leaves nothing to name: the export cannot be opened anew.
+ * An image may be what no name says (a part of a file, behind a filter).  With such a one at the
+ * top there is nothing to name, and the export cannot be opened anew.  What was there before a
+ * commit would do only where the commit has emptied it.
  */
 #include "chain.h"
 
@@ -129,7 +129,7 @@ static bool is_as_opened(const Export *export, BlockDriverState *bs)
     return node[0] == '#' && strcmp(node, export->opened_node) == 0;
 }
 
-static void follow(Export *export, BlockDriverState *bs, bool by_snapshot)
+static void follow(Export *export, BlockDriverState *bs)
 {
     bool as_opened = is_as_opened(export, bs);
     Error *err = NULL;
@@ -138,11 +138,10 @@ static void follow(Export *export, BlockDriverState *bs, bool by_snapshot)
                         : name ? with_image(export->cfg, name, bdrv_get_format_name(bs), false)
                         : NULL;
 
+    free(take_ptr(export->unnamed));
     if (cfg) {
-        free(take_ptr(export->unnamed));
         export_set_config(export, cfg);
-    } else if (by_snapshot) {
-        free(export->unnamed);
+    } else {
         export->unnamed = xstrdup(error_get_pretty(err));
         log_msg(LOG_LEVEL_WARNING, export, NULL, "a reload cannot open its image anew: %s",
                 export->unnamed);
@@ -151,7 +150,7 @@ static void follow(Export *export, BlockDriverState *bs, bool by_snapshot)
     export_config_unref(cfg);
 }
 
-static void top_changed(Export *export, bool by_snapshot)
+void chain_top_changed(Export *export)
 {
     BlockDriverState *bs = blk_bs(export->blk);
 
@@ -164,12 +163,7 @@ static void top_changed(Export *export, bool by_snapshot)
     if (!export->configured) {
         export->configured = export_config_ref(export->cfg);
     }
-    follow(export, bs, by_snapshot);
-}
-
-void chain_committed(Export *export)
-{
-    top_changed(export, false);
+    follow(export, bs);
 }
 
 ExportConfig *chain_follow(const Export *export, ExportConfig *cfg)
@@ -181,8 +175,8 @@ ExportConfig *chain_follow(const Export *export, ExportConfig *cfg)
 bool chain_can_open_anew(const Export *export, Error **errp)
 {
     if (export->unnamed) {
-        error_setg(errp, "Export '%s': since its last snapshot no name opens its image: %s",
-                   export->name, export->unnamed);
+        error_setg(errp, "Export '%s': since its last snapshot or commit no name opens its image: "
+                   "%s", export->name, export->unnamed);
         error_append_hint(errp, "Leave the settings alone that take opening it anew, or name "
                           "another image.\n");
     }
@@ -194,7 +188,7 @@ bool chain_can_open_anew(const Export *export, Error **errp)
 static bool snapshot_done(Export *export, int ret)
 {
     if (ret == 0) {
-        top_changed(export, true);
+        chain_top_changed(export);
     }
     return ret == 0;
 }

@@ -13,8 +13,8 @@ bool chain_may_change(Export *export, Error **errp);
 bool chain_snapshot_file(Export *export, const char *filename, const char *format,
                          const char *node_name, bool existing, Error **errp);
 bool chain_snapshot_node(Export *export, BlockDriverState *overlay, Error **errp);
-/* A commit has put another image at the top, with the same content. */
-void chain_committed(Export *export);
+/* Another image is at the top, with the same content. */
+void chain_top_changed(Export *export);
 /* What cfg, settings as they were read, means for an export whose image a snapshot or a commit has
  * changed since: that one.  A reference. */
 ExportConfig *chain_follow(const Export *export, ExportConfig *cfg);

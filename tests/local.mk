@@ -376,7 +376,6 @@ server_tests = \
 	tests/server/live-socket-is-refused.sh \
 	tests/server/locked-folder.sh \
 	tests/server/locks-against-qemu.sh \
-	tests/server/locks-that-end-soon-are-waited-for.py \
 	tests/server/log-to-syslog-and-journal.sh \
 	tests/server/max-clients.sh \
 	tests/server/meta-contexts-as-qemu-nbd.sh \

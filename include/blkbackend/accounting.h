@@ -2,7 +2,8 @@
 /*
  * Statistics of a BlockBackend.  The library counts nothing by itself: its
  * user brackets each operation with block_acct_start() and block_acct_done()
- * or _failed(), or tells of it once it is over with block_acct_end().  Times are ns of QEMU_CLOCK_VIRTUAL, the replaceable clock.
+ * or _failed(), or tells of it once it is over with block_acct_end().  Times
+ * are ns of QEMU_CLOCK_VIRTUAL, the replaceable clock.
  *
  * Threads: all functions may run in any thread, all at once, except
  * block_acct_cleanup().  Counters are read with relaxed atomics or when quiet.

@@ -14,7 +14,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <time.h>
 
 #include "drivers/file.h"
 
@@ -112,22 +111,6 @@ static int check_others(int fd, unsigned held, unsigned denied, Error **errp)
     return ret;
 }
 
-/*
- * The same for a tenth of a second: the kernel keeps the locks of a killed program until the last
- * of its requests has ended, and who starts it again at once should not find the image in use.
- */
-static int wait_for_others(int fd, unsigned held, unsigned denied, Error **errp)
-{
-    const struct timespec pause = { .tv_nsec = 5 * 1000 * 1000 };
-    int ret = check_others(fd, held, denied, NULL);
-
-    for (int tries = 0; ret == -EAGAIN && tries < 20; tries++) {
-        nanosleep(&pause, NULL);
-        ret = check_others(fd, held, denied, NULL);
-    }
-    return ret < 0 ? check_others(fd, held, denied, errp) : 0;
-}
-
 static bool is_unsupported(int ret)
 {
     return ret == -EINVAL || ret == -ENOSYS || ret == -EOPNOTSUPP;
@@ -155,7 +138,7 @@ int file_lock(BDRVFileState *s, int fd, bool writable, const char *filename, Err
         error_append_hint(errp, "locking=off opens it without a lock.\n");
         return ret;
     }
-    ret = wait_for_others(fd, held, denied, errp);
+    ret = check_others(fd, held, denied, errp);
     if (ret < 0) {
         error_append_hint(errp, "Is another process using the image [%s]?\n"
                           "fuser shows it; locking=off opens the image regardless, at the risk "

@@ -128,6 +128,7 @@ static json_t *hide_in_file_name(const char *text, json_t *found)
     const size_t len = strlen(prefix);
     auto_free char *shown = NULL;
     json_t *options, *hidden;
+    size_t before;
 
     if (strncmp(text, prefix, len) != 0) {
         return hide_in_string(text, found);
@@ -137,7 +138,11 @@ static json_t *hide_in_file_name(const char *text, json_t *found)
         add(found, text + len, strlen(text + len));
         return json_string("json:" HIDDEN);
     }
+    before = json_array_size(found);
     hidden = secrets_hide(options, found);
+    if (json_array_size(found) > before) {
+        add(found, text + len, strlen(text + len));     /* its own way to write them */
+    }
     shown = json_dumps(hidden, JSON_COMPACT);
     json_decref(options);
     json_decref(hidden);

@@ -21,6 +21,8 @@ CARRIERS = [
     ('blockdev-change-medium', {'device': 'd0', 'filename': 'json:' + json.dumps(
         {'driver': 'shown', 'password': 'S14', 'file': {'filename': 'nbd://a:S15@h/shown',
                                                        'key': {'b': 'S16'}}})}),
+    ('x-export-add', {'name': 'e', 'image': 'json:' + json.dumps(
+        {'driver': 'raw', 'password': 'S22 \u00e9 "S22"'})}),
     ('blockdev-change-medium', {'device': 'd0', 'filename': 'json:{shown no more: S17'}),
     # The error repeats these.
     ('blockdev-change-medium', {'device': 'd0', 'filename': 'shown://a:S18@h', 'format': 'raw'}),

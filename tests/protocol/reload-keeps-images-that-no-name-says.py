@@ -60,36 +60,34 @@ def commit(name):
     qmp.wait_event("JOB_STATUS_CHANGE", lambda d: d == {"id": "j", "status": "null"})
 
 
+def refused(name, why, rotational, data):
+    """What clients have stays; a setting that needs no opening anew can change all the same."""
+    write(name, data)
+    before = inserted(name)
+    configure(**{name: "rotational = on" if rotational == "off" else "rotational = off"})
+    desc = qmp.fails("x-reload")
+    assert "'%s': since its last snapshot or commit no name" % name in desc and why in desc, desc
+    configure(**{name: "description = x\nrotational = " + rotational})
+    qmp.cmd("x-reload")
+    assert inserted(name) == before and read(name) == data
+
+
 def into_a_part_of_a_file():
+    """The top has a bitmap, and so keeps what the commit has copied from it."""
     write("a", b"old.")
     commit("a")
     assert inserted("a")["drv"] == "raw" and inserted("a")["image"]["virtual-size"] == MIB
-    write("a", b"new.")
-    configure(a="rotational = on")
-    assert qmp.cmd("x-reload")["changed"] == [{"export": "a", "settings": ["rotational"]}]
-    assert read("a") == b"new." and inserted("a")["drv"] == "qcow2", inserted("a")
+    refused("a", "option 'offset': no file name says so", "auto", b"new.")
     with open(whole, "rb") as f:
         assert f.read(4) == bytes(4), "written to what is no part of the export"
         f.seek(MIB)
         assert f.read(4) == b"new."
 
 
-def refused(why, rotational):
-    """What clients have stays; a setting that needs no opening anew can change all the same."""
-    write("b", b"then")
-    before = inserted("b")
-    configure(b="rotational = on" if rotational == "off" else "rotational = off")
-    desc = qmp.fails("x-reload")
-    assert "'b': since its last snapshot no name opens its image" in desc and why in desc, desc
-    configure(b="description = x\nrotational = " + rotational)
-    qmp.cmd("x-reload")
-    assert inserted("b") == before and read("b") == b"then"
-
-
 def behind_a_filter():
     for now, then in ("auto", "off"), ("off", "on"):
         qmp.cmd("blockdev-snapshot-sync", device="b", snapshot_file=nbdtest.path("over" + now))
-        refused("(blkdebug) between itself and its file", now)
+        refused("b", "(blkdebug) between itself and its file", now, b"then")
         commit("b")
         # As in the beginning: then the words of the file of settings open it.
         os.unlink(nbdtest.path("over" + now))
@@ -108,10 +106,11 @@ def by_options():
     qmp.cmd("blockdev-add", driver="qcow2", node_name="over", backing=None,
             file={"driver": "raw", "offset": MIB, "file": {"driver": "file", "filename": large}})
     qmp.cmd("blockdev-snapshot", node=inserted("b")["node-name"], overlay="over")
-    refused("the option 'offset': no file name says so", "on")
+    refused("b", "option 'offset': no file name says so", "on", b"then")
 
 
 make_disk("top", "-b", "json:" + json.dumps(part), "-F", "raw", "-u")
+subprocess.run(["qemu-img", "bitmap", "--add", nbdtest.path("top"), "bitmap"], check=True)
 make_disk("debugged")
 configure()
 with qmptest.Server(["--config=" + config]) as server, server.qmp() as qmp:

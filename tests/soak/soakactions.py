@@ -213,7 +213,7 @@ def throttle_clients(s):
     export = s.rng.choice(EXPORTS)
     s.cmd_args("x-set-throttle", {"id": export, "scope": s.rng.choice(["client", "export"]),
                                   "iops-total": s.rng.choice([0, s.rng.randrange(80, 400)])},
-               expect="does not go together")
+               expect="does not go together|must not be below")
     s.cmd("x-query-throttle", id=export)
 
 
