@@ -7,7 +7,7 @@
 
 #include "server.h"
 
-/* X_EXPORT_STATE: it is another one now, because of that, an XExportStateReason; error: the errno of
+/* X_EXPORT_STATE: it is another one now, because of that, an XExportStateReason; error: errno of
  * the request that has stopped it, or 0.  [any thread] */
 void event_export_state(Export *export, const char *reason, int error);
 /* BLOCK_EXPORT_DELETED: it is closed.  [main] */

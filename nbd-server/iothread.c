@@ -298,6 +298,17 @@ void iothreads_visit(Server *server, void (*func)(Conn *conn, void *opaque), voi
     }
 }
 
+static void visit_nobody(Conn *conn, void *opaque)
+{
+    (void)conn;
+    (void)opaque;
+}
+
+void iothreads_synchronize(Server *server)
+{
+    iothreads_visit(server, visit_nobody, NULL);
+}
+
 /* ---- connections of one export ---- */
 
 /* A call for each connection of an export, on its way to a thread. */

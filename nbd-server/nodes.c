@@ -164,6 +164,10 @@ static bool take_cache(const json_t *cache, int *flags, Error **errp)
     json_object_foreach((json_t *)cache, key, value) {
         if (strcmp(key, "direct") != 0 && strcmp(key, "no-flush") != 0) {
             error_setg(errp, "Parameter 'cache.%s' is unexpected", key);
+            if (strcmp(key, "writeback") == 0) {
+                error_append_hint(errp, "x-set-write-cache switches the write cache of an "
+                                  "export.\n");
+            }
             return false;
         }
     }
@@ -217,6 +221,26 @@ static bool is_as_before(BlockDriverState *bs, const json_t *before, const char 
     return before && json_equal(json_object_get(before, key), value);
 }
 
+/* What to do instead. */
+static const char *other_way(const char *key)
+{
+    static const struct {
+        const char *key, *way;
+    } ways[] = {
+        { "backing", "blockdev-snapshot puts a node on top of an image, block-commit takes some "
+                     "out of the chain" },
+        { "size", "block_resize changes the size of an image" },
+    };
+
+    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+        if (strcmp(key, ways[i].key) == 0) {
+            return ways[i].way;
+        }
+    }
+    return "Add a node that has it (blockdev-add) and put it into the export (eject, "
+           "blockdev-insert-medium, blockdev-close-tray)";
+}
+
 static bool check_options(Server *server, const Change *change, Error **errp)
 {
     const char *name = bdrv_get_node_name(change->bs), *key;
@@ -225,8 +249,9 @@ static bool check_options(Server *server, const Change *change, Error **errp)
 
     json_object_foreach((json_t *)change->options, key, value) {
         if (!is_live(key) && !is_as_before(change->bs, own ? own->options : NULL, key, value)) {
-            error_setg(errp, "Option '%s' of node '%s' cannot be changed", key, name);
-            error_append_hint(errp, "read-only and cache can.\n");
+            error_setg(errp, "Option '%s' of node '%s' cannot be changed, only read-only and "
+                       "cache can", key, name);
+            error_append_hint(errp, "%s.\n", other_way(key));
             return false;
         }
     }

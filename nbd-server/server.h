@@ -470,6 +470,9 @@ void iothreads_abort_export(Server *server, Export *export);
 void iothreads_release_export(Server *server, Export *export);
 /* Calls func for each connection, in its thread, and waits for that.  [main] */
 void iothreads_visit(Server *server, void (*func)(Conn *conn, void *opaque), void *opaque);
+/* Waits until each thread is through with what it was doing: nothing of a request runs on that has
+ * seen what was true before.  Those that yielded go on later.  [main] */
+void iothreads_synchronize(Server *server);
 void iothreads_stop(Server *server);                    /* [main] once no connection is left */
 
 /* ---- listen.c: addresses, accept ---- */

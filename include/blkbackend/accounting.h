@@ -6,7 +6,8 @@
  * are ns of QEMU_CLOCK_VIRTUAL, the replaceable clock.
  *
  * Threads: all functions may run in any thread, all at once, except
- * block_acct_cleanup().  Counters are read with relaxed atomics or when quiet.
+ * block_acct_cleanup() and block_latency_histograms_reclaim().  Counters are
+ * read with relaxed atomics or when quiet.
  */
 #ifndef BLKBACKEND_ACCOUNTING_H
 #define BLKBACKEND_ACCOUNTING_H
@@ -112,12 +113,19 @@ double block_acct_queue_depth(BlockAcctTimedStats *stats, enum BlockAcctType typ
  * Counts operations of a type by their latency, from now on.  The n boundaries
  * (ns, rising, the first above 0) make n + 1 bins: [0, b0), [b0, b1) ... [bn-1,
  * for ever).  What total_time_ns counts is counted here.  n 0: none any more.
- * 0, or -EINVAL if the boundaries do not rise; then nothing changes.
+ * 0, or -EINVAL if the boundaries do not rise; then nothing changes.  Memory of
+ * those that were set before is kept: block_latency_histograms_reclaim().
  */
 int block_latency_histogram_set(BlockAcctStats *stats, enum BlockAcctType type,
                                 const uint64_t *boundaries, unsigned n);
 /* Ends the counting of all types. */
 void block_latency_histograms_clear(BlockAcctStats *stats);
+/*
+ * Frees histograms that were replaced or cleared.  Since then each thread that
+ * uses these statistics has returned from block_acct_*() and _get(), and no other
+ * sets or clears any meanwhile.  block_acct_cleanup() does it, too.
+ */
+void block_latency_histograms_reclaim(BlockAcctStats *stats);
 /* The number of boundaries (0: none set).  Copies the first max of them and the first max + 1 bins;
  * either may be NULL. */
 unsigned block_latency_histogram_get(BlockAcctStats *stats, enum BlockAcctType type,

@@ -3,7 +3,8 @@
  * Latency histograms: how many operations took how long.
  *
  * Threads count without a lock into the histogram that they find; setting
- * another one puts the old one aside until the statistics go.
+ * another one puts the old one aside until its user knows that nobody counts
+ * there any more, or the statistics go.
  */
 #include "backend/backend.h"
 
@@ -71,7 +72,7 @@ static BlockLatencyHistogram *histogram_new(const uint64_t *boundaries, unsigned
     return h;
 }
 
-/* The old one may be counted into right now: it is freed with the statistics. */
+/* The old one may be counted into right now. */
 static void histogram_replace(BlockAcctStats *stats, enum BlockAcctType type,
                               BlockLatencyHistogram *h)
 {
@@ -86,15 +87,23 @@ static void histogram_replace(BlockAcctStats *stats, enum BlockAcctType type,
     }
 }
 
+void block_latency_histograms_reclaim(BlockAcctStats *stats)
+{
+    BlockLatencyHistogram *h = __atomic_exchange_n(&stats->retired_histograms, NULL,
+                                                   __ATOMIC_ACQUIRE);
+
+    while (h) {
+        BlockLatencyHistogram *next = h->next_retired;
+
+        free(h);
+        h = next;
+    }
+}
+
 void block_histograms_cleanup(BlockAcctStats *stats)
 {
-    BlockLatencyHistogram *h;
-
     block_latency_histograms_clear(stats);
-    while ((h = stats->retired_histograms)) {
-        stats->retired_histograms = h->next_retired;
-        free(h);
-    }
+    block_latency_histograms_reclaim(stats);
 }
 
 int block_latency_histogram_set(BlockAcctStats *stats, enum BlockAcctType type,

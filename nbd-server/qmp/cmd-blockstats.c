@@ -265,8 +265,17 @@ static bool set_histograms(BlockAcctStats *acct, const json_t *args, Error **err
 json_t *cmd_block_latency_histogram_set(QmpSession *session, const json_t *args, Error **errp)
 {
     Export *export = qmp_find_device(session, args, errp);
-    bool ok = export && set_histograms(blk_get_stats(export->blk), args, errp);
+    BlockAcctStats *acct;
+    bool ok;
 
+    if (!export) {
+        return NULL;
+    }
+    acct = blk_get_stats(export->blk);
+    ok = set_histograms(acct, args, errp);
+    /* Counting does not yield, so nobody counts into the old ones after that. */
+    iothreads_synchronize(qmp_session_server(session));
+    block_latency_histograms_reclaim(acct);
     export_unref(export);
     return ok ? json_object() : NULL;
 }

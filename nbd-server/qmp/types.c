@@ -37,8 +37,8 @@ const QmpType qmp_types[] = {
       "settings XExportSettings, *description str, *image str, *format str, node-name str" },
     { "XExportSettings", "..." },
     { "XExportState", "running | paused | io-error | no-medium | removed" },
-    { "XExportStateReason", "added | removed | brought-back | paused | resumed | error | medium-out | "
-      "medium-in | on-eject | server-ends" },
+    { "XExportStateReason", "added | removed | brought-back | paused | resumed | error | "
+      "medium-out | medium-in | on-eject | server-ends" },
     { "XExportStateInfo", "id str, state XExportState" },
 
     /* Clients. */

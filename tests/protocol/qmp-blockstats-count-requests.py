@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """query-blockstats tells what the clients of each export did, query-block what is in it."""
-from rawnbd import EINVAL, EIO, FLUSH, K, M, READ, TRIM, WRITE_ZEROES, connect, eq, nbdtest, qmptest
+from rawnbd import (EINVAL, EIO, FLUSH, K, M, READ, TRIM, WRITE_ZEROES, connect, eq, grew_less_than,
+                    nbdtest, qmptest, rss)
 
 failing = nbdtest.disk(M, 'failing')
 args = ['--format=raw', '--throttle=iops-total=100000',
@@ -47,6 +48,17 @@ with qmptest.Server(args) as server, server.qmp() as qmp:
        ['wr_latency_histogram', 'flush_latency_histogram'], 'those of reads are gone')
     qmp.cmd('block-latency-histogram-set', id='d0')
     eq([k for k in stats('d0') if 'histogram' in k], [], 'all are gone')
+
+    # Those that were set before are not kept, though a client makes use of them.
+    with connect(server, name='d0') as client:
+        for i in range(45):
+            if i == 5:
+                before = rss(server)
+            qmp.cmd('block-latency-histogram-set', id='d0', boundaries=list(range(1, 20000)))
+            client.pread(0, 4 * K)
+        grew_less_than(8 * M, server, before)
+        eq(sum(stats('d0')['rd_latency_histogram']['bins']), 1, 'the last of the reads')
+    qmp.cmd('block-latency-histogram-set', id='d0')
 
     nodes = {n['node-name'] for n in qmp.cmd('query-named-block-nodes')}
     eq({n['node-name'] for n in qmp.cmd('query-blockstats', query_nodes=True)}, nodes, 'nodes')

@@ -4,7 +4,8 @@
 import os
 import shutil
 
-from rawnbd import DF, EIO, M, READ, Closed, Violation, connect, eq, qmptest, skip, until_read
+from controlled import client_of
+from rawnbd import DF, EIO, M, READ, Closed, Violation, connect, eq, qmptest, skip, until
 
 SHM = '/dev/shm'                        # reads from memory file systems are not copied
 if not os.access(SHM, os.W_OK) or shutil.disk_usage(SHM).free < 128 * M:
@@ -18,7 +19,7 @@ try:
             server.qmp() as qmp, connect(server, structured=True) as client:
         for i in range(32):
             client.request(READ, i * M, M, DF)
-        until_read(client)
+        until(lambda: client_of(qmp)['bytes-read'] == 32 * M, 'all of it to be read')
         qmp.cmd('blockdev-change-medium', id='d0', filename=second, format='raw')
         os.truncate(first, 0)
         answers = set()

@@ -111,8 +111,12 @@ with qmptest.Server(['--export-name=d0', '--format=raw', nbdtest.disk(M, 'served
         eq([word in why for word in words], [True] * len(words), why)
     assert 'was not added' in qmp.fails('blockdev-del', node_name=root)
     reopen = {'driver': 'raw', 'node-name': root}
-    for changed, words in (({'read-only': True}, ('d0', 'written to')), ({'size': 512}, ("'size'",)),
-                           ({'cache': {'writeback': True}}, ("'cache.writeback'",))):
+    for changed, words in (({'read-only': True}, ('d0', 'written to')), ({'size': 512}, ("'size'", 'block_resize')),
+                           ({'backing': None}, ("'backing'", 'block-commit')),
+                           ({'discard': 'ignore'}, ("'discard'", 'blockdev-insert-medium')),
+                           ({'detect-zeroes': 'on'}, ("'detect-zeroes'", 'blockdev-insert-medium')),
+                           ({'cache': {'writeback': True}}, ("'cache.writeback'",
+                                                             'x-set-write-cache'))):
         why = qmp.fails('blockdev-reopen', options=[{**reopen, **changed}])
         eq([word in why for word in words], [True] * len(words), why)
     with connect(server) as client:

@@ -73,7 +73,7 @@ def the_file():
 
 def a_file_that_is_wrong():
     before = exports()
-    configure({"a": "read-only = on", "b": "sise = 3", "c": ""})
+    configure({"a": "read-only = on", "b": "sizes = 3", "c": ""})
     assert '"size"' in run("reload", status=1)
     configure({"a": "read-only = on", "b": "", "c": "", "e": ""})
     assert "nothing-like-it" in run("reload", status=1)

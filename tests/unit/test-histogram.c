@@ -71,6 +71,30 @@ static void each_latency_has_its_bin(void **state)
     blk_unref(blk);
 }
 
+/* Bounds anywhere, many with as many bits as each other. */
+static void each_boundary_is_found(void **state)
+{
+    enum { N = 14 };
+    static const uint64_t bounds[N] = {
+        1, 2, 3, 4, 7, 8, 1023, 1024, 1025, 1500, 2047, 2048, (uint64_t)1 << 40, INT64_MAX,
+    };
+    uint64_t expected[N + 1];
+    BlockAcctStats stats;
+
+    (void)state;
+    memset(&stats, 0, sizeof(stats));
+    now_ns = INT64_MAX;
+    block_latency_histogram_set(&stats, BLOCK_ACCT_READ, bounds, N);
+    for (unsigned i = 0; i < N; i++) {
+        operation(&stats, BLOCK_ACCT_READ, (int64_t)bounds[i] - 1, false);
+        operation(&stats, BLOCK_ACCT_READ, (int64_t)bounds[i], false);
+        expected[i] = i > 0 ? 2 : 1;
+    }
+    expected[N] = 1;
+    assert_bins(&stats, BLOCK_ACCT_READ, expected, N);
+    block_acct_cleanup(&stats);
+}
+
 static void failed_ones_count_as_their_time_does(void **state)
 {
     static const uint64_t bounds[] = { 10 };
@@ -128,6 +152,26 @@ static void a_new_one_starts_at_nothing(void **state)
     block_acct_cleanup(&stats);
 }
 
+static void old_ones_are_freed_when_the_user_says_so(void **state)
+{
+    static const uint64_t bounds[] = { 10, 20 };
+    BlockAcctStats stats;
+
+    (void)state;
+    memset(&stats, 0, sizeof(stats));
+    for (int i = 0; i < 3; i++) {
+        block_latency_histogram_set(&stats, BLOCK_ACCT_READ, bounds, 2);
+        operation(&stats, BLOCK_ACCT_READ, 12, false);
+        block_latency_histograms_reclaim(&stats);
+        assert_null(stats.retired_histograms);
+        assert_bins(&stats, BLOCK_ACCT_READ, (uint64_t[]){ 0, 1, 0 }, 2);
+    }
+    block_latency_histograms_clear(&stats);
+    assert_non_null(stats.retired_histograms);
+    block_acct_cleanup(&stats);
+    assert_null(stats.retired_histograms);
+}
+
 /* ---- threads ---- */
 
 #define THREADS 8
@@ -171,9 +215,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_latency_has_its_bin),
+        cmocka_unit_test(each_boundary_is_found),
         cmocka_unit_test(failed_ones_count_as_their_time_does),
         cmocka_unit_test(bounds_must_rise),
         cmocka_unit_test(a_new_one_starts_at_nothing),
+        cmocka_unit_test(old_ones_are_freed_when_the_user_says_so),
         cmocka_unit_test(it_is_exact_in_many_threads),
     };
 
