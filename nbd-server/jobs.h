@@ -19,12 +19,14 @@ typedef STAILQ_HEAD(JobQueue, Job) JobQueue;
 typedef struct Jobs {
     JobQueue waiting, urgent;
     bool running, running_urgent;
+    bool urgent_was_last;            /* to begin */
+    bool coming_back;                /* a turn of the loop begins the next one */
 } Jobs;
 
 void jobs_init(Jobs *jobs);
 /* Now or after those before it; once if it waits already.  job may go when it begins. */
 void jobs_run(Jobs *jobs, Job *job);
-/* The same, without waiting for any but others like it. */
+/* The same, without waiting for the end of any but others like it. */
 void jobs_run_urgent(Jobs *jobs, Job *job);
 
 #endif

@@ -207,6 +207,14 @@ static const char *advice(const Ctl *ctl, const char *error_class)
     return strcmp(error_class, "GenericError") == 0 && ctl->cmd ? ctl->cmd->advice : NULL;
 }
 
+/* Takes over err. */
+static void report_no_answer(const Ctl *ctl, const char *command, Error *err)
+{
+    ctl_error(ctl, "NoAnswer", strstr(command, "query") ? NULL : "Whether it was carried out "
+              "is not known; `nbd-ctl status` shows what is.", "%s", error_get_pretty(err));
+    error_free(err);
+}
+
 static json_t *call(Ctl *ctl, const char *command, json_t *args, bool quiet)
 {
     json_t *result, *refusal = NULL;
@@ -218,9 +226,7 @@ static json_t *call(Ctl *ctl, const char *command, json_t *args, bool quiet)
     }
     result = ctl_qmp_execute(ctl->qmp, command, args, &refusal, &err);
     if (err) {
-        ctl_error(ctl, "NoAnswer", strstr(command, "query") ? NULL : "Whether it was carried out "
-                  "is not known; `nbd-ctl status` shows what is.", "%s", error_get_pretty(err));
-        error_free(err);
+        report_no_answer(ctl, command, err);
     } else if (refusal && !quiet) {
         const char *error_class = ctl_str(refusal, "class");
 
@@ -279,6 +285,10 @@ bool ctl_try_soon(Ctl *ctl, const char *command, json_t **result)
     before = ctl_qmp_set_timeout(ctl->qmp, SOON_MS);
     *result = ctl_qmp_execute(ctl->qmp, command, NULL, &refusal, &err);
     ctl_qmp_set_timeout(ctl->qmp, before);
+    if (err && !ctl_qmp_is_late(ctl->qmp)) {
+        report_no_answer(ctl, command, err);
+        return false;
+    }
     error_free(err);
     if (refusal) {
         ctl_error(ctl, ctl_str(refusal, "class"), NULL, "%s", ctl_str(refusal, "desc"));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What is sent to be run out of band: all that a server allows to, so that it answers while another
- * client's command waits.
+ * What is sent to be run out of band: all that nbd-export allows to, so that it answers while
+ * another client's command waits.  Others allow less.
  */
 #include "tools/ctl.h"
 
@@ -35,4 +35,9 @@ bool ctl_oob_offered(const json_t *greeting)
         }
     }
     return false;
+}
+
+bool ctl_oob_refused(const json_t *reply)
+{
+    return strstr(ctl_str(json_object_get(reply, "error"), "desc"), "does not support OOB") != NULL;
 }

@@ -24,6 +24,7 @@ struct CtlQmp {
     int fd;
     int timeout_ms;              /* for an answer; -1: for ever */
     bool oob;                    /* commands can be run out of band */
+    bool late;                   /* the last answer has not come in time */
     char *buf;
     size_t len, size;
     size_t scanned;              /* bytes of buf that the three below know */
@@ -203,6 +204,7 @@ static json_t *read_reply(CtlQmp *qmp, Error **errp)
             return NULL;
         } else if (!message && deadline >= 0 && now_ms() >= deadline) {
             error_setg(errp, "the server did not answer in %g s", qmp->timeout_ms / 1000.0);
+            qmp->late = true;
             return NULL;
         } else if (json_object_get(message, "event")) {
             keep_event(qmp, message);
@@ -214,20 +216,48 @@ static json_t *read_reply(CtlQmp *qmp, Error **errp)
     }
 }
 
-json_t *ctl_qmp_execute(CtlQmp *qmp, const char *command, json_t *args, json_t **refusal,
-                        Error **errp)
+/* The whole answer; NULL: errp is set. */
+static json_t *ask(CtlQmp *qmp, const char *how, const char *command, json_t *args, Error **errp)
 {
-    const char *how = qmp->oob && ctl_oob_allowed(command) ? "exec-oob" : "execute";
-    json_t *request = json_pack("{s:s, s:o, s:I}", how, command,
-                                "arguments", args ? args : json_object(), "id", ++qmp->id);
+    json_t *request = json_pack("{s:s, s:O, s:I}", how, command, "arguments", args,
+                                "id", ++qmp->id);
     auto_free char *text = xalloc_check(json_dumps(request, JSON_COMPACT));
-    json_t *reply, *result;
+    json_t *reply;
 
-    *refusal = NULL;
-    json_decref(request);
+    qmp->late = false;
     reply = send_all(qmp, text, strlen(text), errp) ? read_reply(qmp, errp) : NULL;
     if (!reply) {
         error_prepend(errp, "%s: ", command);
+    }
+    json_decref(request);
+    return reply;
+}
+
+/* Which commands can be run out of band differs among servers. */
+static json_t *ask_soonest(CtlQmp *qmp, const char *command, json_t *args, Error **errp)
+{
+    json_t *reply = NULL;
+
+    if (qmp->oob && ctl_oob_allowed(command)) {
+        reply = ask(qmp, "exec-oob", command, args, errp);
+        if (!ctl_oob_refused(reply)) {
+            return reply;
+        }
+        json_decref(reply);
+    }
+    return ask(qmp, "execute", command, args, errp);
+}
+
+json_t *ctl_qmp_execute(CtlQmp *qmp, const char *command, json_t *args, json_t **refusal,
+                        Error **errp)
+{
+    json_t *reply, *result;
+
+    *refusal = NULL;
+    args = args ? args : json_object();
+    reply = ask_soonest(qmp, command, args, errp);
+    json_decref(args);
+    if (!reply) {
         return NULL;
     }
     result = json_incref(json_object_get(reply, "return"));
@@ -239,6 +269,11 @@ json_t *ctl_qmp_execute(CtlQmp *qmp, const char *command, json_t *args, json_t *
         error_setg(errp, "%s: the server's answer has neither a result nor an error", command);
     }
     return result;
+}
+
+bool ctl_qmp_is_late(const CtlQmp *qmp)
+{
+    return qmp->late;
 }
 
 int ctl_qmp_set_timeout(CtlQmp *qmp, int timeout_ms)

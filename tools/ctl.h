@@ -110,6 +110,8 @@ void ctl_qmp_close(CtlQmp *qmp);
  * new reference, or errp is set: it did not answer. */
 json_t *ctl_qmp_execute(CtlQmp *qmp, const char *command, json_t *args, json_t **refusal,
                         Error **errp);
+/* It did not answer only because the time was too short. */
+bool ctl_qmp_is_late(const CtlQmp *qmp);
 /* How long an answer is waited for from now on, -1: for ever; and how long it was. */
 int ctl_qmp_set_timeout(CtlQmp *qmp, int timeout_ms);
 /* The next event; NULL: none came in that time or a signal did, or errp is set. */
@@ -121,8 +123,10 @@ bool ctl_qmp_wait_end(CtlQmp *qmp);
 
 /* The server that greets so can run commands out of band. */
 bool ctl_oob_offered(const json_t *greeting);
-/* This is one of those that it can. */
+/* This is one of those that nbd-export can. */
 bool ctl_oob_allowed(const char *command);
+/* The answer (or NULL) says that this server cannot: nothing is done. */
+bool ctl_oob_refused(const json_t *reply);
 
 /* ---- ctl-call.c ---- */
 

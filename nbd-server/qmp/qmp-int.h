@@ -45,6 +45,8 @@ typedef struct QmpRequest {
  * could be read. */
 bool qmp_request_parse(QmpRequest *request, const char *bytes, size_t len, bool allow_oob,
                        Error **errp);
+/* Parsed, a request takes many times the bytes that it came in. */
+void qmp_request_keep_id(QmpRequest *request);
 void qmp_request_clear(QmpRequest *request);
 
 /* ---- text.c: the lines of the protocol ---- */

@@ -9,7 +9,8 @@
 
 static bool check_members(const json_t *whole, bool allow_oob, Error **errp)
 {
-    const char *key, *command = NULL;
+    const char *key;
+    bool command = false;
     json_t *value;
 
     json_object_foreach((json_t *)whole, key, value) {
@@ -25,10 +26,10 @@ static bool check_members(const json_t *whole, bool allow_oob, Error **errp)
             return false;
         }
         if (is_command && command) {
-            error_setg(errp, "QMP input member '%s' clashes with '%s'", key, command);
+            error_setg(errp, "QMP input member 'execute' clashes with 'exec-oob'");
             return false;
         }
-        command = is_command ? key : command;
+        command |= is_command;
         if (strcmp(key, "arguments") == 0 && !json_is_object(value)) {
             error_setg(errp, "QMP input member 'arguments' must be an object");
             return false;
@@ -69,6 +70,15 @@ bool qmp_request_parse(QmpRequest *request, const char *bytes, size_t len, bool 
     }
     request->args = json_object_get(request->whole, "arguments");
     return true;
+}
+
+void qmp_request_keep_id(QmpRequest *request)
+{
+    json_t *whole = json_object();
+
+    json_object_set(whole, "id", request->id);      /* NULL is no harm */
+    json_decref(request->whole);
+    *request = (QmpRequest){ .whole = whole, .id = json_object_get(whole, "id") };
 }
 
 void qmp_request_clear(QmpRequest *request)

@@ -190,12 +190,18 @@ static void call_free(Call *call)
     free(call);
 }
 
-/* Its command has returned result, or call->err was set. */
-static void answer(QmpSession *s, Call *call, json_t *result)
+/* Its command is done, or call->err was set. */
+static void audit(const QmpSession *s, const Call *call)
 {
     if (call->request.execute) {
         qmp_audit(&s->peer, &call->request, call->err);
     }
+}
+
+/* The same, and result is what it has returned. */
+static void answer(QmpSession *s, Call *call, json_t *result)
+{
+    audit(s, call);
     if (s->fd < 0) {
         json_decref(result);
     } else if (result) {
@@ -225,6 +231,16 @@ static void run_call(QmpSession *s, Call *call)
     }
 }
 
+/* Nobody waits for what it would do any more, and it may take as long as storage hangs. */
+static void refuse_at_end(const QmpSession *s, Call *call)
+{
+    if (call->command && s->server->stopping) {
+        call->command = NULL;
+        error_setg(&call->err, "The command %s is not run: the server is ending",
+                   call->request.execute);
+    }
+}
+
 static void run_urgent(void *opaque)
 {
     QmpSession *s = opaque;
@@ -240,8 +256,11 @@ static void run_first(void *opaque)
     Call *call = STAILQ_FIRST(&s->calls);
     size_t bytes = call->bytes;
 
-    exports_close_unused(s->server);      /* so that there are none but those that are in use */
     STAILQ_REMOVE_HEAD(&s->calls, link);
+    refuse_at_end(s, call);
+    if (call->command) {
+        exports_close_unused(s->server);      /* so that there are none but those in use */
+    }
     run_call(s, call);
     s->n_calls--;
     s->call_bytes -= bytes;
@@ -264,7 +283,7 @@ static const QmpCommand *find_command(const QmpSession *s, Call *call)
         error_setg(&call->err, "Expecting capabilities negotiation with 'qmp_capabilities'");
         return NULL;
     }
-    if (s->ready && negotiates) {
+    if (s->ready && negotiates && !call->request.oob) {
         error_setg(&call->err, "Capabilities negotiation is already complete, command ignored");
         return NULL;
     }
@@ -292,6 +311,10 @@ static void take_call(QmpSession *s, Call *call)
         session_wait(s);
         jobs_run_urgent(&s->server->jobs, &s->urgent_job);
     } else {
+        if (!call->command) {
+            audit(s, call);
+            qmp_request_keep_id(&call->request);
+        }
         STAILQ_INSERT_TAIL(&s->calls, call, link);
         s->call_bytes += call->bytes;
         if (s->n_calls++ == 0) {
@@ -392,7 +415,13 @@ void qmp_session_start(QmpSession *s)
 
 void qmp_session_stop(QmpSession *s)
 {
+    Call *call;
+
     s->refs++;
+    STAILQ_FOREACH(call, &s->calls, link) {
+        refuse_at_end(s, call);
+        answer(s, call, NULL);
+    }
     session_flush(s);
     session_close(s);
     session_unref(s);

@@ -3,15 +3,19 @@
 """While a command of the control socket waits for storage that hangs, others are run out of band:
 those that look, and those that end clients, the pause or the server.  What is in-band keeps its
 order, and is bounded."""
+import contextlib
 import json
+import signal
 
 from controlled import Server, Storage, export
-from rawnbd import K, READ, WRITE, connect, eq, qmptest
+from rawnbd import K, READ, WRITE, connect, eq, grew_less_than, qmptest, rss
 
 OOB = {'query-block-exports', 'query-block-jobs', 'query-blockstats', 'query-commands', 'query-jobs',
        'query-qmp-schema', 'query-version', 'quit', 'x-client-kick', 'x-export-resume',
        'x-log-level', 'x-query-clients', 'x-query-exports', 'x-query-server', 'x-query-throttle'}
 IN_FLIGHT = 8                    # in-band commands that leave room for one out of band
+FLOODS, A_FLOOD = 8, 500
+LISTS = 100000                   # "[], " has four bytes; parsed, more than 100
 
 
 def says_nothing(qmp):
@@ -51,10 +55,14 @@ def refusals():
         for line, cls, word in (
                 ({'exec-oob': 'x-export-pause', 'arguments': {'id': 'far'}}, 'GenericError',
                  'The command x-export-pause does not support OOB'),
-                ({'exec-oob': 'qmp_capabilities'}, 'CommandNotFound', 'already complete'),
+                ({'exec-oob': 'qmp_capabilities'}, 'GenericError',
+                 'The command qmp_capabilities does not support OOB'),
+                ({'execute': 'qmp_capabilities'}, 'CommandNotFound', 'already complete'),
                 ({'exec-oob': 'qery-version'}, 'CommandNotFound', 'query-version?'),
                 ({'exec-oob': 'query-version', 'execute': 'query-version'}, 'GenericError',
-                 'clashes with'),
+                 "QMP input member 'execute' clashes with 'exec-oob'"),
+                ({'execute': 'query-version', 'exec-oob': 'query-version'}, 'GenericError',
+                 "QMP input member 'execute' clashes with 'exec-oob'"),
                 ({'exec-oob': 7}, 'GenericError', "'exec-oob' must be a string"),
                 ({'exec-oob': 'query-version', 'arguments': {'a': 1}}, 'GenericError', "'a'"),
                 ({'exec-oob': 'x-export-resume', 'arguments': {'id': 'no'}}, 'DeviceNotFound',
@@ -114,6 +122,32 @@ def answered_before_the_pause(storage, client):
         eq('object' in waiting.reply()['error']['desc'], True, 'in its order, too')
         plain.result('query-version', late)
         eq(waiting.oob('x-export-resume', id='far')['state'], 'running', 'state')
+    eq(client.receive()[1].error, 0, 'error')
+
+
+def refused_ones_are_small(storage, client):
+    """What a client need not be told keeps no memory while its refusal waits for its turn."""
+    lists = {'a': [[]] * LISTS}
+    refused = [{'execute': 'query-version', 'arguments': lists, 'id': 'refused'},
+               {'execute': 'query-version', **lists, 'id': 'refused'}]
+    with contextlib.ExitStack() as stack:
+        waiting = [stack.enter_context(server.qmp(oob=True)) for _ in refused * 3]
+        write_hangs(storage, client)
+        pause = paused(waiting[0])
+        before = rss(server)
+        for i, each in enumerate(waiting):
+            each.send('query-version', {})
+            each.send_line(refused[i % len(refused)])
+            each.oob('query-version')
+        # Parsed, each has taken more than that.
+        grew_less_than(len(waiting) * LISTS * 80, server, before)
+        storage.go_on()
+        waiting[0].result('x-export-pause', pause)
+        for each in waiting:
+            each.reply()
+            reply = each.reply()
+            eq((reply['id'], 'error' in reply), ('refused', True), reply)
+        waiting[0].oob('x-export-resume', id='far')
     eq(client.receive()[1].error, 0, 'error')
 
 
@@ -204,15 +238,49 @@ def inside_the_library(storage, client):
         waiting.wait_event('BLOCK_EXPORT_DELETED')
 
 
+def turns():
+    """Many who flood the server out of band do not keep it from what is in-band."""
+    line = json.dumps({'exec-oob': 'x-query-clients', 'id': 0}).encode() + b'\n'
+    with contextlib.ExitStack() as stack:
+        floods = [stack.enter_context(server.qmp(oob=True)) for _ in range(FLOODS)]
+        plain = stack.enter_context(server.qmp())
+        server.proc.send_signal(signal.SIGSTOP)
+        for flood in floods:
+            flood.sock.sendall(line * A_FLOOD)
+        number = plain.send('query-version', {})
+        server.proc.send_signal(signal.SIGCONT)
+        plain.result('query-version', number)
+        last = [flood.send('query-version', {}, 'exec-oob') for flood in floods]
+        done = 0
+        for flood in floods:
+            flood.sock.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while flood.reply():
+                    done += 1
+            flood.sock.settimeout(qmptest.TIMEOUT)
+        assert done < FLOODS * A_FLOOD // 2, f'it came after {done} of {FLOODS * A_FLOOD}'
+        for flood, number in zip(floods, last):
+            while flood.reply()['id'] != number:
+                pass
+
+
 def quits(storage):
-    """In order: what was in flight is answered."""
-    with server.qmp(oob=True) as waiting, connect(server, name='third') as client:
+    """In order: what was in flight is answered, and what waits is not begun."""
+    with server.qmp(oob=True) as waiting, server.qmp() as plain, \
+            connect(server, name='third') as client:
         write_hangs(storage, client)
         number = waiting.send('x-export-pause', {'id': 'third'})
         waiting.wait_event('X_EXPORT_STATE', lambda data: data['id'] == 'third')
+        queued = [(c, waiting.send(c, {})) for c in ['query-version', 'x-export-drain', 'nonesuch']]
         with server.qmp(oob=True) as other:
+            late = plain.send('query-version', {})
+            waiting.oob('query-version')
+            other.oob('query-version')
             eq(other.oob('quit'), {}, 'quit')
         fails(waiting, 'x-export-pause', number, 'is ending')
+        for command, number in queued:
+            fails(waiting, command, number, 'nonesuch' if command == 'nonesuch' else 'is ending')
+        fails(plain, 'query-version', late, 'is ending')
         eq(waiting.wait_event('SHUTDOWN')['reason'], 'host-qmp-quit', 'event')
         eq(waiting.receive(), None, 'end')
         storage.go_on()
@@ -225,8 +293,10 @@ with Storage('far', 'two', 'third') as storage, \
         Server([storage.export('far'), storage.export('two'), storage.export('third'),
                 export('a')]) as server:
     refusals()
+    turns()
     with connect(server, name='far') as client:
         answered_before_the_pause(storage, client)
+        refused_ones_are_small(storage, client)
         bounded(storage, client)
         as_before(storage, client)
         resumed(storage, client)

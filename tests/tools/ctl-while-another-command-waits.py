@@ -10,6 +10,7 @@ from ctltest import GREETING, FakeServer, ctl, ctl_json
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../protocol"))
 from controlled import Server, Storage, export  # noqa: E402
+from qsd import Qsd  # noqa: E402
 from rawnbd import K, WRITE, connect, eq  # noqa: E402
 
 
@@ -26,6 +27,39 @@ def offered():
         eq([(r.get("exec-oob"), r.get("execute")) for r in fake.requests],
            [("x-query-clients", None), (None, "x-export-drain")], "requests")
         eq(fake.enabled, [["oob"], ["oob"]], "capabilities")
+
+
+def refused():
+    """Other servers offer it for other commands: those are run all the same."""
+    greeting = json.loads(json.dumps(GREETING))
+    greeting["QMP"]["capabilities"] = ["oob"]
+    error = {"error": {"class": "GenericError",
+                       "desc": "The command x-log-level does not support OOB"}}
+    with FakeServer(lambda r: error if "exec-oob" in r else {"return": r["arguments"]},
+                    greeting=greeting) as fake:
+        eq(ctl_json(fake.path, "qmp", "x-log-level", '{"level": "info"}'), {"level": "info"}, "level")
+        eq([list(r) for r in fake.requests],
+           [[how, "arguments", "id"] for how in ("exec-oob", "execute")], "requests")
+    with FakeServer(lambda r: error, greeting=greeting) as fake:
+        status, out, err = ctl(fake.path, "qmp", "x-log-level")
+        eq((status, "OOB" in err, len(fake.requests)), (1, True, 2), err)
+    daemon = Qsd()
+    with daemon as qmp:
+        qmp.close()                  # it serves one at a time
+        eq(ctl_json(daemon.path, "qmp", "query-version")["qemu"]["major"] > 0, True, "version")
+        eq(ctl_json(daemon.path, "qmp", "query-block-exports"), [], "exports")
+        assert "blockdev-add" in ctl(daemon.path, "--list-names=commands")[1].split(), "commands"
+
+
+def dies():
+    """A server that is gone is not one that is busy."""
+    answers = {"x-query-server": {}, "x-query-exports": [{"id": "a", "name": "a"}]}
+    with FakeServer(lambda r: {"return": answers[r["execute"]]} if r["execute"] in answers
+                    else None) as fake:
+        for args in ["status"], ["status", "a"]:
+            status, out, err = ctl(fake.path, *args)
+            eq((status, out, "closed the connection" in err), (1, "", True), out + err)
+        eq(fake.requests[-1]["execute"], "query-block", "request")
 
 
 def hangs(storage, client, waiting, name):
@@ -58,6 +92,8 @@ def looks(path, waiting):
 
 
 offered()
+refused()
+dies()
 with Storage("far", "far2") as storage, \
         Server([storage.export("far"), storage.export("far2"), export("idle")]) as server:
     path = server.qmp_path
