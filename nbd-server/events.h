@@ -7,13 +7,8 @@
 
 #include "server.h"
 
-<<<<<<< HEAD
 /* X_EXPORT_STATE: it is another one now, because of that, an XExportStateReason; error: errno of
  * the request that has stopped it, or 0.  [any thread] */
-=======
-/* X_EXPORT_STATE: it is another one now, because of that, an XExportStateReason; error: the errno
- * of the request that has stopped it, or 0.  [any thread] */
->>>>>>> flakes
 void event_export_state(Export *export, const char *reason, int error);
 /* BLOCK_EXPORT_DELETED: it is closed.  [main] */
 void event_export_deleted(Export *export);
