@@ -330,6 +330,8 @@ def add_overlay(s, file):
 def snapshot(s):
     if len(s.chain) >= 5:
         return start_commit(s)
+    if s.job and s.job["ending"]:
+        return s.wait_for_job()         # else the overlay might name what is no more in the chain
     file = nbdtest.path(s.name("overlay"))
     expect = BUSY if s.job else None
     if s.rng.random() < 0.5:
