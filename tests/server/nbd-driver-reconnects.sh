@@ -6,7 +6,6 @@ source "$(dirname "$0")/nbd-common.sh"
 requires fio
 fio --enghelp | grep -qw nbd || skip "fio was built without its nbd engine"
 
-mkfifo "$tmp/started"
 # start_behind SOCKET ARG...: sets behind_pid.  The kernel may keep the locks of a killed server
 # that used io_uring for a moment after its end: then it is started again.
 start_behind() {
@@ -14,7 +13,9 @@ start_behind() {
 
     shift
     for _ in {1..100}; do
-        rm -f "$socket"
+        # A new one: of the last, the server before may still hold the other end.
+        rm -f "$socket" "$tmp/started"
+        mkfifo "$tmp/started"
         "$NBD_EXPORT" --aio="$ENGINE" --socket="$socket" --ready-fd=3 "$@" \
             3>"$tmp/started" >>"$tmp/server-behind.log" 2>&1 </dev/null &
         behind_pid=$!
