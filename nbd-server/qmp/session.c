@@ -165,7 +165,8 @@ static bool may_take(const QmpSession *s)
 static void session_readable(void *opaque);
 static void session_go_on(void *opaque);
 
-/* What it waits for now.  To be called before a command runs the main loop, too. */
+/* Registers what it waits for now.  Before a command is begun, too: that may run the main loop, and
+ * input that is not to be read yet must not be. */
 static void session_wait(QmpSession *s)
 {
     bool takes = may_take(s), has_bytes = qmp_input_has_bytes(&s->input);

@@ -14,14 +14,17 @@ from qsd import Qsd  # noqa: E402
 from rawnbd import K, WRITE, connect, eq  # noqa: E402
 
 
+def greeting(*capabilities):
+    return {"QMP": {**GREETING["QMP"], "capabilities": list(capabilities)}}
+
+
 def offered():
     """Nothing is asked of a server that it does not offer; what it does is asked for first."""
     with FakeServer(lambda r: {"return": [], "id": r["id"]}) as fake:
         ctl(fake.path, "clients")
         eq([r["execute"] for r in fake.requests], ["x-query-clients"], "requests")
-    greeting = json.loads(json.dumps(GREETING))
-    greeting["QMP"]["capabilities"] = ["later", "oob"]
-    with FakeServer(lambda r: {"return": [], "id": r["id"]}, greeting=greeting) as fake:
+    with FakeServer(lambda r: {"return": [], "id": r["id"]},
+                    greeting=greeting("later", "oob")) as fake:
         ctl(fake.path, "clients")
         ctl(fake.path, "drain")
         eq([(r.get("exec-oob"), r.get("execute")) for r in fake.requests],
@@ -31,16 +34,15 @@ def offered():
 
 def refused():
     """Other servers offer it for other commands: those are run all the same."""
-    greeting = json.loads(json.dumps(GREETING))
-    greeting["QMP"]["capabilities"] = ["oob"]
     error = {"error": {"class": "GenericError",
                        "desc": "The command x-log-level does not support OOB"}}
     with FakeServer(lambda r: error if "exec-oob" in r else {"return": r["arguments"]},
-                    greeting=greeting) as fake:
-        eq(ctl_json(fake.path, "qmp", "x-log-level", '{"level": "info"}'), {"level": "info"}, "level")
+                    greeting=greeting("oob")) as fake:
+        level = {"level": "info"}
+        eq(ctl_json(fake.path, "qmp", "x-log-level", json.dumps(level)), level, "level")
         eq([list(r) for r in fake.requests],
            [[how, "arguments", "id"] for how in ("exec-oob", "execute")], "requests")
-    with FakeServer(lambda r: error, greeting=greeting) as fake:
+    with FakeServer(lambda r: error, greeting=greeting("oob")) as fake:
         status, out, err = ctl(fake.path, "qmp", "x-log-level")
         eq((status, "OOB" in err, len(fake.requests)), (1, True, 2), err)
     daemon = Qsd()
@@ -73,6 +75,16 @@ def hangs(storage, client, waiting, name):
     return number
 
 
+def knows_what_the_server_allows(commands):
+    with FakeServer(lambda r: {"return": {}, "id": r["id"]}, greeting=greeting("oob")) as fake:
+        for command in commands:
+            ctl(fake.path, "qmp", command)
+        eq({r["exec-oob"] for r in fake.requests if "exec-oob" in r},
+           {name for name, info in commands.items() if info.get("allow-oob")}, "out of band")
+        eq({r.get("execute", r.get("exec-oob")) for r in fake.requests},
+           set(commands) - {"qmp_capabilities"}, "requests")     # which the connection begins with
+
+
 def looks(path, waiting):
     args = {"x-client-kick": {"id": 99}, "x-export-resume": {"id": "idle"},
             "x-query-throttle": {"id": "far"}}
@@ -101,6 +113,7 @@ with Storage("far", "far2") as storage, \
             connect(server, name="idle") as idle:
         number = hangs(storage, client, waiting, "far")
         looks(path, waiting)
+        knows_what_the_server_allows(waiting.schema.commands)
         eq(ctl_json(path, "kick", "--export=idle", "--force"), {"kicked": 1}, "kick")
         idle.expect_close()
         eq(ctl(path, "resume", "far")[0], 0, "resume")

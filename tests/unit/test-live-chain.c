@@ -412,6 +412,15 @@ static void what_becomes_of_errors_is_its_users_choice(void **state)
     blk_unref(blk);
 }
 
+/* A base of 6 clusters, and "mid" and "top" on it of so many; opened with these options. */
+static BlockBackend *open_uneven(int mid, int top, const char *options)
+{
+    image_fill(image_make("base", 6 * CLUSTER, NULL), 0, 6, 1);
+    image_make("mid", mid * CLUSTER, "base");
+    image_make("top", top * CLUSTER, "mid");
+    return blk_new_open("testfile:top", NULL, options_of("%s", options), RW, &error_abort);
+}
+
 /* What was behind the end of a shorter layer must not come to light. */
 static void lengths_are_those_that_are_shown(void **state)
 {
@@ -420,12 +429,7 @@ static void lengths_are_those_that_are_shown(void **state)
     Told told;
 
     (void)state;
-    image_fill(image_make("base", 6 * CLUSTER, NULL), 0, 6, 1);
-    image_make("mid", 2 * CLUSTER, "base");
-    image_make("top", 5 * CLUSTER, "mid");
-    blk = blk_new_open("testfile:top", NULL,
-                       options_of("'driver':'livefmt','node-name':'n-top',"
-                                  "'backing.node-name':'n-mid'"), RW, &error_abort);
+    blk = open_uneven(2, 5, "'driver':'livefmt','node-name':'n-top','backing.node-name':'n-mid'");
     assert_read(blk, 2 * CLUSTER, 3 * CLUSTER, 0);
     job = start(blk, "n-mid", NULL, BLOCKDEV_ON_ERROR_REPORT, &told, &error_abort);
     wait_for(job, JOB_STATUS_PENDING);
@@ -560,14 +564,10 @@ static void a_header_keeps_no_name_that_shows_something_else(void **state)
     Told told;
 
     (void)state;
-    image_fill(image_make("base", 6 * CLUSTER, NULL), 0, 6, 1);
-    image_make("mid", 4 * CLUSTER, "base");
-    image_make("top", 4 * CLUSTER, "mid");
-    blk = blk_new_open("testfile:top", NULL,
-                       options_of("'driver':'livefmt','backing.node-name':'n-mid',"
-                                  "'backing.driver':'livefmt','backing.backing.driver':'raw',"
-                                  "'backing.backing.offset':8192,"
-                                  "'backing.backing.node-name':'n-base'"), RW, &error_abort);
+    blk = open_uneven(4, 4, "'driver':'livefmt','backing.node-name':'n-mid',"
+                            "'backing.driver':'livefmt','backing.backing.driver':'raw',"
+                            "'backing.backing.offset':8192,"
+                            "'backing.backing.node-name':'n-base'");
     events_clear();
     assert_null(start(blk, "n-mid", "n-base", BLOCKDEV_ON_ERROR_REPORT, &told, &err));
     assert_error(err, "Node 'n-base' was opened with the option 'offset'");
